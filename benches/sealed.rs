@@ -1,7 +1,9 @@
 //! The cost of sealing a message for its publisher, and of opening it for a recipient, by the
 //! number of recipients and by length: `cargo bench -p amop-benches --bench sealed`.
 
-use amop_seal::{Kind, Reader, Recipients, Sealed, SealingKey, Settings, Window, seal};
+use amop_seal::{
+    Recipients, ReplaySettings, ReplayWindow, Sealed, SealedKind, SealedReader, SealingKey, seal,
+};
 use divan::{AllocProfiler, counter::BytesCount};
 
 /// Counts allocations.
@@ -25,7 +27,7 @@ fn people(recipients: usize) -> (SealingKey, Vec<SealingKey>, Recipients) {
 
 /// Seals a multicast with this content.
 fn seal_one(publisher: &SealingKey, recipients: &Recipients, content: &[u8]) -> Sealed {
-    let (kind, rng) = (Kind::Multicast, &mut rand::rng());
+    let (kind, rng) = (SealedKind::Multicast, &mut rand::rng());
     let sealed = seal(publisher, recipients, TOPIC, kind, NOW, content, rng);
     sealed.expect("the content is not too long")
 }
@@ -50,10 +52,11 @@ fn seal_for_one(bencher: divan::Bencher<'_, '_>, len: usize) {
 fn open(bencher: divan::Bencher<'_, '_>, len: usize) {
     let (publisher, mut keys, recipients) = people(1);
     let message = seal_one(&publisher, &recipients, &vec![7; len]).bytes;
-    let window = Window::first(Settings::default(), NOW);
+    let window = ReplayWindow::first(ReplaySettings::default(), NOW);
     let publishers = [publisher.public_key()];
-    let reader = Reader::new(TOPIC, &[keys.remove(0)], &publishers, window).expect("a reader");
+    let reader =
+        SealedReader::new(TOPIC, &[keys.remove(0)], &publishers, window).expect("a reader");
     bencher
         .counter(BytesCount::new(len))
-        .bench_local(|| reader.open(&message, Kind::Multicast, NOW));
+        .bench_local(|| reader.open(&message, SealedKind::Multicast, NOW));
 }

@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
         &copy[..8]
     )?;
 
-    stranger.multicast(&topic, copy).await?;
+    stranger.publish_multicast_raw(&topic, copy).await?;
     seen.unsubscribe().await?;
     match next(&mut settlements).await? {
         Err(refused) => writeln!(io::stdout(), "{refused}")?,

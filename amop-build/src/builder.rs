@@ -1,7 +1,7 @@
 //! The builder: the options of prost-build that concern topics.
 
 use crate::{
-    assemble::Assembler, clashes, defaults, error::Error, files, json::JsonTypes,
+    assemble::FileAssembler, clashes, defaults, error::BuildError, files, json::JsonTypes,
     names::ExternPaths,
 };
 use amop_schema::{OPTIONS_PROTO_NAME, Schema};
@@ -189,16 +189,16 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Schema`] with all mistakes of the schema; other variants if the schema cannot be
-    /// expressed in Rust, or files cannot be written.
+    /// [`BuildError::Schema`] with all mistakes of the schema; other variants if the schema cannot
+    /// be expressed in Rust, or files cannot be written.
     pub fn compile(
         self,
         files: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
-    ) -> Result<(), Error> {
+    ) -> Result<(), BuildError> {
         let target = match &self.out_dir {
             Some(dir) => dir.clone(),
-            None => env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?.into(),
+            None => env::var_os("OUT_DIR").ok_or(BuildError::NoOutDir)?.into(),
         };
         let schema = Schema::load(files, includes)?;
         if self.rerun_if_changed {
@@ -213,7 +213,7 @@ impl Builder {
         self.generate(&schema, &target)
     }
 
-    fn generate(mut self, schema: &Schema, target: &Path) -> Result<(), Error> {
+    fn generate(mut self, schema: &Schema, target: &Path) -> Result<(), BuildError> {
         let files = files_to_generate(schema);
         let json = self.check(schema, &files)?;
 
@@ -222,18 +222,18 @@ impl Builder {
         let raw = tempfile::Builder::new()
             .prefix("amop-build")
             .tempdir_in(target)
-            .map_err(|source| Error::Io {
+            .map_err(|source| BuildError::Io {
                 action: "create a folder in",
                 path: target.to_owned(),
                 source,
             })?;
         self.prost.out_dir(raw.path()).format(false);
-        let mut assembler = Assembler::new(schema, &self.extern_paths, &self.amop_path);
+        let mut assembler = FileAssembler::new(schema, &self.extern_paths, &self.amop_path);
         assembler.mark(&mut self.prost);
         defaults::box_groups(&schema.pool, &mut self.prost);
         self.prost
             .compile_fds(files.clone())
-            .map_err(|source| Error::Generator {
+            .map_err(|source| BuildError::Generator {
                 generator: "prost-build",
                 source,
             })?;
@@ -252,7 +252,7 @@ impl Builder {
     }
 
     /// Returns an error for everything that cannot be generated.
-    fn check(&self, schema: &Schema, files: &FileDescriptorSet) -> Result<JsonTypes, Error> {
+    fn check(&self, schema: &Schema, files: &FileDescriptorSet) -> Result<JsonTypes, BuildError> {
         let mut refused = Vec::new();
         let own = files.file.iter().map(|file| file.name());
         let own = own.filter(|name| !self.is_elsewhere(schema, name));
@@ -262,7 +262,7 @@ impl Builder {
         } else {
             refused.sort_by(|a, b| a.location.cmp(&b.location));
             refused.dedup();
-            Err(Error::Unsupported(refused))
+            Err(BuildError::Unsupported(refused))
         }
     }
 

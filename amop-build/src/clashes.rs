@@ -27,20 +27,20 @@ pub(crate) fn check<'a>(
     let files: Vec<FileDescriptor> = files
         .filter_map(|name| schema.pool.get_file_by_name(name))
         .collect();
-    let mut check = Check {
+    let mut check = ClashCheck {
         schema,
         retain_enum_prefix,
         refused,
     };
-    let mut packages: BTreeMap<String, Vec<Named>> = BTreeMap::new();
+    let mut packages: BTreeMap<String, Vec<NamedItem>> = BTreeMap::new();
     for file in &files {
         let types = packages.entry(file.package_name().to_owned()).or_default();
         for message in file.messages() {
-            types.push(Named::of_message(&message));
+            types.push(NamedItem::of_message(&message));
             check.message(&message);
         }
         for of in file.enums() {
-            types.push(Named::of_enum(&of));
+            types.push(NamedItem::of_enum(&of));
             check.enumeration(&of);
         }
     }
@@ -51,14 +51,14 @@ pub(crate) fn check<'a>(
 }
 
 /// An item with a name in Rust.
-struct Named {
+struct NamedItem {
     rust: String,
     full_name: String,
     file: String,
     path: Vec<i32>,
 }
 
-impl Named {
+impl NamedItem {
     fn of_message(message: &MessageDescriptor) -> Self {
         Self {
             rust: message.name().to_upper_camel_case(),
@@ -78,16 +78,16 @@ impl Named {
     }
 }
 
-struct Check<'a> {
+struct ClashCheck<'a> {
     schema: &'a Schema,
     retain_enum_prefix: bool,
     refused: &'a mut Vec<Unsupported>,
 }
 
-impl Check<'_> {
+impl ClashCheck<'_> {
     /// Reports the second of two items that have the same name in Rust.
-    fn unique(&mut self, what: &str, all: &[Named]) {
-        let mut known: HashMap<&str, &Named> = HashMap::new();
+    fn unique(&mut self, what: &str, all: &[NamedItem]) {
+        let mut known: HashMap<&str, &NamedItem> = HashMap::new();
         for named in all {
             if named.rust.is_empty() {
                 self.refuse(
@@ -133,19 +133,19 @@ impl Check<'_> {
             self.refuse(&file, message.path(), reason);
         }
         let mut fields = Vec::new();
-        let mut types: Vec<Named> = Vec::new();
+        let mut types: Vec<NamedItem> = Vec::new();
         for nested in message.child_messages().filter(|of| !of.is_map_entry()) {
-            types.push(Named::of_message(&nested));
+            types.push(NamedItem::of_message(&nested));
             self.message(&nested);
         }
         for of in message.child_enums() {
-            types.push(Named::of_enum(&of));
+            types.push(NamedItem::of_enum(&of));
             self.enumeration(&of);
         }
         for field in message.fields() {
             let oneof = field.containing_oneof();
             if oneof.is_none_or(|oneof| oneof.is_synthetic()) {
-                fields.push(Named {
+                fields.push(NamedItem {
                     rust: field.name().to_snake_case(),
                     full_name: field.full_name().to_owned(),
                     file: file.clone(),
@@ -155,7 +155,7 @@ impl Check<'_> {
         }
         let taken: Vec<String> = types.iter().map(|named| named.rust.clone()).collect();
         for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
-            let named = |rust| Named {
+            let named = |rust| NamedItem {
                 rust,
                 full_name: oneof.full_name().to_owned(),
                 file: file.clone(),
@@ -168,7 +168,7 @@ impl Check<'_> {
                 name.push_str("OneOf");
             }
             types.push(named(name));
-            let alternatives = oneof.fields().map(|field| Named {
+            let alternatives = oneof.fields().map(|field| NamedItem {
                 rust: field.name().to_upper_camel_case(),
                 full_name: field.full_name().to_owned(),
                 file: file.clone(),
@@ -200,7 +200,7 @@ impl Check<'_> {
             let mut path = of.path().to_vec();
             // `value` is the descriptor's field 2.
             path.extend([2, i32::try_from(index).unwrap_or(i32::MAX)]);
-            variants.push(Named {
+            variants.push(NamedItem {
                 rust: name,
                 full_name: format!("{}.{}", of.full_name(), value.name()),
                 file: of.parent_file().name().to_owned(),

@@ -6,12 +6,12 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, parse_quote, visit_mut::VisitMut}
 
 /// Marks the code blocks in all comments as text.
 pub(crate) fn harmless(file: &mut syn::File) {
-    Comments.visit_file_mut(file);
+    DocComments.visit_file_mut(file);
 }
 
-struct Comments;
+struct DocComments;
 
-impl VisitMut for Comments {
+impl VisitMut for DocComments {
     fn visit_attributes_mut(&mut self, attrs: &mut Vec<Attribute>) {
         let Some(place) = attrs.iter().position(|attr| line(attr).is_some()) else {
             return;

@@ -9,7 +9,7 @@ use std::{fmt, io, path::PathBuf};
 /// the error or unwraps it.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum BuildError {
     /// The schema has mistakes.
     #[error(transparent)]
     Schema(#[from] SchemaErrors),
@@ -66,7 +66,7 @@ pub enum Error {
     },
 }
 
-impl fmt::Debug for Error {
+impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -1,14 +1,14 @@
 //! Reading and writing generated files.
 
-use crate::error::Error;
+use crate::error::BuildError;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
 /// Reads the files of a folder, in the order of their names.
-pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
-    let failed = |path: &Path, source| Error::Io {
+pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, BuildError> {
+    let failed = |path: &Path, source| BuildError::Io {
         action: "read",
         path: path.to_owned(),
         source,
@@ -25,11 +25,11 @@ pub(crate) fn read_all(dir: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
 }
 
 /// Writes a file unless it already has this content, so that Cargo does not rebuild without need.
-pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), BuildError> {
     match fs::read(path) {
         Ok(old) if old == content => return Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::Io {
+            return Err(BuildError::Io {
                 action: "read",
                 path: path.to_owned(),
                 source: error,
@@ -37,7 +37,7 @@ pub(crate) fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), Error>
         }
         _ => {}
     }
-    fs::write(path, content).map_err(|source| Error::Io {
+    fs::write(path, content).map_err(|source| BuildError::Io {
         action: "write",
         path: path.to_owned(),
         source,

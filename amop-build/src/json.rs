@@ -1,6 +1,6 @@
 //! The JSON mapping of messages: which messages need it, and which part of the schema it needs.
 
-use amop_schema::{Codec, Schema, TopicDecl};
+use amop_schema::{Schema, TopicCodec, TopicDecl};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use prost_types::{
@@ -21,7 +21,7 @@ impl JsonTypes {
     pub(crate) fn of(schema: &Schema, chosen: &[String]) -> Self {
         let mut types = Self::default();
         for decl in &schema.topics {
-            if decl.codec == Codec::Json {
+            if decl.codec == TopicCodec::Json {
                 types.add(&decl.message);
             }
             if let Some(reply) = json_reply(decl) {
@@ -69,7 +69,7 @@ impl JsonTypes {
 /// Returns a topic's reply, if it travels as JSON.
 pub(crate) fn json_reply(decl: &TopicDecl) -> Option<&MessageDescriptor> {
     let reply = decl.reply.as_ref();
-    reply.filter(|_| decl.reply_codec == Codec::Json)
+    reply.filter(|_| decl.reply_codec == TopicCodec::Json)
 }
 
 /// Returns whether a path given to prost-build matches the item with this name.

@@ -101,7 +101,7 @@ mod structs;
 
 pub use amop_schema;
 pub use builder::Builder;
-pub use error::{Error, Unsupported};
+pub use error::{BuildError, Unsupported};
 pub use prost_build;
 
 use std::path::Path;
@@ -117,6 +117,9 @@ pub fn configure() -> Builder {
 /// # Errors
 ///
 /// See [`Builder::compile`].
-pub fn compile(files: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
+pub fn compile(
+    files: &[impl AsRef<Path>],
+    includes: &[impl AsRef<Path>],
+) -> Result<(), BuildError> {
     configure().compile(files, includes)
 }

@@ -12,7 +12,7 @@ const FUNCTIONS: [&str; 14] = [
     "subscribe_private",
     "subscribe_sealed",
     "deliveries",
-    "deliveries_of",
+    "deliveries_to",
     "deliveries_private",
     "deliveries_sealed",
     "publish_unicast",

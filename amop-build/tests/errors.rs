@@ -1,6 +1,6 @@
 //! Errors that fail a build, with the exact text that `main` prints.
 
-use amop_build::{Builder, Error};
+use amop_build::{BuildError, Builder};
 use std::{error, fs};
 
 const HEAD: &str = "syntax = \"proto3\";\npackage p;\nimport \"amop/options.proto\";\n";
@@ -107,7 +107,7 @@ fn folders_have_to_exist() {
         )),
         "{error}"
     );
-    assert!(matches!(error, Error::Io { .. }));
+    assert!(matches!(error, BuildError::Io { .. }));
 }
 
 /// Different names in a schema that are the same in Rust. The error has the place of the second.

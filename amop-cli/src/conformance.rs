@@ -9,10 +9,10 @@
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use amop_cli::conformance::{self, Options};
+//! use amop_cli::conformance::{self, ConformanceOptions};
 //!
 //! let network = amop_node::Network::start(1).await?;
-//! let mut options = Options::new(network.endpoint(0), network.sdk());
+//! let mut options = ConformanceOptions::new(network.endpoint(0), network.sdk());
 //! options.only = vec!["handshake-versions".into()];
 //! let report = conformance::run(&options, |result| println!("{result}")).await?;
 //! assert!(report.is_conformant());
@@ -40,12 +40,12 @@ use std::{pin::Pin, time::Duration};
 use amop_tls::{Identity, TlsError};
 use tokio::time::{Instant, timeout};
 
-pub use self::report::{CheckResult, Outcome, Report};
+pub use self::report::{CheckOutcome, CheckResult, ConformanceReport};
 use self::{
-    bench::{Bench, Route},
-    problem::{Checked, Problem, failed},
+    bench::{Bench, BenchRoute},
+    problem::{CheckProblem, Checked, failed},
 };
-use crate::ConnectError;
+use crate::WireError;
 
 /// The maximum time of a check. A FISCO node's slowest answer comes after 30 s (channel-v2 section
 /// 7.2), and checks across two FISCO nodes wait for topics to spread first.
@@ -53,7 +53,7 @@ const CHECK: Duration = Duration::from_secs(60);
 
 /// The options of a run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ConformanceOptions {
     /// The node's channel port: `host:port`.
     pub endpoint: String,
     /// The channel port of another node of the same network, for the checks across two nodes.
@@ -65,7 +65,7 @@ pub struct Options {
     pub only: Vec<String>,
 }
 
-impl Options {
+impl ConformanceOptions {
     /// Creates options that run all checks of one node.
     pub fn new(endpoint: impl Into<String>, identity: Identity) -> Self {
         Self {
@@ -80,10 +80,10 @@ impl Options {
 /// The checks did not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RunError {
+pub enum ConformanceError {
     /// The connection to a node failed.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] WireError),
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -101,12 +101,12 @@ pub enum RunError {
 ///
 /// # Errors
 ///
-/// [`RunError`] if a node cannot be reached or no check has a given name. A failed check is not an
-/// error; it is in the [`Report`].
+/// [`ConformanceError`] if a node cannot be reached or no check has a given name. A failed check is
+/// not an error; it is in the [`ConformanceReport`].
 pub async fn run(
-    options: &Options,
+    options: &ConformanceOptions,
     mut on_result: impl FnMut(&CheckResult),
-) -> Result<Report, RunError> {
+) -> Result<ConformanceReport, ConformanceError> {
     let plans = select(&options.only)?;
     let bench = Bench::prepare(options).await?;
     let mut results = Vec::new();
@@ -128,7 +128,7 @@ pub async fn run(
         on_result(&result);
         results.push(result);
     }
-    Ok(Report {
+    Ok(ConformanceReport {
         endpoint: options.endpoint.clone(),
         other: options.other.clone(),
         node: bench.node.describe(),
@@ -157,25 +157,25 @@ enum Run {
     /// Runs on one node.
     Node(for<'a> fn(&'a Bench) -> Running<'a>),
     /// Runs with a publisher and subscribers, once on one node and once across two.
-    Route(for<'a> fn(&'a Route<'a>) -> Running<'a>),
+    Route(for<'a> fn(&'a BenchRoute<'a>) -> Running<'a>),
     /// Runs across two nodes.
-    Between(for<'a> fn(&'a Route<'a>) -> Running<'a>),
+    Between(for<'a> fn(&'a BenchRoute<'a>) -> Running<'a>),
 }
 
 /// A check with the place where it runs.
-struct Plan {
+struct PlannedCheck {
     check: &'static Check,
     across: bool,
 }
 
-impl Plan {
+impl PlannedCheck {
     fn name(&self) -> String {
         let prefix = if self.across { "across/" } else { "" };
         format!("{prefix}{}", self.check.name)
     }
 
     async fn run(&self, bench: &Bench) -> Checked {
-        let route = |to| Route {
+        let route = |to| BenchRoute {
             bench,
             from: &bench.node,
             to,
@@ -184,7 +184,7 @@ impl Plan {
             Run::Node(run) => run(bench).await,
             Run::Route(run) | Run::Between(run) if self.across => {
                 let Some(other) = &bench.other else {
-                    return Err(Problem::Skipped("needs --other".to_owned()));
+                    return Err(CheckProblem::Skipped("needs --other".to_owned()));
                 };
                 run(&route(other)).await
             }
@@ -197,7 +197,7 @@ impl Plan {
 }
 
 /// Returns every check of every theme: first the checks of one node, then those across two.
-fn plans() -> impl Iterator<Item = Plan> {
+fn plans() -> impl Iterator<Item = PlannedCheck> {
     let themes = [
         tls::CHECKS,
         handshake::CHECKS,
@@ -212,20 +212,20 @@ fn plans() -> impl Iterator<Item = Plan> {
     let all = move || themes.into_iter().flatten();
     let alone = all()
         .filter(|check| !matches!(check.run, Run::Between(_)))
-        .map(|check| Plan {
+        .map(|check| PlannedCheck {
             check,
             across: false,
         });
     let across = all()
         .filter(|check| !matches!(check.run, Run::Node(_)))
-        .map(|check| Plan {
+        .map(|check| PlannedCheck {
             check,
             across: true,
         });
     alone.chain(across)
 }
 
-fn select(only: &[String]) -> Result<Vec<Plan>, RunError> {
+fn select(only: &[String]) -> Result<Vec<PlannedCheck>, ConformanceError> {
     let matches = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == pattern,
@@ -233,13 +233,13 @@ fn select(only: &[String]) -> Result<Vec<Plan>, RunError> {
     for pattern in only {
         let known = names();
         if !known.iter().any(|name| matches(pattern, name)) {
-            return Err(RunError::NoSuchCheck {
+            return Err(ConformanceError::NoSuchCheck {
                 name: pattern.clone(),
                 known,
             });
         }
     }
-    let wanted = |plan: &Plan| {
+    let wanted = |plan: &PlannedCheck| {
         let name = plan.name();
         only.is_empty() || only.iter().any(|pattern| matches(pattern, &name))
     };
@@ -263,7 +263,7 @@ mod tests {
     fn checks_are_chosen_by_name_or_beginning() {
         let chosen = |only: &[&str]| {
             let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
-            select(&only).map(|plans| plans.iter().map(Plan::name).collect::<Vec<_>>())
+            select(&only).map(|plans| plans.iter().map(PlannedCheck::name).collect::<Vec<_>>())
         };
         assert_eq!(chosen(&[]).unwrap(), names());
         assert_eq!(

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use amop_cli::conformance::{self, Options};
+use amop_cli::conformance::{self, ConformanceOptions};
 use amop_tls::Identity;
 use clap::Args;
 
@@ -35,7 +35,7 @@ pub(crate) struct Conformance {
 
 impl Conformance {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let options = Options {
+        let options = ConformanceOptions {
             endpoint: self.endpoint,
             other: self.other,
             identity: Identity::load_sdk(&self.certs)?,

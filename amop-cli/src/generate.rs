@@ -15,17 +15,19 @@ use std::{
 
 use amop_schema::{OPTIONS_PROTO_NAME, Schema, TopicDecl};
 
-use self::output::Output;
+use self::output::TemporaryProject;
 pub use self::{
     error::GenerateError,
-    render::{Access, Programs, ReplySample, multicast_publisher, subscriber, unicast_publisher},
+    render::{
+        Programs, ReplySample, TopicAccess, multicast_publisher, subscriber, unicast_publisher,
+    },
 };
 
 const DESCRIPTOR_PROTO: &str = "google/protobuf/descriptor.proto";
 
 /// What to generate, and where.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct GenerateOptions {
     /// The `.proto` files.
     pub protos: Vec<PathBuf>,
     /// The folders in which files and imports are looked up. If empty: the folders of the files.
@@ -50,12 +52,12 @@ pub struct Project {
 /// Writes a project for every topic of a schema.
 ///
 /// ```no_run
-/// use amop_cli::generate::{Options, generate};
+/// use amop_cli::generate::{GenerateOptions, generate};
 ///
-/// let project = generate(&Options {
+/// let project = generate(&GenerateOptions {
 ///     protos: vec!["proto/hello.proto".into()],
 ///     out: "hello-programs".into(),
-///     ..Options::default()
+///     ..GenerateOptions::default()
 /// })?;
 /// assert_eq!(project.programs, ["subscriber", "unicast_publisher", "multicast_publisher"]);
 /// # Ok::<(), amop_cli::generate::GenerateError>(())
@@ -65,7 +67,7 @@ pub struct Project {
 ///
 /// All mistakes of the schema, or the file that could not be read or written. On an error the
 /// folder is left as it was.
-pub fn generate(options: &Options) -> Result<Project, GenerateError> {
+pub fn generate(options: &GenerateOptions) -> Result<Project, GenerateError> {
     let includes = includes(options);
     let schema = Schema::load(&options.protos, &includes)?;
     if schema.topics.is_empty() {
@@ -79,7 +81,7 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
     let topics = topics(&schema, &lib);
     let well_known = uses_well_known_types(&schema);
 
-    let mut out = Output::new(&options.out)?;
+    let mut out = TemporaryProject::new(&options.out)?;
     out.check(&options.protos, &includes)?;
     for (name, source) in &protos {
         let text = fs::read(source).map_err(|error| GenerateError::read(source, error))?;
@@ -117,7 +119,7 @@ pub fn generate(options: &Options) -> Result<Project, GenerateError> {
 }
 
 /// A topic as the templates see it.
-struct Topic<'a> {
+struct GeneratedTopic<'a> {
     decl: &'a TopicDecl,
     /// The module with the parts that the topic's programs share.
     module: String,
@@ -128,7 +130,7 @@ struct Topic<'a> {
     programs: Programs,
 }
 
-fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
+fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<GeneratedTopic<'a>> {
     let single = schema.topics.len() == 1;
     let mut taken = BTreeSet::new();
     let topic = |decl: &'a TopicDecl| {
@@ -146,7 +148,7 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
                 names::reply_type(reply, &type_name)
             }
         });
-        Topic {
+        GeneratedTopic {
             decl,
             path: names::path(&decl.message),
             reply_path: generated.map(names::path),
@@ -162,9 +164,9 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
                 message: sample.message,
                 uses_number: sample.uses_number,
                 access: match (decl.private, decl.sealed) {
-                    (_, true) => Access::Sealed,
-                    (true, _) => Access::Private,
-                    _ => Access::Plain,
+                    (_, true) => TopicAccess::Sealed,
+                    (true, _) => TopicAccess::Private,
+                    _ => TopicAccess::Plain,
                 },
                 reply: reply.map(|reply| ReplySample {
                     expression: sample::reply(reply, reply_type.as_deref()),
@@ -178,7 +180,7 @@ fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<Topic<'a>> {
     schema.topics.iter().map(topic).collect()
 }
 
-fn includes(options: &Options) -> Vec<PathBuf> {
+fn includes(options: &GenerateOptions) -> Vec<PathBuf> {
     if !options.includes.is_empty() {
         return options.includes.clone();
     }

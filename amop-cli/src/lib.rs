@@ -8,4 +8,4 @@ mod show;
 pub mod tap;
 mod wire;
 
-pub use wire::ConnectError;
+pub use wire::WireError;

@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand};
 /// Tools for AMOP, the messenger of FISCO BCOS.
 #[derive(Debug, Parser)]
 #[command(name = "amop", version)]
-struct Options {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
@@ -63,7 +63,7 @@ fn endpoint(text: &str) -> Result<String, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = CommandLine::parse();
     // `amop chaos` breaks connections on purpose, so warnings about them are noise.
     let level = match options.command {
         Command::Chaos(_) => "error",

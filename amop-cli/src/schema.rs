@@ -52,7 +52,7 @@ pub fn read(file: &Path, includes: &[PathBuf]) -> anyhow::Result<Schema> {
 /// # Errors
 ///
 /// If one of them cannot be read, or neither declares a topic.
-pub fn check(old: &Path, new: &Path, includes: &[PathBuf]) -> anyhow::Result<compat::Report> {
+pub fn check(old: &Path, new: &Path, includes: &[PathBuf]) -> anyhow::Result<compat::CompatReport> {
     let was = read(old, &own_includes(old, new, includes))?;
     let is = read(new, &own_includes(new, old, includes))?;
     anyhow::ensure!(
@@ -87,7 +87,7 @@ fn own_includes(file: &Path, other: &Path, includes: &[PathBuf]) -> Vec<PathBuf>
 pub fn asyncapi(
     files: &[PathBuf],
     includes: &[PathBuf],
-    info: &asyncapi::Info,
+    info: &asyncapi::DocumentInfo,
 ) -> anyhow::Result<String> {
     let (rust, proto): (Vec<_>, Vec<_>) = files
         .iter()

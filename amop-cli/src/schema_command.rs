@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use amop_cli::{generate, schema};
-use amop_schema::asyncapi::Info;
+use amop_schema::asyncapi::DocumentInfo;
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -57,7 +57,8 @@ impl SchemaCommand {
                 title,
                 version,
             } => {
-                let document = schema::asyncapi(&files, &include, &Info::new(title, version))?;
+                let document =
+                    schema::asyncapi(&files, &include, &DocumentInfo::new(title, version))?;
                 print(&document)?;
                 Ok(ExitCode::SUCCESS)
             }
@@ -95,7 +96,7 @@ pub(crate) struct Generate {
 impl Generate {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let folder = self.out.display().to_string();
-        let project = generate::generate(&generate::Options {
+        let project = generate::generate(&generate::GenerateOptions {
             protos: self.protos,
             includes: self.include,
             out: self.out,

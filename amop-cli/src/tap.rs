@@ -24,10 +24,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::door::{Door, Place};
-pub use self::record::{Direction, FrameRecord, Record, Style, What};
-pub use self::records::Records;
-use self::relay::{Reporter, relay};
+use self::door::{TapDoor, TapPlace};
+pub use self::record::{Direction, FrameRecord, Style, TapRecord, What};
+pub use self::records::TapRecords;
+use self::relay::{ConnectionReporter, relay};
 use crate::wire;
 
 /// The maximum number of connected SDKs. More are refused.
@@ -45,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The options of a tap.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct TapOptions {
     /// The address to which SDKs connect.
     pub listen: SocketAddr,
     /// The node's channel port: `host:port`.
@@ -62,7 +62,7 @@ pub struct Options {
 /// The tap could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub enum TapError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -90,11 +90,11 @@ impl Tap {
     ///
     /// # Errors
     ///
-    /// [`StartError`] if the address cannot be listened on or the certificates are not usable.
-    pub async fn start(options: Options) -> Result<(Self, Records), StartError> {
+    /// [`TapError`] if the address cannot be listened on or the certificates are not usable.
+    pub async fn start(options: TapOptions) -> Result<(Self, TapRecords), TapError> {
         let server = options.node.server_config(ServerOptions::default())?;
         let client = options.sdk.client_config()?;
-        let failed = |source| StartError::Listen {
+        let failed = |source| TapError::Listen {
             address: options.listen,
             source,
         };
@@ -106,7 +106,7 @@ impl Tap {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let port = Port {
+        let port = TapPort {
             acceptor: server.into(),
             mode: options.node.mode(),
             upstream: Upstream {
@@ -149,20 +149,20 @@ struct Upstream {
     mode: Mode,
 }
 
-struct Port {
+struct TapPort {
     acceptor: TlsAcceptor,
     mode: Mode,
     upstream: Upstream,
     preview: usize,
-    records: records::Sender,
+    records: records::RecordSender,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
-impl Port {
+impl TapPort {
     async fn run(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        let door = Arc::new(Door::new(HANDSHAKES));
+        let door = Arc::new(TapDoor::new(HANDSHAKES));
         let mut number = 0;
         loop {
             let accepted = tokio::select! {
@@ -177,7 +177,7 @@ impl Port {
                     }
                 }
                 Err(error) => {
-                    let reporter = Reporter::new(0, &self.records);
+                    let reporter = ConnectionReporter::new(0, &self.records);
                     reporter.note(format!("cannot accept: {error}"));
                     tokio::select! {
                         () = tokio::time::sleep(ACCEPT_PAUSE) => {}
@@ -193,9 +193,9 @@ impl Port {
         number: u64,
         tcp: TcpStream,
         address: SocketAddr,
-        (place, slots): (Place, Arc<Semaphore>),
+        (place, slots): (TapPlace, Arc<Semaphore>),
     ) {
-        let reporter = Reporter::new(number, &self.records);
+        let reporter = ConnectionReporter::new(number, &self.records);
         let (acceptor, mode) = (self.acceptor.clone(), self.mode);
         let (upstream, preview) = (self.upstream.clone(), self.preview);
         let stop = self.stop.clone();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use amop_cli::tap::{Options, Record, Records, Style, Tap};
+use amop_cli::tap::{Style, Tap, TapOptions, TapRecord, TapRecords};
 use amop_tls::{CertFiles, Identity};
 use anyhow::Context;
 use clap::Args;
@@ -62,7 +62,7 @@ impl TapCommand {
             hex: self.hex,
             max: usize::try_from(self.max).unwrap_or(usize::MAX),
         };
-        let (tap, records) = Tap::start(Options {
+        let (tap, records) = Tap::start(TapOptions {
             listen: self.listen,
             to: self.to.clone(),
             sdk,
@@ -104,7 +104,7 @@ impl TapCommand {
     /// block it for ever.
     fn print_all(
         &self,
-        mut records: Records,
+        mut records: TapRecords,
         style: Style,
     ) -> io::Result<oneshot::Receiver<io::Result<()>>> {
         let json = self.json;
@@ -125,7 +125,7 @@ impl TapCommand {
 }
 
 /// Prints a line and flushes it, so that it is visible at once, also through a pipe.
-fn print(record: &Record, json: bool, style: Style) -> io::Result<()> {
+fn print(record: &TapRecord, json: bool, style: Style) -> io::Result<()> {
     let line = match json {
         true => record.to_json(style),
         false => record.to_text(style),

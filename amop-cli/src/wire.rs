@@ -17,7 +17,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A connection to a node failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConnectError {
+pub enum WireError {
     /// The TCP connection failed.
     #[error(
         "cannot connect to {endpoint}: {source}; check that it is a node's channel port and that \
@@ -53,8 +53,8 @@ pub(crate) async fn connect(
     endpoint: &str,
     tls: Arc<ClientConfig>,
     mode: Mode,
-) -> Result<TlsStream<TcpStream>, ConnectError> {
-    let unreachable = |source| ConnectError::Tcp {
+) -> Result<TlsStream<TcpStream>, WireError> {
+    let unreachable = |source| WireError::Tcp {
         endpoint: endpoint.to_owned(),
         source,
     };
@@ -64,13 +64,13 @@ pub(crate) async fn connect(
         TlsConnector::from(tls)
             .connect(Identity::server_name(), tcp)
             .await
-            .map_err(|error| ConnectError::Tls {
+            .map_err(|error| WireError::Tls {
                 endpoint: endpoint.to_owned(),
                 source: HandshakeFailure::from_io(error, Side::Client, mode),
             })
     };
     timeout(CONNECT, connecting).await.unwrap_or_else(|_| {
-        Err(ConnectError::Timeout {
+        Err(WireError::Timeout {
             endpoint: endpoint.to_owned(),
         })
     })

@@ -64,7 +64,7 @@ async fn connect(port: u16, certificates: PathBuf) -> Client {
         .certificates(certificates)
         .timeout(PATIENCE)
         .connect_timeout(PATIENCE)
-        .reconnect(amop::Reconnect::never())
+        .reconnect(amop::ReconnectPolicy::never())
         .connect()
         .await
         .unwrap()
@@ -77,9 +77,12 @@ async fn exchange(from: u16, to: u16, certificates: &Path) {
     let topic = "hello".parse().unwrap();
     let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
     let (reply, ()) = within("a message", async {
-        tokio::join!(publisher.unicast(&topic, "ping".into()), async {
-            messages.next().await.unwrap().reply_bytes("pong").unwrap();
-        })
+        tokio::join!(
+            publisher.publish_unicast_raw(&topic, "ping".into()),
+            async {
+                messages.next().await.unwrap().reply_bytes("pong").unwrap();
+            }
+        )
     })
     .await;
     assert_eq!(reply.unwrap().payload, "pong");

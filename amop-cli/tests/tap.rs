@@ -10,7 +10,7 @@ use std::{
 };
 
 use amop::Client;
-use amop_cli::tap::{Direction, FrameRecord, Options, Record, Records, Style, Tap, What};
+use amop_cli::tap::{Direction, FrameRecord, Style, Tap, TapOptions, TapRecord, TapRecords, What};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType};
 use amop_tests::{PATIENCE, Program, RawLink, identity, network, seq, within};
@@ -25,8 +25,8 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Starts a tap with the certificates of a network.
-async fn tap(network: &Network, to: &str) -> (Tap, Records) {
-    let options = Options {
+async fn tap(network: &Network, to: &str) -> (Tap, TapRecords) {
+    let options = TapOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         to: to.to_owned(),
         sdk: network.sdk(),
@@ -44,7 +44,7 @@ async fn client(endpoint: &str, sdk: Identity) -> Client {
         .sdk_certificates_as_nodes(true)
         .timeout(PATIENCE)
         .connect_timeout(PATIENCE)
-        .reconnect(amop::Reconnect::never())
+        .reconnect(amop::ReconnectPolicy::never())
         .connect()
         .await
         .unwrap()
@@ -57,9 +57,12 @@ async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
     let topic = "hello".parse().unwrap();
     let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
     let (reply, ()) = within("a message", async {
-        tokio::join!(publisher.unicast(&topic, "ping".into()), async {
-            messages.next().await.unwrap().reply_bytes("pong").unwrap();
-        })
+        tokio::join!(
+            publisher.publish_unicast_raw(&topic, "ping".into()),
+            async {
+                messages.next().await.unwrap().reply_bytes("pong").unwrap();
+            }
+        )
     })
     .await;
     assert_eq!(reply.unwrap().payload, "pong");
@@ -68,7 +71,7 @@ async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
 }
 
 /// Returns the next record of a frame of this type.
-async fn frame(records: &mut Records, name: &str) -> (Direction, FrameRecord) {
+async fn frame(records: &mut TapRecords, name: &str) -> (Direction, FrameRecord) {
     loop {
         let record = within("a record", records.recv()).await.unwrap();
         if let What::Frame(frame) = record.what
@@ -80,7 +83,7 @@ async fn frame(records: &mut Records, name: &str) -> (Direction, FrameRecord) {
 }
 
 /// Returns the next record that is not a frame.
-async fn other(records: &mut Records) -> Record {
+async fn other(records: &mut TapRecords) -> TapRecord {
     loop {
         let record = within("a record", records.recv()).await.unwrap();
         if !matches!(record.what, What::Frame(_)) {
@@ -90,7 +93,7 @@ async fn other(records: &mut Records) -> Record {
 }
 
 #[track_caller]
-fn assert_note(record: &Record, part: &str) {
+fn assert_note(record: &TapRecord, part: &str) {
     match &record.what {
         What::Note(text) => assert!(text.contains(part), "{text}"),
         what => panic!("{what:?} instead of a note of {part:?}"),
@@ -477,7 +480,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
     let publisher = client(&address, network.sdk()).await;
     let topic = "hello".parse().unwrap();
     for _ in 0..multicasts {
-        let sent = publisher.multicast(&topic, vec![b'x'; 16_000].into());
+        let sent = publisher.publish_multicast_raw(&topic, vec![b'x'; 16_000].into());
         within("a multicast", sent).await.unwrap();
     }
     publisher.close().await;

@@ -1,6 +1,6 @@
 //! Serde's derives, which `#[amop::topic]` adds if the JSON codec needs them.
 
-use crate::options::Settings;
+use crate::options::CheckedOptions;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, DeriveInput, Path, Token, punctuated::Punctuated};
@@ -55,7 +55,7 @@ fn is_serde(path: &Path, name: &str) -> bool {
 
 /// Returns the missing derives. They go above the item's own attributes, so that `#[serde(...)]`
 /// attributes are known.
-pub(crate) fn missing(item: &DeriveInput, settings: &Settings) -> TokenStream {
+pub(crate) fn missing(item: &DeriveInput, settings: &CheckedOptions) -> TokenStream {
     let derived = Derived::of(item);
     if derived.both() {
         return TokenStream::new();

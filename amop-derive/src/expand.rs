@@ -5,10 +5,10 @@ mod sealed;
 use crate::{
     derives,
     errors::Errors,
-    format::Format,
+    format::CodecName,
     item,
-    options::{Form, Options, Settings},
-    shapes::{self, Shape},
+    options::{CheckedOptions, MacroForm, MacroOptions},
+    shapes::{self, ConditionalStruct},
 };
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -20,7 +20,7 @@ use syn::{
 /// Expands `#[amop::topic(args)]` on `input`.
 pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut options = Options::new(Form::Attribute);
+    let mut options = MacroOptions::new(MacroForm::Attribute);
     options.read(args, &mut errors);
     let mut settings = options.finish(&mut errors);
 
@@ -41,9 +41,9 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
     let generated = match shapes {
         Some(shapes) => by_shape(&item, shapes, &mut settings, &mut errors),
         None => {
-            let plan = Plan::new(&item, &settings, &mut errors);
+            let plan = Expansion::new(&item, &settings, &mut errors);
             plan.expand(&item, &settings).map(|generated| {
-                let json = plan.codec == Some(Format::Json);
+                let json = plan.codec == Some(CodecName::Json);
                 let derives = json.then(|| derives::missing(&item, &settings));
                 (quote!(#derives), generated)
             })
@@ -64,20 +64,20 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
 /// compiler keeps.
 fn by_shape(
     item: &DeriveInput,
-    shapes: Vec<Shape>,
-    settings: &mut Settings,
+    shapes: Vec<ConditionalStruct>,
+    settings: &mut CheckedOptions,
     errors: &mut Errors,
 ) -> Option<(TokenStream, TokenStream)> {
     let (mut above, mut below) = (TokenStream::new(), TokenStream::new());
     for shape in shapes {
         settings.codec = Some((shape.format, item.ident.span()));
-        let plan = Plan::new(&shape.item, settings, errors);
+        let plan = Expansion::new(&shape.item, settings, errors);
         let generated = plan.expand(&shape.item, settings)?;
         if !errors.is_empty() {
             // The next shape would report the same mistakes.
             return None;
         }
-        if shape.format == Format::Json {
+        if shape.format == CodecName::Json {
             above.extend(shape.attributes(derives::missing(item, settings)));
         }
         below.extend(shape.items(generated));
@@ -91,7 +91,7 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let Some(item) = errors.keep(syn::parse2::<DeriveInput>(input)) else {
         return errors.into_compile_error();
     };
-    let mut options = Options::new(Form::Derive);
+    let mut options = MacroOptions::new(MacroForm::Derive);
     for attr in item
         .attrs
         .iter()
@@ -103,7 +103,7 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
         }
     }
     let settings = options.finish(&mut errors);
-    let plan = Plan::new(&item, &settings, &mut errors);
+    let plan = Expansion::new(&item, &settings, &mut errors);
     match plan.expand(&item, &settings) {
         Some(generated) if errors.is_empty() => generated,
         _ => errors.into_compile_error(),
@@ -121,22 +121,22 @@ fn derive_options(attr: &Attribute) -> syn::Result<TokenStream> {
 }
 
 /// The code to generate; parts are `None` if an error left them unknown.
-struct Plan<'a> {
-    codec: Option<Format>,
+struct Expansion<'a> {
+    codec: Option<CodecName>,
     codec_span: Span,
     value: Option<&'a Field>,
 }
 
-impl<'a> Plan<'a> {
-    fn new(item: &'a DeriveInput, settings: &Settings, errors: &mut Errors) -> Self {
+impl<'a> Expansion<'a> {
+    fn new(item: &'a DeriveInput, settings: &CheckedOptions, errors: &mut Errors) -> Self {
         item::check_kind(item, errors);
         item::check_members(item, errors);
         let (codec, codec_span) = match settings.codec {
             Some((codec, span)) => (Some(codec), span),
             None if settings.codec_failed => (None, Span::call_site()),
-            None => (errors.keep(Format::default_of(item)), item.ident.span()),
+            None => (errors.keep(CodecName::default_of(item)), item.ident.span()),
         };
-        let serde_by_hand = settings.form == Form::Derive || derives::Derived::of(item).both();
+        let serde_by_hand = settings.form == MacroForm::Derive || derives::Derived::of(item).both();
         item::check_generics(item, codec, serde_by_hand, errors);
         let value = codec.and_then(|codec| errors.keep(codec.value_field(item, codec_span)));
         Self {
@@ -147,7 +147,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Generates the impls; `None` if an error left something unknown.
-    fn expand(&self, item: &DeriveInput, settings: &Settings) -> Option<TokenStream> {
+    fn expand(&self, item: &DeriveInput, settings: &CheckedOptions) -> Option<TokenStream> {
         let codec = self.codec?;
         let topic = settings.topic.as_ref()?;
         let krate = &settings.krate;
@@ -243,7 +243,7 @@ fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
 }
 
 /// Implements `TextValue` or `BytesValue` with the impl of the field.
-fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) -> TokenStream {
+fn value_impl(item: &DeriveInput, field: &Field, codec: CodecName, krate: &Path) -> TokenStream {
     let name = &item.ident;
     let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
     let ty = &field.ty;
@@ -251,7 +251,7 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
         Some(ident) => quote!(#ident),
         None => quote!(0),
     };
-    if codec == Format::Text {
+    if codec == CodecName::Text {
         quote! {
             #[automatically_derived]
             #[allow(deprecated, unused_qualifications)]
@@ -284,14 +284,14 @@ fn value_impl(item: &DeriveInput, field: &Field, codec: Format, krate: &Path) ->
 
 /// Parts of the signatures of functions that publish. Their futures borrow the client but not the
 /// message, so they are `Send` even if the message is not `Sync`.
-struct Publishing {
+struct PublishSignature {
     /// The lifetime of the borrow of the client.
     life: Lifetime,
     future: TokenStream,
     send: TokenStream,
 }
 
-impl Publishing {
+impl PublishSignature {
     fn of(item: &DeriveInput) -> Self {
         // A name that a user's own lifetime is not likely to have.
         let life = Lifetime::new("'amop_client", Span::mixed_site());
@@ -322,12 +322,12 @@ fn topic_constant(item: &DeriveInput, topic: &syn::LitStr) -> TokenStream {
 }
 
 /// Generates the functions of every topic that is not sealed.
-fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &Settings) -> TokenStream {
+fn functions(item: &DeriveInput, topic: &syn::LitStr, settings: &CheckedOptions) -> TokenStream {
     let vis = &item.vis;
     let krate = &settings.krate;
     let result = quote!(::core::result::Result);
     let str = quote!(::core::primitive::str);
-    let Publishing { life, future, send } = &Publishing::of(item);
+    let PublishSignature { life, future, send } = &PublishSignature::of(item);
     let subscribing = if settings.private {
         private_subscribing(item, krate)
     } else {
@@ -436,12 +436,12 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
         ///
         /// # Errors
         ///
-        /// See `amop::Client::deliveries_of`.
-        #vis async fn deliveries_of(
+        /// See `amop::Client::deliveries_to`.
+        #vis async fn deliveries_to(
             client: &#krate::Client,
             topic: &#str,
         ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
-            client.deliveries_of::<Self>(topic).await
+            client.deliveries_to::<Self>(topic).await
         }
     }
 }
@@ -483,7 +483,7 @@ fn private_subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
 fn request_functions(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
-    let Publishing { life, future, send } = &Publishing::of(item);
+    let PublishSignature { life, future, send } = &PublishSignature::of(item);
     quote! {
         /// Sends the message to one subscriber of the type's topic and waits for its reply.
         ///

@@ -7,7 +7,7 @@ use syn::{Data, DeriveInput, Field, Fields, LitStr, Path, PathArguments, Type};
 
 /// A codec, by its name in the macros' options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum CodecName {
     Text,
     Json,
     Protobuf,
@@ -18,7 +18,7 @@ pub(crate) enum Format {
 
 const NAMES: [&str; 4] = ["text", "json", "protobuf", "bytes"];
 
-impl Format {
+impl CodecName {
     /// Returns the codec that an option's value names.
     pub(crate) fn parse(lit: &LitStr) -> syn::Result<Self> {
         let name = lit.value();

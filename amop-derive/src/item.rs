@@ -1,6 +1,6 @@
 //! Checks of the item that a macro is applied to.
 
-use crate::{derives, errors::Errors, format::Format};
+use crate::{derives, errors::Errors, format::CodecName};
 use syn::{Data, DeriveInput, GenericParam, Generics, Type, TypeParam, WherePredicate};
 
 /// Reports an item that is not a struct.
@@ -58,7 +58,7 @@ pub(crate) fn check_members(item: &DeriveInput, errors: &mut Errors) {
 /// `serde_by_hand`: the user writes serde's derives, so [`crate::derives`] adds nothing.
 pub(crate) fn check_generics(
     item: &DeriveInput,
-    codec: Option<Format>,
+    codec: Option<CodecName>,
     serde_by_hand: bool,
     errors: &mut Errors,
 ) {
@@ -71,10 +71,10 @@ pub(crate) fn check_generics(
             ),
             GenericParam::Type(param) if !is_bounded(param, &item.generics) => {
                 let name = &param.ident;
-                let codec = codec.unwrap_or(Format::Json);
+                let codec = codec.unwrap_or(CodecName::Json);
                 let bounds = codec.bounds();
                 let serde = match codec {
-                    Format::Json if serde_by_hand => {
+                    CodecName::Json if serde_by_hand => {
                         ", and the struct needs `#[serde(bound = \"\")]`, so that serde's derives \
                          add no bounds"
                     }

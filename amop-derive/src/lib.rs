@@ -96,7 +96,7 @@ use proc_macro::TokenStream;
 /// | `async fn subscribe(client)` | `subscribe` |
 /// | `async fn subscribe_to(client, topic)` | `subscribe_to` |
 /// | `async fn deliveries(client)` | `deliveries` |
-/// | `async fn deliveries_of(client, topic)` | `deliveries_of` |
+/// | `async fn deliveries_to(client, topic)` | `deliveries_to` |
 /// | `async fn publish_unicast(&self, client)` | `publish_unicast` |
 /// | `async fn publish_unicast_to(&self, client, topic)` | `publish_unicast_to` |
 /// | `async fn publish_multicast(&self, client)` | `publish_multicast` |
@@ -171,7 +171,7 @@ use proc_macro::TokenStream;
 ///     while let Some(settlement) = settlements.next().await {
 ///         let settlement = settlement?;
 ///         println!("{} from {}", settlement.amount, settlement.publisher());
-///         if settlement.kind() == amop::Kind::Unicast {
+///         if settlement.kind() == amop::MessageKind::Unicast {
 ///             settlement.reply(true)?;
 ///         }
 ///     }

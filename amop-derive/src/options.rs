@@ -1,7 +1,7 @@
 //! Reads the options of `#[amop::topic(...)]` and `#[amop(...)]`, in such a way that one mistake
 //! does not hide the next.
 
-use crate::{errors::Errors, format::Format, suggest};
+use crate::{errors::Errors, format::CodecName, suggest};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{
     Expr, Ident, LitStr, Path, Token, Type,
@@ -20,14 +20,14 @@ const MAX_PRIVATE_LEN: usize = 185;
 
 /// The macro that the options belong to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum MacroForm {
     /// `#[amop::topic("hello", ...)]`
     Attribute,
     /// `#[derive(AmopTopic)]` with `#[amop(topic = "hello", ...)]`
     Derive,
 }
 
-impl Form {
+impl MacroForm {
     fn known(self) -> &'static [&'static str] {
         let all = &[
             "topic",
@@ -54,30 +54,30 @@ impl Form {
 
 /// An option's value, and the place where the option was given first. The value is `None` if it was
 /// wrong.
-struct Given<T> {
+struct GivenOption<T> {
     name: Span,
     value: Option<T>,
 }
 
 /// The options as they were given.
-pub(crate) struct Options {
-    form: Form,
-    topic: Option<Given<LitStr>>,
-    codec: Option<Given<(Format, Span)>>,
-    reply: Option<Given<Type>>,
-    reply_codec: Option<Given<(Format, Span)>>,
-    private: Option<Given<()>>,
-    sealed: Option<Given<()>>,
-    krate: Option<Given<Path>>,
+pub(crate) struct MacroOptions {
+    form: MacroForm,
+    topic: Option<GivenOption<LitStr>>,
+    codec: Option<GivenOption<(CodecName, Span)>>,
+    reply: Option<GivenOption<Type>>,
+    reply_codec: Option<GivenOption<(CodecName, Span)>>,
+    private: Option<GivenOption<()>>,
+    sealed: Option<GivenOption<()>>,
+    krate: Option<GivenOption<Path>>,
     /// The codec, if it is a type of the user.
     codec_type: Option<Type>,
     reply_codec_type: Option<Type>,
     without: Vec<Ident>,
 }
 
-impl Options {
+impl MacroOptions {
     /// Creates options without values.
-    pub(crate) fn new(form: Form) -> Self {
+    pub(crate) fn new(form: MacroForm) -> Self {
         Self {
             form,
             topic: None,
@@ -116,7 +116,7 @@ impl Options {
 
     fn read_one(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         // A single word in the topic's place is probably a constant and not an option.
-        let topic = self.form == Form::Attribute && self.topic.is_none();
+        let topic = self.form == MacroForm::Attribute && self.topic.is_none();
         let option = input.peek(Ident::peek_any)
             && !input.peek2(Token![::])
             && !input.peek2(Token![!])
@@ -128,7 +128,7 @@ impl Options {
         let name = input.call(Ident::parse_any)?;
         let known = self.form.known();
         match name.to_string().as_str() {
-            "topic" if self.form == Form::Derive => set(&mut self.topic, &name, || {
+            "topic" if self.form == MacroForm::Derive => set(&mut self.topic, &name, || {
                 let lit = string(input, &name, "\"hello\"")?;
                 check_topic(lit)
             }),
@@ -194,7 +194,7 @@ impl Options {
         let expr: Expr = input
             .parse()
             .map_err(|_| syn::Error::new(start, "this is neither a topic nor an option"))?;
-        if self.form == Form::Derive {
+        if self.form == MacroForm::Derive {
             return Err(syn::Error::new_spanned(
                 expr,
                 "options have names here: write the topic as `#[amop(topic = \"hello\")]`",
@@ -215,18 +215,18 @@ impl Options {
 
     /// Records that the topic was given but is wrong, so that it is not also reported as missing.
     pub(crate) fn topic_is_wrong(&mut self, place: Span) {
-        self.topic.get_or_insert(Given {
+        self.topic.get_or_insert(GivenOption {
             name: place,
             value: None,
         });
     }
 
     /// Checks the options after all are read, and returns their values.
-    pub(crate) fn finish(self, errors: &mut Errors) -> Settings {
+    pub(crate) fn finish(self, errors: &mut Errors) -> CheckedOptions {
         if self.topic.is_none() {
             let wanted = match self.form {
-                Form::Attribute => "it comes first, as in",
-                Form::Derive => "add",
+                MacroForm::Attribute => "it comes first, as in",
+                MacroForm::Derive => "add",
             };
             errors.at(
                 Span::call_site(),
@@ -242,7 +242,7 @@ impl Options {
         }
         let private = self.private.is_some();
         if private
-            && let Some(Given {
+            && let Some(GivenOption {
                 value: Some(topic), ..
             }) = &self.topic
             && topic.value().len() > MAX_PRIVATE_LEN
@@ -264,8 +264,8 @@ impl Options {
                  of the keys can read sealed messages",
             );
         }
-        let codec_failed = matches!(&self.codec, Some(Given { value: None, .. }));
-        Settings {
+        let codec_failed = matches!(&self.codec, Some(GivenOption { value: None, .. }));
+        CheckedOptions {
             form: self.form,
             topic: value(self.topic),
             codec: value(self.codec),
@@ -283,15 +283,15 @@ impl Options {
 }
 
 /// The values of the options; `None` for options that were not given, or were wrong and reported.
-pub(crate) struct Settings {
-    pub(crate) form: Form,
+pub(crate) struct CheckedOptions {
+    pub(crate) form: MacroForm,
     pub(crate) topic: Option<LitStr>,
     /// The codec and the place where it was chosen.
-    pub(crate) codec: Option<(Format, Span)>,
+    pub(crate) codec: Option<(CodecName, Span)>,
     /// A codec was given, but it is not a known one.
     pub(crate) codec_failed: bool,
     pub(crate) reply: Option<Type>,
-    pub(crate) reply_codec: Option<(Format, Span)>,
+    pub(crate) reply_codec: Option<(CodecName, Span)>,
     pub(crate) private: bool,
     pub(crate) sealed: bool,
     pub(crate) krate: Path,
@@ -302,7 +302,7 @@ pub(crate) struct Settings {
     pub(crate) without: Vec<Ident>,
 }
 
-fn value<T>(given: Option<Given<T>>) -> Option<T> {
+fn value<T>(given: Option<GivenOption<T>>) -> Option<T> {
     given.and_then(|given| given.value)
 }
 
@@ -316,7 +316,7 @@ fn word(input: ParseStream<'_>) -> String {
 
 /// Reads an option's value into its slot; an error if the option was given before.
 fn set<T>(
-    slot: &mut Option<Given<T>>,
+    slot: &mut Option<GivenOption<T>>,
     name: &Ident,
     read: impl FnOnce() -> syn::Result<T>,
 ) -> syn::Result<()> {
@@ -326,7 +326,7 @@ fn set<T>(
             format!("`{name}` is given twice: remove one"),
         ));
     }
-    let given = slot.insert(Given {
+    let given = slot.insert(GivenOption {
         name: name.span(),
         value: None,
     });
@@ -395,13 +395,13 @@ fn codec(
     input: ParseStream<'_>,
     name: &Ident,
     of: &mut Option<Type>,
-) -> syn::Result<(Format, Span)> {
+) -> syn::Result<(CodecName, Span)> {
     if let Some((ty, span)) = codec_type(input) {
         *of = Some(ty);
-        return Ok((Format::Own, span));
+        return Ok((CodecName::Own, span));
     }
     let lit = string(input, name, "\"json\"")?;
-    Ok((Format::parse(&lit)?, lit.span()))
+    Ok((CodecName::parse(&lit)?, lit.span()))
 }
 
 /// Reads the type after `=`, if there is the path of a type. A word in lower case is a codec's name

@@ -2,21 +2,21 @@
 //! compiler removes. So code that depends on the number of fields is generated once for each case,
 //! under the condition of that case.
 
-use crate::format::{Format, is_string};
+use crate::format::{CodecName, is_string};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, parse::Parser};
 
 /// The form of a struct under a condition.
-pub(crate) struct Shape {
+pub(crate) struct ConditionalStruct {
     /// The default codec for this form.
-    pub(crate) format: Format,
+    pub(crate) format: CodecName,
     /// The struct; only with its one field if the condition leaves one.
     pub(crate) item: DeriveInput,
     condition: TokenStream,
 }
 
-impl Shape {
+impl ConditionalStruct {
     /// Returns the attributes, under the condition.
     pub(crate) fn attributes(&self, attributes: TokenStream) -> TokenStream {
         let condition = &self.condition;
@@ -41,7 +41,7 @@ impl Shape {
 }
 
 /// Returns the shapes of a struct whose codec depends on conditions; `None` if it does not.
-pub(crate) fn of(item: &DeriveInput) -> Option<Vec<Shape>> {
+pub(crate) fn of(item: &DeriveInput) -> Option<Vec<ConditionalStruct>> {
     let Data::Struct(data) = &item.data else {
         return None;
     };
@@ -67,8 +67,8 @@ pub(crate) fn of(item: &DeriveInput) -> Option<Vec<Shape>> {
             .collect();
         let Some(others) = others else { continue };
         let own = conditions[at].as_ref().map(|own| quote!(#own,));
-        shapes.push(Shape {
-            format: Format::Text,
+        shapes.push(ConditionalStruct {
+            format: CodecName::Text,
             item: with_only(item, field),
             condition: quote!(all(#own not(any(#(#others),*)))),
         });
@@ -78,8 +78,8 @@ pub(crate) fn of(item: &DeriveInput) -> Option<Vec<Shape>> {
     }
     let text = shapes.iter().map(|shape| &shape.condition);
     let condition = quote!(not(any(#(#text),*)));
-    shapes.push(Shape {
-        format: Format::Json,
+    shapes.push(ConditionalStruct {
+        format: CodecName::Json,
         item: item.clone(),
         condition,
     });

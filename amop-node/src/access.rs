@@ -6,7 +6,7 @@ mod standings;
 
 use std::{sync::PoisonError, time::Duration};
 
-use amop_proto::node::{Event, Lapse};
+use amop_proto::node::{CertificateLapse, NodeEvent};
 use amop_tls::{Admitted, Identity, PeerVerifier, Side, Standing, VerifyError};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::{sync::Notify, time::sleep};
@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::sleep};
 pub use self::lists::{AccessLists, ReloadError, Reloaded};
 pub(crate) use self::{
     lists::Loaded,
-    standings::{Link, Standings},
+    standings::{ConnectionId, Standings},
 };
 use crate::core::Core;
 
@@ -59,16 +59,16 @@ impl Access {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn verifier(&self, link: Link) -> &PeerVerifier {
+    fn verifier(&self, link: ConnectionId) -> &PeerVerifier {
         match link {
-            Link::Session(_) => &self.sdks,
-            Link::Peer(_) => &self.peers,
+            ConnectionId::Session(_) => &self.sdks,
+            ConnectionId::Peer(_) => &self.peers,
         }
     }
 
     /// Registers a connection that the machine knows. Closes it at once if lists that were loaded
     /// after its handshake refuse it.
-    pub(crate) fn enter(&self, core: &Core, link: Link, standing: Standing) {
+    pub(crate) fn enter(&self, core: &Core, link: ConnectionId, standing: Standing) {
         // First register the connection, so that a reload sees it, then check it here: this way no
         // new list misses it.
         if self.standings().insert(link, standing.clone()) {
@@ -78,7 +78,7 @@ impl Access {
     }
 
     /// Forgets a connection that ended.
-    pub(crate) fn leave(&self, link: Link) {
+    pub(crate) fn leave(&self, link: ConnectionId) {
         self.standings().remove(link);
     }
 
@@ -98,7 +98,9 @@ impl Access {
             }
             let now = UnixTime::now();
             let expired = self.standings().take_expired(now);
-            let lapsed = expired.into_iter().map(|link| (link, Lapse::Expired));
+            let lapsed = expired
+                .into_iter()
+                .map(|link| (link, CertificateLapse::Expired));
             self.close(core, lapsed);
         }
     }
@@ -108,16 +110,18 @@ impl Access {
         self.peers.replace_lists(&loaded.p2p, loaded.peers);
         self.sdks.replace_lists(&loaded.channel, loaded.sdks);
         let now = UnixTime::now();
-        let lapsed: Vec<(Link, Lapse)> = {
+        let lapsed: Vec<(ConnectionId, CertificateLapse)> = {
             let standings = self.standings();
             let all = standings.all();
             all.filter_map(|(link, standing)| self.lapsed(link, standing, now))
                 .collect()
         };
-        let of = |wanted: fn(&Link) -> bool| lapsed.iter().filter(|(link, _)| wanted(link)).count();
+        let of = |wanted: fn(&ConnectionId) -> bool| {
+            lapsed.iter().filter(|(link, _)| wanted(link)).count()
+        };
         let reloaded = Reloaded {
-            sessions_closed: of(|link| matches!(link, Link::Session(_))),
-            peers_closed: of(|link| matches!(link, Link::Peer(_))),
+            sessions_closed: of(|link| matches!(link, ConnectionId::Session(_))),
+            peers_closed: of(|link| matches!(link, ConnectionId::Peer(_))),
         };
         self.close(core, lapsed);
         reloaded
@@ -128,24 +132,33 @@ impl Access {
         (self.p2p_identity.clone(), self.channel_identity.clone())
     }
 
-    fn lapsed(&self, link: Link, standing: &Standing, now: UnixTime) -> Option<(Link, Lapse)> {
+    fn lapsed(
+        &self,
+        link: ConnectionId,
+        standing: &Standing,
+        now: UnixTime,
+    ) -> Option<(ConnectionId, CertificateLapse)> {
         let lapse = match self.verifier(link).still_admits(standing, now).err()? {
-            amop_tls::Lapse::Expired { .. } => Lapse::Expired,
-            amop_tls::Lapse::Revoked => Lapse::Revoked,
-            _ => Lapse::Unlisted,
+            amop_tls::AdmissionLapse::Expired { .. } => CertificateLapse::Expired,
+            amop_tls::AdmissionLapse::Revoked => CertificateLapse::Revoked,
+            _ => CertificateLapse::Unlisted,
         };
         Some((link, lapse))
     }
 
-    fn close(&self, core: &Core, lapsed: impl IntoIterator<Item = (Link, Lapse)>) {
+    fn close(
+        &self,
+        core: &Core,
+        lapsed: impl IntoIterator<Item = (ConnectionId, CertificateLapse)>,
+    ) {
         let events = lapsed.into_iter().map(|(link, lapse)| {
             core.refusals.lapsed();
             match link {
-                Link::Session(id) => Event::SessionLapsed(id, lapse),
-                Link::Peer(id) => Event::PeerLapsed(id, lapse),
+                ConnectionId::Session(id) => NodeEvent::SessionLapsed(id, lapse),
+                ConnectionId::Peer(id) => NodeEvent::PeerLapsed(id, lapse),
             }
         });
-        let events: Vec<Event> = events.collect();
+        let events: Vec<NodeEvent> = events.collect();
         if !events.is_empty() {
             core.handle(events);
         }
@@ -174,7 +187,7 @@ mod tests {
 
     use amop_proto::{
         channel::rpc::NodeFacts,
-        node::{Limits, Node, NodeConfig, PeerId, PeerIdentity, Timeouts},
+        node::{Limits, MachineConfig, NodeMachine, PeerId, PeerIdentity, Timeouts},
         p2p::NodeId,
     };
     use amop_tls::{
@@ -205,7 +218,7 @@ mod tests {
             address: String::new(),
             groups: Vec::new(),
         };
-        let machine = Node::new(NodeConfig {
+        let machine = NodeMachine::new(MachineConfig {
             node: NodeId(own.public_key().unwrap().0),
             signer: Arc::new(NodeSigner(own.clone())),
             facts: facts.clone(),
@@ -248,13 +261,13 @@ mod tests {
                 authority: [0; 32],
                 address: String::new(),
             };
-            core.handle([Event::PeerOpened {
+            core.handle([NodeEvent::PeerOpened {
                 peer,
                 identity,
                 dialled: false,
             }]);
             let peers = || core.lock().machine.peers().count();
-            let enter = || access.enter(&core, Link::Peer(peer), admitted.standing.clone());
+            let enter = || access.enter(&core, ConnectionId::Peer(peer), admitted.standing.clone());
             let reload = || access.put(&core, nobody(&own)).peers_closed;
             if lists_come_first {
                 assert_eq!((reload(), peers()), (0, 1));

@@ -18,11 +18,11 @@ const SHORT: usize = 4 * 1024;
 #[derive(Debug)]
 pub(crate) struct Answers {
     limit: usize,
-    held: Mutex<Held>,
+    held: Mutex<HeldBytes>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldBytes {
     total: usize,
     /// Bytes held by each address; addresses that hold nothing have no entry.
     by_source: HashMap<Source, usize>,
@@ -62,7 +62,7 @@ impl Answers {
         })
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, HeldBytes> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,8 +4,8 @@
 use std::{panic::resume_unwind, sync::Arc};
 
 use amop_proto::{
-    channel::rpc::{NodeFacts, Request},
-    node::{Event, Listing, Question, SessionId},
+    channel::rpc::{NodeFacts, RpcRequest},
+    node::{Listing, NodeEvent, Question, SessionId},
 };
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
@@ -86,12 +86,16 @@ pub(crate) async fn answer(
 ) -> Result<usize, Gone> {
     let body = write(core, party, question.request.clone()).await?;
     let len = body.len();
-    core.handle([Event::SessionReply(session, question.reply(body))]);
+    core.handle([NodeEvent::SessionReply(session, question.reply(body))]);
     Ok(len)
 }
 
 /// Writes the answer to a request.
-pub(crate) async fn write(core: &Arc<Core>, party: Party, request: Request) -> Result<Bytes, Gone> {
+pub(crate) async fn write(
+    core: &Arc<Core>,
+    party: Party,
+    request: RpcRequest,
+) -> Result<Bytes, Gone> {
     let needs = request.needs();
     if !needs.peers && !needs.own_topics {
         return Ok(request.answer(&core.facts, &[], &[]));
@@ -105,7 +109,7 @@ pub(crate) async fn write(core: &Arc<Core>, party: Party, request: Request) -> R
     core.apart.run_costing(party, work).await
 }
 
-fn write_lists(core: &Core, facts: &NodeFacts, request: &Request) -> Bytes {
+fn write_lists(core: &Core, facts: &NodeFacts, request: &RpcRequest) -> Bytes {
     let listing = Listing::copy(request.needs(), |piece| piece(&core.lock().machine));
     request.answer(facts, &listing.peers, &listing.own_topics)
 }

@@ -10,8 +10,8 @@ use std::{
 
 use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME, rpc::NodeFacts},
-    node::{Checker, Limits, Node as Machine, NodeConfig as MachineConfig, Timeouts},
-    p2p::{NodeId as MachineId, PeerCodec},
+    node::{Checker, Limits, MachineConfig, NodeMachine, Timeouts},
+    p2p::{NodeId, PeerCodec},
 };
 use amop_tls::{CertFiles, Identity, PeerOptions, PublicKey, Role, ServerOptions};
 use rand::{TryRng, rngs::SysRng};
@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::{
     AccessLists, Node,
     access::Access,
-    config::{CertPaths, ChainVersion, NodeConfig, NodeId, PeerAddr},
+    config::{CertPaths, ChainVersion, NodeConfig, NodeIdBytes, PeerAddr},
     core::Core,
     error::{Port, StartError},
     listen::ListenLimits,
@@ -35,7 +35,7 @@ pub struct NodeBuilder {
     p2p: SocketAddr,
     rpc: Option<SocketAddr>,
     peers: Vec<PeerAddr>,
-    transit: BTreeSet<NodeId>,
+    transit: BTreeSet<NodeIdBytes>,
     p2p_identity: Option<Identity>,
     channel_identity: Option<Identity>,
     check_cert_issuer: bool,
@@ -192,7 +192,7 @@ impl NodeBuilder {
     /// Several nodes may name the same FISCO node. It still gets and sends each message once, if
     /// all nodes that it is a peer of name it.
     #[must_use]
-    pub fn transit(mut self, node: NodeId) -> Self {
+    pub fn transit(mut self, node: NodeIdBytes) -> Self {
         self.transit.insert(node);
         self
     }
@@ -240,14 +240,14 @@ impl NodeBuilder {
     /// Sets the only nodes that may connect and that this node dials. Default: all that the CA
     /// admits and whose certificate is not an SDK certificate.
     #[must_use]
-    pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+    pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeIdBytes>) -> Self {
         self.lists.whitelist = Some(nodes.into_iter().collect());
         self
     }
 
     /// Sets the nodes that may not connect and that this node does not dial.
     #[must_use]
-    pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+    pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeIdBytes>) -> Self {
         self.lists.blacklist = nodes.into_iter().collect();
         self
     }
@@ -372,9 +372,9 @@ impl NodeBuilder {
             address: p2p_address.to_string(),
             groups: self.groups.into_iter().collect(),
         };
-        let transit: BTreeSet<MachineId> = self.transit.into_iter().map(MachineId).collect();
-        let machine = Machine::new(MachineConfig {
-            node: MachineId(node_id.0),
+        let transit: BTreeSet<NodeId> = self.transit.into_iter().map(NodeId).collect();
+        let machine = NodeMachine::new(MachineConfig {
+            node: NodeId(node_id.0),
             signer: Arc::new(NodeSigner(p2p_identity.clone())),
             facts: facts.clone(),
             limits: Limits {
@@ -390,7 +390,7 @@ impl NodeBuilder {
         let verifier = Arc::new(NodeVerifier(peers.clone()));
         let checker = Checker::new(verifier, self.limits.peer_topics);
         node::start(Setup {
-            checker: Arc::new(checker.of_node(&MachineId(node_id.0), &transit)),
+            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &transit)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             core: Arc::new(Core::new(machine, facts)),
             node_id,

@@ -32,7 +32,7 @@ pub(crate) enum Progress<T> {
 
 /// A handle to the thread. The thread ends when the last handle is dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Checking(Arc<Open>);
+pub(crate) struct Checking(Arc<CheckingGuard>);
 
 /// The thread itself, to be joined.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ pub(crate) struct CheckingThread {
 }
 
 #[derive(Debug)]
-struct Open(Arc<Shared>);
+struct CheckingGuard(Arc<CheckingInner>);
 
-impl Drop for Open {
+impl Drop for CheckingGuard {
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.more.notify_all();
@@ -52,38 +52,38 @@ impl Drop for Open {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct CheckingInner {
+    state: Mutex<CheckingState>,
     more: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    turns: Turns<Job>,
+struct CheckingState {
+    turns: Turns<CheckJob>,
     closed: bool,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for CheckingState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let closed = &self.closed;
-        f.debug_struct("State")
+        f.debug_struct("CheckingState")
             .field("closed", closed)
             .finish_non_exhaustive()
     }
 }
 
 /// Does a part of some work. Returns its cost, and whether there is more to do.
-type Job = Box<dyn FnMut() -> (usize, bool) + Send>;
+type CheckJob = Box<dyn FnMut() -> (usize, bool) + Send>;
 
-type Outcome<T> = Result<T, Box<dyn Any + Send>>;
+type JobResult<T> = Result<T, Box<dyn Any + Send>>;
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl CheckingInner {
+    fn lock(&self) -> MutexGuard<'_, CheckingState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the next turn; `None` if no handle is left that could ask for one.
-    fn next(&self) -> Option<(Party, Job)> {
+    fn next(&self) -> Option<(Party, CheckJob)> {
         let mut state = self.lock();
         loop {
             if let Some(next) = state.turns.pop() {
@@ -121,7 +121,7 @@ impl Shared {
 impl Checking {
     /// Starts the thread.
     pub(crate) fn start() -> io::Result<(Self, CheckingThread)> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(CheckingInner::default());
         let (end, ended) = oneshot::channel();
         let of_thread = shared.clone();
         let thread = thread::Builder::new()
@@ -132,7 +132,7 @@ impl Checking {
                 let _ = end.send(());
             })?;
         Ok((
-            Self(Arc::new(Open(shared))),
+            Self(Arc::new(CheckingGuard(shared))),
             CheckingThread { thread, ended },
         ))
     }
@@ -144,7 +144,7 @@ impl Checking {
         party: Party,
         mut turn: impl FnMut() -> Progress<T> + Send + 'static,
     ) -> Result<T, Gone> {
-        let (sender, receiver) = oneshot::channel::<Outcome<T>>();
+        let (sender, receiver) = oneshot::channel::<JobResult<T>>();
         let mut sender = Some(sender);
         let job = move || {
             if sender.as_ref().is_none_or(oneshot::Sender::is_closed) {

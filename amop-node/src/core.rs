@@ -13,8 +13,8 @@ use std::{
 use amop_proto::{
     channel::{Frame, rpc::NodeFacts},
     node::{
-        Action, CloseReason, Event, Held, LinkQueue, Node as Machine, Notice, PeerCloseReason,
-        PeerId, Question, Restatement, SessionId,
+        Action, LinkQueue, LockHeld, NodeEvent, NodeMachine, NodeNotice, PeerCloseReason, PeerId,
+        Question, Restatement, SessionCloseReason, SessionId,
     },
 };
 use foldhash::fast::RandomState;
@@ -40,7 +40,7 @@ const LONGEST_TURN: Duration = Duration::from_micros(500);
 const LOOK: usize = 4;
 
 /// The result of handling a part of some events.
-pub(crate) struct Part {
+pub(crate) struct SliceOutcome {
     /// Questions for the caller to answer.
     pub(crate) questions: Vec<(SessionId, Question)>,
     /// How much work it was.
@@ -52,7 +52,7 @@ pub(crate) struct Part {
 /// What all tasks of a node share.
 #[derive(Debug)]
 pub(crate) struct Core {
-    state: Mutex<State>,
+    state: Mutex<CoreState>,
     next_id: AtomicU64,
     pub(crate) refusals: Refusals,
     pub(crate) journal: Arc<Journal>,
@@ -72,40 +72,41 @@ pub(crate) struct Core {
 }
 
 /// The locked state. Reading texts, hashing long messages and writing log lines must happen before
-/// or after; tests check this with [`Held`].
+/// or after; tests check this with [`LockHeld`].
 #[derive(Debug)]
 pub(crate) struct Locked<'a> {
-    state: MutexGuard<'a, State>,
-    _held: Held,
+    state: MutexGuard<'a, CoreState>,
+    _held: LockHeld,
 }
 
 impl Deref for Locked<'_> {
-    type Target = State;
+    type Target = CoreState;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &CoreState {
         &self.state
     }
 }
 
 impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut CoreState {
         &mut self.state
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) machine: Machine,
-    pub(crate) sessions: HashMap<SessionId, Outbox<VecDeque<Frame>, CloseReason>, RandomState>,
+pub(crate) struct CoreState {
+    pub(crate) machine: NodeMachine,
+    pub(crate) sessions:
+        HashMap<SessionId, Outbox<VecDeque<Frame>, SessionCloseReason>, RandomState>,
     pub(crate) peers: HashMap<PeerId, Outbox<LinkQueue, PeerCloseReason>, RandomState>,
     /// When the timer task will wake by itself.
     armed: Option<Instant>,
 }
 
 impl Core {
-    pub(crate) fn new(machine: Machine, facts: NodeFacts) -> Self {
+    pub(crate) fn new(machine: NodeMachine, facts: NodeFacts) -> Self {
         let journal = Arc::new(Journal::new());
-        let state = State {
+        let state = CoreState {
             machine,
             sessions: HashMap::default(),
             peers: HashMap::default(),
@@ -132,7 +133,7 @@ impl Core {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Locked {
             state,
-            _held: Held::new(),
+            _held: LockHeld::new(),
         }
     }
 
@@ -159,15 +160,15 @@ impl Core {
     /// questions that are left to the caller; only frames of sessions cause questions.
     pub(crate) fn handle(
         &self,
-        events: impl IntoIterator<Item = Event>,
+        events: impl IntoIterator<Item = NodeEvent>,
     ) -> Vec<(SessionId, Question)> {
         self.handle_with(|_| events)
     }
 
     /// Like [`handle`](Self::handle), with access to the state before the events.
-    pub(crate) fn handle_with<I: IntoIterator<Item = Event>>(
+    pub(crate) fn handle_with<I: IntoIterator<Item = NodeEvent>>(
         &self,
-        prepare: impl FnOnce(&mut State) -> I,
+        prepare: impl FnOnce(&mut CoreState) -> I,
     ) -> Vec<(SessionId, Question)> {
         let mut state = self.lock();
         let mut events = prepare(&mut state).into_iter();
@@ -183,14 +184,18 @@ impl Core {
 
     /// Like [`handle`](Self::handle), but for only a part of the events. For callers that wait
     /// between parts, so that others get their turn.
-    pub(crate) fn handle_some(&self, events: &mut impl Iterator<Item = Event>) -> Part {
+    pub(crate) fn handle_some(&self, events: &mut impl Iterator<Item = NodeEvent>) -> SliceOutcome {
         self.handle_part(self.lock(), events)
     }
 
     /// Feeds events to the machine until there are none left or the work is enough for one turn.
     /// The results are handed on before others get their turn, so that they never pile up.
-    fn handle_part(&self, mut state: Locked<'_>, events: &mut impl Iterator<Item = Event>) -> Part {
-        let mut left = Left::default();
+    fn handle_part(
+        &self,
+        mut state: Locked<'_>,
+        events: &mut impl Iterator<Item = NodeEvent>,
+    ) -> SliceOutcome {
+        let mut left = AfterUnlock::default();
         let now = Instant::now();
         let mut work = 0;
         let mut more = true;
@@ -217,7 +222,7 @@ impl Core {
         }
         let rearm = state.must_rearm();
         drop(state);
-        Part {
+        SliceOutcome {
             questions: self.hand_on(left, rearm),
             work,
             more,
@@ -225,15 +230,19 @@ impl Core {
     }
 
     /// Does what had to wait until the machine is unlocked.
-    fn hand_on(&self, left: Left, rearm: bool) -> Vec<(SessionId, Question)> {
+    fn hand_on(&self, left: AfterUnlock, rearm: bool) -> Vec<(SessionId, Question)> {
         for signals in left.wake {
             signals.write.notify_one();
         }
         if rearm {
             self.timer.notify_one();
         }
-        let peers_changed =
-            |notice: &Notice| matches!(notice, Notice::PeerUp { .. } | Notice::PeerDown { .. });
+        let peers_changed = |notice: &NodeNotice| {
+            matches!(
+                notice,
+                NodeNotice::PeerUp { .. } | NodeNotice::PeerDown { .. }
+            )
+        };
         if left.notices.iter().any(peers_changed) {
             self.peers_changed.send_modify(|count| *count += 1);
         }
@@ -278,7 +287,7 @@ impl Core {
                 Some(at) => {
                     tokio::select! {
                         () = tokio::time::sleep_until(at.into()) => {
-                            self.handle([Event::Timeout]);
+                            self.handle([NodeEvent::Timeout]);
                         }
                         () = self.timer.notified() => {}
                     }
@@ -290,14 +299,14 @@ impl Core {
 
 /// Things to do once the machine is unlocked: before that nothing is woken, written or logged.
 #[derive(Debug, Default)]
-struct Left {
+struct AfterUnlock {
     wake: Vec<Arc<Signals>>,
-    notices: Vec<Notice>,
+    notices: Vec<NodeNotice>,
     questions: Vec<(SessionId, Question)>,
     restatement: Option<Box<Restatement>>,
 }
 
-impl State {
+impl CoreState {
     fn must_rearm(&mut self) -> bool {
         let Some(next) = self.machine.next_timeout() else {
             return false;
@@ -309,7 +318,7 @@ impl State {
         earlier
     }
 
-    fn carry_out(&mut self, action: Action, left: &mut Left) {
+    fn carry_out(&mut self, action: Action, left: &mut AfterUnlock) {
         match action {
             Action::SendSession { session, frame } => {
                 if let Some(outbox) = self.sessions.get_mut(&session) {

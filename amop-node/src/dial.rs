@@ -26,10 +26,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::{
     access::admit,
     config::PeerAddr,
-    journal::{Cause, Kind},
+    journal::{Cause, LineKind},
     link::LinkEnd,
     listen::{identify, run_peer},
-    node::Context,
+    node::NodeContext,
     ports::Ports,
     tcp::Tcp,
 };
@@ -48,13 +48,13 @@ const GOOD: Duration = Duration::from_secs(1);
 /// Keeps a connection to one configured peer.
 #[derive(Debug)]
 pub(crate) struct Dialler {
-    context: Context,
+    context: NodeContext,
     peer: PeerAddr,
     tls: Arc<ClientConfig>,
     /// The node that answered at this address last.
     node: Option<NodeId>,
     /// The last failure, so that it is logged once and not at every retry.
-    complaint: String,
+    last_error: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +74,13 @@ enum DialError {
 }
 
 impl Dialler {
-    pub(crate) fn new(context: Context, peer: PeerAddr, tls: Arc<ClientConfig>) -> Self {
+    pub(crate) fn new(context: NodeContext, peer: PeerAddr, tls: Arc<ClientConfig>) -> Self {
         Self {
             context,
             peer,
             tls,
             node: None,
-            complaint: String::new(),
+            last_error: String::new(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Dialler {
             };
             match dialled {
                 Ok((stream, identity, standing)) => {
-                    self.complaint.clear();
+                    self.last_error.clear();
                     self.node = Some(identity.node);
                     let started = Instant::now();
                     // It watches the stop signal itself, so that it ends in order.
@@ -116,7 +116,7 @@ impl Dialler {
                         return;
                     }
                 }
-                Err(error) => self.complain(&error),
+                Err(error) => self.report(&error),
             }
             // Jitter, so that two nodes that dial each other do not keep colliding.
             let jittered = delay.mul_f64(rand::rng().random_range(0.5..1.5));
@@ -141,7 +141,10 @@ impl Dialler {
             end => {
                 let (peer, cause) = (&self.peer, self.cause());
                 let text = format_args!("connection to the node at {peer} ended: {end}");
-                self.context.core.journal.info(Kind::PeerEnded, cause, text);
+                self.context
+                    .core
+                    .journal
+                    .info(LineKind::PeerEnded, cause, text);
                 false
             }
         }
@@ -153,18 +156,18 @@ impl Dialler {
         Cause::Configured(hasher.finish())
     }
 
-    fn complain(&mut self, error: &DialError) {
-        let complaint = error.to_string();
-        if complaint != self.complaint {
+    fn report(&mut self, error: &DialError) {
+        let text_of_error = error.to_string();
+        if text_of_error != self.last_error {
             // When a network starts, peers are usually not there yet.
             let (journal, peer, cause) = (&self.context.core.journal, &self.peer, self.cause());
-            let text = format_args!("peer {peer}: {complaint}; will keep trying");
+            let text = format_args!("peer {peer}: {text_of_error}; will keep trying");
             if matches!(error, DialError::Connect(_)) {
-                journal.info(Kind::DialFailed, cause, text);
+                journal.info(LineKind::DialFailed, cause, text);
             } else {
-                journal.warn(Kind::DialFailed, cause, text);
+                journal.warn(LineKind::DialFailed, cause, text);
             }
-            self.complaint = complaint;
+            self.last_error = text_of_error;
         }
     }
 
@@ -217,7 +220,7 @@ impl Dialler {
 }
 
 /// The result of one step for one of several addresses.
-enum Step {
+enum DialStep {
     Connected(io::Result<Tcp>),
     Shaken(Result<Box<TlsStream<Tcp>>, DialError>),
 }
@@ -236,7 +239,7 @@ async fn race(
     let mut last = DialError::NoAddress;
     loop {
         while let Some(address) = addresses.poll(Instant::now().into_std()) {
-            steps.spawn(async move { (address, Step::Connected(connect(address).await)) });
+            steps.spawn(async move { (address, DialStep::Connected(connect(address).await)) });
         }
         let due = async {
             match addresses.next_timeout() {
@@ -257,22 +260,22 @@ async fn race(
             () = due => continue,
         };
         match step {
-            Step::Connected(Ok(stream)) => {
+            DialStep::Connected(Ok(stream)) => {
                 addresses.connected(Instant::now().into_std());
                 let (ports, tls) = (ports.clone(), tls.clone());
                 steps.spawn(async move {
                     let shaken = shake(&ports, stream, tls).await;
-                    (address, Step::Shaken(shaken.map(Box::new)))
+                    (address, DialStep::Shaken(shaken.map(Box::new)))
                 });
             }
-            Step::Connected(Err(error)) => {
+            DialStep::Connected(Err(error)) => {
                 addresses.failed();
                 if !matches!(last, DialError::Tls(_)) {
                     last = DialError::Connect(error);
                 }
             }
-            Step::Shaken(Ok(stream)) => return Ok((address, *stream)),
-            Step::Shaken(Err(error)) => {
+            DialStep::Shaken(Ok(stream)) => return Ok((address, *stream)),
+            DialStep::Shaken(Err(error)) => {
                 addresses.failed();
                 last = error;
             }

@@ -22,7 +22,7 @@ use foldhash::fast::RandomState;
 use tokio::{sync::Notify, task::yield_now, time::sleep};
 
 use crate::{
-    gate::{Gate, Turn},
+    gate::{Gate, WorkPermit},
     turns::Party,
 };
 
@@ -72,7 +72,7 @@ const TEXT_BYTE: u64 = 20;
 /// Nanoseconds for a step of the machine.
 const STEP: u64 = 200;
 
-type Digest = [u8; 32];
+type KeyHash = [u8; 32];
 
 /// How much of the node's time each agency and key uses.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub(crate) struct Efforts {
     start: Instant,
     /// The longest acceptable time that tasks wait for a processor.
     patience: Duration,
-    agencies: Mutex<HashMap<Digest, Agency, RandomState>>,
+    agencies: Mutex<HashMap<KeyHash, AgencyAccount, RandomState>>,
     /// Notified when a key uses much.
     busy: Notify,
     /// Whether several keys have used something lately. Only in this case does a key that uses much
@@ -91,13 +91,13 @@ pub(crate) struct Efforts {
 }
 
 #[derive(Debug, Default)]
-struct Agency {
+struct AgencyAccount {
     account: Arc<Account>,
-    keys: HashMap<Digest, Key, RandomState>,
+    keys: HashMap<KeyHash, KeyAccount, RandomState>,
 }
 
 #[derive(Debug, Default)]
-struct Key {
+struct KeyAccount {
     account: Arc<Account>,
     sessions: usize,
 }
@@ -210,7 +210,7 @@ fn lower(accounts: &[(&Account, u64)], parts: u64, floor: u64) -> Vec<usize> {
 }
 
 /// What to do with the rates.
-enum Next {
+enum RateChange {
     Grow,
     /// The last change has not had its effect yet.
     Wait,
@@ -220,7 +220,7 @@ enum Next {
 
 /// The measured waiting time of tasks.
 #[derive(Debug, Default)]
-struct Waiting {
+struct TaskLag {
     /// The average wait.
     lag: Duration,
     /// Ticks since rates were lowered.
@@ -229,20 +229,20 @@ struct Waiting {
     alone: u32,
 }
 
-impl Waiting {
+impl TaskLag {
     /// Ends a tick. Returns what to do with the rates.
-    fn look(&mut self, lag: Duration, patience: Duration) -> Next {
+    fn look(&mut self, lag: Duration, patience: Duration) -> RateChange {
         self.lag = (self.lag + lag) / 2;
         self.ticks += 1;
         if self.lag <= patience {
-            return Next::Grow;
+            return RateChange::Grow;
         }
         if self.ticks < HOLD {
-            return Next::Wait;
+            return RateChange::Wait;
         }
         self.ticks = 0;
         let parts = nanos(self.lag) / nanos(patience).max(1);
-        Next::Lower(parts.clamp(2, REMAINS))
+        RateChange::Lower(parts.clamp(2, REMAINS))
     }
 }
 
@@ -264,7 +264,7 @@ impl Efforts {
         self.session_of(standing.agency_digest(), standing.key_digest())
     }
 
-    fn session_of(self: &Arc<Self>, agency: Digest, key: Digest) -> Effort {
+    fn session_of(self: &Arc<Self>, agency: KeyHash, key: KeyHash) -> Effort {
         let mut agencies = self.agencies();
         let of_agency = agencies.entry(agency).or_default();
         let of_key = of_agency.keys.entry(key).or_default();
@@ -277,7 +277,7 @@ impl Efforts {
         }
     }
 
-    fn agencies(&self) -> MutexGuard<'_, HashMap<Digest, Agency, RandomState>> {
+    fn agencies(&self) -> MutexGuard<'_, HashMap<KeyHash, AgencyAccount, RandomState>> {
         self.agencies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -285,7 +285,7 @@ impl Efforts {
     pub(crate) async fn watch(&self) {
         loop {
             self.busy.notified().await;
-            let mut waiting = Waiting::default();
+            let mut waiting = TaskLag::default();
             loop {
                 let began = Instant::now();
                 sleep(TICK).await;
@@ -301,7 +301,7 @@ impl Efforts {
     }
 
     /// Ends a tick. Returns whether there is reason to look again.
-    fn look(&self, waiting: &mut Waiting, lag: Duration, elapsed: Duration) -> bool {
+    fn look(&self, waiting: &mut TaskLag, lag: Duration, elapsed: Duration) -> bool {
         let elapsed = nanos(elapsed);
         let mut agencies = self.agencies();
         let mut active = Vec::new();
@@ -325,7 +325,7 @@ impl Efforts {
             self.several.store(keys > 1, Ordering::Relaxed);
         }
         match waiting.look(lag, self.patience) {
-            Next::Lower(parts) => {
+            RateChange::Lower(parts) => {
                 let (accounts, keys): (Vec<_>, Vec<_>) = active.into_iter().unzip();
                 let over = match accounts.len() {
                     1 => vec![0],
@@ -335,7 +335,7 @@ impl Efforts {
                     lower(&keys[agency], parts, KEY_FLOOR);
                 }
             }
-            Next::Grow => {
+            RateChange::Grow => {
                 for agency in agencies.values() {
                     agency.account.grow();
                     agency.keys.values().for_each(|key| key.account.grow());
@@ -346,7 +346,7 @@ impl Efforts {
                     !keys.is_empty() || agency.account.is_bounded()
                 });
             }
-            Next::Wait => {}
+            RateChange::Wait => {}
         }
         busy
     }
@@ -361,13 +361,13 @@ impl Efforts {
 pub(crate) struct Effort {
     key_account: Arc<Account>,
     agency_account: Arc<Account>,
-    names: (Digest, Digest),
+    names: (KeyHash, KeyHash),
     efforts: Arc<Efforts>,
 }
 
 /// Work done for a session in one step.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Work {
+pub(crate) struct WorkDone {
     /// Bytes that were read.
     pub(crate) bytes: usize,
     /// Bytes of text that were read or written.
@@ -376,7 +376,7 @@ pub(crate) struct Work {
     pub(crate) steps: usize,
 }
 
-impl Work {
+impl WorkDone {
     fn nanos(self) -> u64 {
         let of = |count: usize, each: u64| (count as u64).saturating_mul(each);
         of(self.bytes, BYTE)
@@ -387,7 +387,7 @@ impl Work {
 
 impl Effort {
     /// Counts the work, and returns how long to pause reading.
-    pub(crate) fn spend(&self, work: Work) -> Duration {
+    pub(crate) fn spend(&self, work: WorkDone) -> Duration {
         self.spend_at(self.efforts.now(), work.nanos())
     }
 
@@ -422,7 +422,7 @@ impl Effort {
 /// A place to work, held by a session whose key uses much.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    turn: Turn,
+    turn: WorkPermit,
     since: Instant,
 }
 
@@ -470,7 +470,7 @@ mod tests {
     /// A simulated node whose time advances in ticks. Tasks wait while more is used than there is.
     struct Ticks {
         efforts: Arc<Efforts>,
-        waiting: Waiting,
+        waiting: TaskLag,
         now: u64,
     }
 
@@ -486,7 +486,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 efforts: Efforts::new(Duration::from_millis(3), 1),
-                waiting: Waiting::default(),
+                waiting: TaskLag::default(),
                 now: 0,
             }
         }

@@ -9,19 +9,19 @@ use crate::turns::{Party, Turns};
 /// Lets a fixed number of callers work at once. Agencies take turns, then the keys of each, then
 /// their connections; a caller that has cost more waits until the others have cost as much.
 #[derive(Debug, Clone)]
-pub(crate) struct Gate(Arc<Mutex<Queue>>);
+pub(crate) struct Gate(Arc<Mutex<GateQueue>>);
 
 #[derive(Debug)]
-struct Queue {
+struct GateQueue {
     /// Places that are free.
     free: usize,
     waiting: usize,
-    turns: Turns<oneshot::Sender<Turn>>,
+    turns: Turns<oneshot::Sender<WorkPermit>>,
 }
 
 /// The right to work now. Dropping it lets the next one work.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct WorkPermit {
     gate: Option<Gate>,
     party: Party,
     cost: usize,
@@ -31,19 +31,19 @@ pub(crate) struct Turn {
 
 impl Gate {
     pub(crate) fn new(places: usize) -> Self {
-        Self(Arc::new(Mutex::new(Queue {
+        Self(Arc::new(Mutex::new(GateQueue {
             free: places.max(1),
             waiting: 0,
             turns: Turns::default(),
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, GateQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a place. If the caller stops waiting, it gets none.
-    pub(crate) async fn turn(&self, party: Party) -> Turn {
+    pub(crate) async fn turn(&self, party: Party) -> WorkPermit {
         match self.ask(party).await {
             Ok(turn) => turn,
             // Never happens: `self` holds the queue, and the queue keeps the sender until it is
@@ -52,7 +52,7 @@ impl Gate {
         }
     }
 
-    fn ask(&self, party: Party) -> oneshot::Receiver<Turn> {
+    fn ask(&self, party: Party) -> oneshot::Receiver<WorkPermit> {
         let (sender, receiver) = oneshot::channel();
         let mut queue = self.lock();
         queue.turns.push(party, sender);
@@ -78,7 +78,7 @@ impl Gate {
             let crowded = queue.waiting > 0;
             drop(queue);
             let gate = Some(self.clone());
-            let turn = Turn {
+            let turn = WorkPermit {
                 gate,
                 party,
                 cost: 0,
@@ -102,7 +102,7 @@ impl Gate {
     }
 }
 
-impl Turn {
+impl WorkPermit {
     /// Whether others waited for a place when this one was given.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded
@@ -114,7 +114,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WorkPermit {
     fn drop(&mut self) {
         if let Some(gate) = self.gate.take() {
             gate.lock().turns.done(self.party, self.cost);
@@ -165,7 +165,7 @@ mod tests {
         let mut done = Vec::new();
         while !turns.is_empty() {
             let polled: Vec<_> = turns.iter_mut().map(poll).collect();
-            let working: Vec<Turn> = polled.into_iter().flatten().flatten().collect();
+            let working: Vec<WorkPermit> = polled.into_iter().flatten().flatten().collect();
             assert_eq!(working.len(), 2.min(turns.len()));
             done.extend(working.iter().map(|turn| turn.party.agency));
             turns.drain(..working.len());

@@ -38,8 +38,8 @@ use crate::{
     answers::{AnswerRoom, Answers},
     apart::{SHORT, write},
     core::Core,
-    journal::{Cause, Kind},
-    node::Context,
+    journal::{Cause, LineKind},
+    node::NodeContext,
     ports::{Door, Place, Rates},
     supervise::keep,
 };
@@ -60,7 +60,7 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_HEAD: usize = 16 * 1024;
 
 /// Answers requests until the node stops.
-pub(crate) async fn serve_http(context: Context, door: Arc<Door>, listener: TcpListener) {
+pub(crate) async fn serve_http(context: NodeContext, door: Arc<Door>, listener: TcpListener) {
     let desk = Arc::new(Desk {
         rates: Mutex::new(Rates::new(context.limits.http_rate)),
         answers: Answers::new(context.limits.http_answers),
@@ -70,7 +70,7 @@ pub(crate) async fn serve_http(context: Context, door: Arc<Door>, listener: TcpL
     keep("the port for JSON-RPC", context.stop.clone(), accepting).await;
 }
 
-async fn accept(context: &Context, door: &Arc<Door>, listener: &TcpListener, desk: &Arc<Desk>) {
+async fn accept(context: &NodeContext, door: &Arc<Door>, listener: &TcpListener, desk: &Arc<Desk>) {
     while let Some((stream, address, place)) = door.next(listener, &context.stop).await {
         let (context, desk) = (context.clone(), desk.clone());
         let ports = context.ports.clone();
@@ -86,15 +86,15 @@ async fn accept(context: &Context, door: &Arc<Door>, listener: &TcpListener, des
 
 /// Serves one connection: one request, one answer.
 async fn exchange(
-    context: &Context,
+    context: &NodeContext,
     stream: TcpStream,
     address: SocketAddr,
     (place, desk): (&Place, &Desk),
 ) {
     let limits = &context.limits;
-    let complain = |text: fmt::Arguments<'_>| {
+    let log = |text: fmt::Arguments<'_>| {
         let cause = Cause::Address(place.source());
-        context.core.journal.debug(Kind::Http, cause, text);
+        context.core.journal.debug(LineKind::Http, cause, text);
     };
     let silent = limits.first_byte_time.min(limits.http_time);
     let spoken = tokio::select! {
@@ -103,7 +103,7 @@ async fn exchange(
     };
     if !spoken {
         let seconds = silent.as_secs_f64();
-        return complain(format_args!(
+        return log(format_args!(
             "HTTP client at {address} sent nothing within {seconds} s"
         ));
     }
@@ -132,15 +132,15 @@ async fn exchange(
     };
     match timeout(limits.http_time, connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => complain(format_args!("HTTP request from {address} failed: {error}")),
-        Err(_) => complain(format_args!(
+        Ok(Err(error)) => log(format_args!("HTTP request from {address} failed: {error}")),
+        Err(_) => log(format_args!(
             "HTTP request from {address} did not finish within {} s",
             limits.http_time.as_secs_f64()
         )),
     }
 }
 
-type Reply = Response<Full<Bytes>>;
+type HttpReply = Response<Full<Bytes>>;
 
 /// Answers a request, or says why it is not answered. Sets `whole` once the request was read to its
 /// end, and `room` to the room that the answer takes.
@@ -149,7 +149,7 @@ async fn respond(
     (whole, room): (&AtomicBool, &OnceLock<AnswerRoom>),
     core: &Arc<Core>,
     (place, desk): (&Place, &Desk),
-) -> Result<Reply, Reply> {
+) -> Result<HttpReply, HttpReply> {
     let rates = || desk.rates.lock().unwrap_or_else(PoisonError::into_inner);
     if request.method() != Method::POST {
         let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "ask by POST");
@@ -175,9 +175,9 @@ async fn respond(
     let party = place.party();
     let stopping = |_| refuse(StatusCode::SERVICE_UNAVAILABLE, "the node stops");
     let request = match body.len() {
-        0..=SHORT => rpc::Request::read(&body),
+        0..=SHORT => rpc::RpcRequest::read(&body),
         _ => {
-            let reading = move || rpc::Request::read(&body);
+            let reading = move || rpc::RpcRequest::read(&body);
             let read = core.apart.run(party, length, reading).await;
             read.map_err(stopping)?
         }
@@ -195,7 +195,7 @@ async fn respond(
 
 /// Reads the whole body. Collects it by hand, so that it takes no more memory than its length,
 /// however small its pieces are.
-async fn read(mut body: Incoming) -> Result<BytesMut, Reply> {
+async fn read(mut body: Incoming) -> Result<BytesMut, HttpReply> {
     let too_long = || {
         let text = "a request may have 1 MiB at most";
         refuse(StatusCode::PAYLOAD_TOO_LARGE, text)
@@ -217,13 +217,13 @@ async fn read(mut body: Incoming) -> Result<BytesMut, Reply> {
     Ok(whole)
 }
 
-fn too_often(wait: Duration) -> Reply {
+fn too_often(wait: Duration) -> HttpReply {
     let text = "too many questions from your address: ask again";
     later(StatusCode::TOO_MANY_REQUESTS, text, wait)
 }
 
 /// Refuses an answer because too many bytes already wait to be read.
-fn no_room(len: usize, wait: Duration) -> Reply {
+fn no_room(len: usize, wait: Duration) -> HttpReply {
     let text = format!(
         "the answer is {len} bytes long, and others that long wait to be read, or it is over half of \
          amop_limits.http_answers: read answers at once, ask for less, or ask again"
@@ -231,7 +231,7 @@ fn no_room(len: usize, wait: Duration) -> Reply {
     later(StatusCode::SERVICE_UNAVAILABLE, &text, wait)
 }
 
-fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
+fn later(status: StatusCode, text: &str, wait: Duration) -> HttpReply {
     let seconds = wait.as_secs_f64().ceil();
     let text = format!("{text} in {seconds} s\n");
     let mut refusal = reply(status, "text/plain", text.into());
@@ -241,11 +241,11 @@ fn later(status: StatusCode, text: &str, wait: Duration) -> Reply {
     refusal
 }
 
-fn refuse(status: StatusCode, text: &'static str) -> Reply {
+fn refuse(status: StatusCode, text: &'static str) -> HttpReply {
     reply(status, "text/plain", Bytes::from_static(text.as_bytes()))
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
+fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> HttpReply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
     let value = HeaderValue::from_static(content_type);

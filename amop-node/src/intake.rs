@@ -24,7 +24,7 @@ const LEFT_FOR_OTHERS: usize = 10;
 
 /// The port that a connection came to. Room held by an agency's SDKs is not taken from its nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Port {
+pub(crate) enum IntakePort {
     Sdks,
     Nodes,
 }
@@ -34,22 +34,22 @@ pub(crate) enum Port {
 pub(crate) struct Intake {
     limit: usize,
     digests: RandomState,
-    held: Mutex<Held>,
+    held: Mutex<HalfReadBytes>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HalfReadBytes {
     total: usize,
     /// Bytes held by each agency and each key; those that hold nothing have no entry.
     by_owner: std::collections::HashMap<u64, usize, RandomState>,
 }
 
-impl Held {
+impl HalfReadBytes {
     fn of(&self, owner: u64) -> usize {
         self.by_owner.get(&owner).copied().unwrap_or(0)
     }
 
-    fn admits(&self, limit: usize, share: &Share, len: usize) -> bool {
+    fn admits(&self, limit: usize, share: &IntakeShare, len: usize) -> bool {
         let free = limit.saturating_sub(self.total);
         let (agency, key) = (self.of(share.agency), self.of(share.key));
         let others = len.saturating_mul(LEFT_FOR_OTHERS);
@@ -59,14 +59,14 @@ impl Held {
             && (is_first || others <= free - len)
     }
 
-    fn add(&mut self, share: &Share, len: usize) {
+    fn add(&mut self, share: &IntakeShare, len: usize) {
         self.total += len;
         for owner in [share.agency, share.key] {
             *self.by_owner.entry(owner).or_default() += len;
         }
     }
 
-    fn remove(&mut self, share: &Share, len: usize) {
+    fn remove(&mut self, share: &IntakeShare, len: usize) {
         self.total -= len;
         for owner in [share.agency, share.key] {
             if let Some(held) = self.by_owner.get_mut(&owner) {
@@ -93,13 +93,13 @@ impl Intake {
 
     /// Returns the share of a connection. All connections of the same key share one, and so do all
     /// connections of the same agency on this port.
-    pub(crate) fn share(self: &Arc<Self>, port: Port, standing: &Standing) -> Share {
+    pub(crate) fn share(self: &Arc<Self>, port: IntakePort, standing: &Standing) -> IntakeShare {
         self.share_of((port, standing.agency_digest()), standing.key_digest())
     }
 
-    fn share_of(self: &Arc<Self>, agency: impl Hash, key: impl Hash) -> Share {
+    fn share_of(self: &Arc<Self>, agency: impl Hash, key: impl Hash) -> IntakeShare {
         let agency = self.digests.hash_one((0u8, agency));
-        Share {
+        IntakeShare {
             key: self.digests.hash_one((1u8, agency, key)),
             agency,
             intake: self.clone(),
@@ -115,26 +115,26 @@ impl Intake {
         self.held().total
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, HalfReadBytes> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The owner of frames: a key and its agency.
 #[derive(Debug, Clone)]
-pub(crate) struct Share {
+pub(crate) struct IntakeShare {
     agency: u64,
     key: u64,
     intake: Arc<Intake>,
 }
 
-impl Share {
+impl IntakeShare {
     /// Returns room for a frame of this length, or `None` if there is no room.
-    pub(crate) fn admit(&self, len: usize) -> Option<Room> {
+    pub(crate) fn admit(&self, len: usize) -> Option<IntakeRoom> {
         let mut held = self.intake.held();
         held.admits(self.intake.limit, self, len).then(|| {
             held.add(self, len);
-            Room {
+            IntakeRoom {
                 share: self.clone(),
                 len,
             }
@@ -154,12 +154,12 @@ impl Share {
 
 /// Room for an incomplete frame; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Room {
-    share: Share,
+pub(crate) struct IntakeRoom {
+    share: IntakeShare,
     len: usize,
 }
 
-impl Drop for Room {
+impl Drop for IntakeRoom {
     fn drop(&mut self) {
         self.share.intake.held().remove(&self.share, self.len);
     }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     /// Takes room for frames of this length until there is no more.
-    fn fill(share: &Share, len: usize) -> Vec<Room> {
+    fn fill(share: &IntakeShare, len: usize) -> Vec<IntakeRoom> {
         std::iter::from_fn(|| share.admit(len)).collect()
     }
 
@@ -182,7 +182,7 @@ mod tests {
         // Another key of the agency has a fair part of the agency's half.
         let second = fill(&intake.share_of("a", 2), 10);
         assert!((10..=20).contains(&second.len()), "{}", second.len());
-        let many: Vec<Room> = (3..50)
+        let many: Vec<IntakeRoom> = (3..50)
             .flat_map(|key| fill(&intake.share_of("a", key), 10))
             .collect();
         assert!(intake.bytes() <= 600, "{}", intake.bytes());

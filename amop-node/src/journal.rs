@@ -10,7 +10,7 @@ use std::{
 
 use amop_proto::{
     log::{LogLimits, LogThrottle, OneLine, Summary},
-    node::Notice,
+    node::NodeNotice,
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Level;
@@ -19,7 +19,7 @@ use crate::ports::Source;
 
 /// The kinds of lines; lines of one kind are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum LineKind {
     /// A handshake failed, at the port named.
     Refused(&'static str),
     /// A handshake took too long, at the port named.
@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     /// A reply was over the frame limit.
     LongReply,
     /// The machine gave a notice.
-    Notice(Discriminant<Notice>),
+    Notice(Discriminant<NodeNotice>),
 }
 
 /// The cause of a line.
@@ -67,40 +67,40 @@ pub(crate) enum Cause {
 
 /// The log of events that others cause.
 #[derive(Debug)]
-pub(crate) struct Journal(Mutex<LogThrottle<(Kind, Level), Cause>>);
+pub(crate) struct Journal(Mutex<LogThrottle<(LineKind, Level), Cause>>);
 
 impl Journal {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(LogThrottle::new(LogLimits::default())))
     }
 
-    fn lock(&self) -> MutexGuard<'_, LogThrottle<(Kind, Level), Cause>> {
+    fn lock(&self) -> MutexGuard<'_, LogThrottle<(LineKind, Level), Cause>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn warn(&self, kind: Kind, cause: Cause, text: impl fmt::Display) {
+    pub(crate) fn warn(&self, kind: LineKind, cause: Cause, text: impl fmt::Display) {
         self.note(Level::WARN, kind, cause, text);
     }
 
-    pub(crate) fn info(&self, kind: Kind, cause: Cause, text: impl fmt::Display) {
+    pub(crate) fn info(&self, kind: LineKind, cause: Cause, text: impl fmt::Display) {
         self.note(Level::INFO, kind, cause, text);
     }
 
-    pub(crate) fn debug(&self, kind: Kind, cause: Cause, text: impl fmt::Display) {
+    pub(crate) fn debug(&self, kind: LineKind, cause: Cause, text: impl fmt::Display) {
         self.note(Level::DEBUG, kind, cause, text);
     }
 
     /// Logs a notice at the level an operator would give it.
-    pub(crate) fn notice(&self, notice: &Notice) {
+    pub(crate) fn notice(&self, notice: &NodeNotice) {
         self.note(
             level(notice),
-            Kind::Notice(discriminant(notice)),
+            LineKind::Notice(discriminant(notice)),
             cause(notice),
             notice,
         );
     }
 
-    fn note(&self, level: Level, kind: Kind, cause: Cause, text: impl fmt::Display) {
+    fn note(&self, level: Level, kind: LineKind, cause: Cause, text: impl fmt::Display) {
         if !enabled(level) {
             return;
         }
@@ -137,7 +137,7 @@ impl Journal {
     }
 }
 
-fn emit_all(summaries: Vec<((Kind, Level), Summary)>) {
+fn emit_all(summaries: Vec<((LineKind, Level), Summary)>) {
     for ((_, level), summary) in summaries {
         emit(level, &summary);
     }
@@ -163,28 +163,30 @@ fn emit(level: Level, text: &dyn fmt::Display) {
     }
 }
 
-fn level(notice: &Notice) -> Level {
+fn level(notice: &NodeNotice) -> Level {
     match notice {
-        Notice::PeerUp { .. } | Notice::PeerDown { .. } | Notice::Verdict { .. } => Level::INFO,
-        Notice::BadHandshake { .. }
-        | Notice::BadTopics { .. }
-        | Notice::TopicIgnored { .. }
-        | Notice::SessionBehind { .. }
-        | Notice::SessionCaughtUp { .. }
-        | Notice::PeerBehind { .. }
-        | Notice::PeerCaughtUp { .. }
-        | Notice::BadPeerMessage { .. }
-        | Notice::PeerMisbehaves { .. }
-        | Notice::Disbelieved { .. }
-        | Notice::OverFrameLimit { .. }
-        | Notice::BadVerdict { .. } => Level::WARN,
+        NodeNotice::PeerUp { .. } | NodeNotice::PeerDown { .. } | NodeNotice::Verdict { .. } => {
+            Level::INFO
+        }
+        NodeNotice::BadHandshake { .. }
+        | NodeNotice::BadTopics { .. }
+        | NodeNotice::TopicIgnored { .. }
+        | NodeNotice::SessionBehind { .. }
+        | NodeNotice::SessionCaughtUp { .. }
+        | NodeNotice::PeerBehind { .. }
+        | NodeNotice::PeerCaughtUp { .. }
+        | NodeNotice::BadPeerMessage { .. }
+        | NodeNotice::PeerMisbehaves { .. }
+        | NodeNotice::Disbelieved { .. }
+        | NodeNotice::OverFrameLimit { .. }
+        | NodeNotice::BadVerdict { .. } => Level::WARN,
         // Go SDKs answer every multicast, although no answer is expected.
-        Notice::UnsolicitedResponse { .. } => Level::TRACE,
+        NodeNotice::UnsolicitedResponse { .. } => Level::TRACE,
         _ => Level::DEBUG,
     }
 }
 
-fn cause(notice: &Notice) -> Cause {
+fn cause(notice: &NodeNotice) -> Cause {
     match notice.connection() {
         (Some(session), _) => Cause::Session(session.0),
         (None, Some(peer)) => Cause::Peer(peer.0),

@@ -4,7 +4,9 @@ use std::{collections::VecDeque, fmt, io, pin::pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::Frame,
-    node::{CloseReason, Event, Lane, LinkQueue, PeerCloseReason, PeerId, Piece, SessionId},
+    node::{
+        Lane, LinkQueue, NodeEvent, PeerCloseReason, PeerId, Piece, SessionCloseReason, SessionId,
+    },
     p2p::PeerCodec,
 };
 use bytes::{Bytes, BytesMut};
@@ -15,11 +17,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    core::{Core, State},
-    intake::Share,
-    outbox::{Outbox, Queue, Signals, Taken},
+    core::{Core, CoreState},
+    intake::IntakeShare,
+    outbox::{Outbox, OutboxQueue, Signals, WriteBatch},
     receive::{Patience, Reading, read},
-    supervise::{Fault, caught},
+    supervise::{PanicReport, caught},
 };
 
 /// Bodies of at least this length are written separately, not copied behind their headers.
@@ -40,7 +42,7 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// The differences between SDK connections and peer connections.
 pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Id: Copy + Send + Sync + 'static;
-    type Queue: Queue<Item = Self::Item> + Send;
+    type Queue: OutboxQueue<Item = Self::Item> + Send;
     type Item: Send + 'static;
     /// The lanes whose written bytes the machine counts separately.
     type Lane: Copy + PartialEq + Send;
@@ -50,8 +52,9 @@ pub(crate) trait Wire: Clone + Send + Sync + 'static {
     fn encode(&self, item: &Self::Item, out: &mut BytesMut) -> Bytes;
     /// Returns the length that the machine counts for a frame, and the lane.
     fn len(item: &Self::Item) -> (Self::Lane, usize);
-    fn outbox(state: &mut State, id: Self::Id) -> Option<&mut Outbox<Self::Queue, Self::Close>>;
-    fn written(id: Self::Id, lane: Self::Lane, len: usize) -> Event;
+    fn outbox(state: &mut CoreState, id: Self::Id)
+    -> Option<&mut Outbox<Self::Queue, Self::Close>>;
+    fn written(id: Self::Id, lane: Self::Lane, len: usize) -> NodeEvent;
 }
 
 /// SDK connections.
@@ -63,7 +66,7 @@ impl Wire for Channel {
     type Queue = VecDeque<Frame>;
     type Item = Frame;
     type Lane = ();
-    type Close = CloseReason;
+    type Close = SessionCloseReason;
 
     fn encode(&self, frame: &Frame, out: &mut BytesMut) -> Bytes {
         out.extend_from_slice(&frame.header());
@@ -74,12 +77,15 @@ impl Wire for Channel {
         ((), frame.wire_len())
     }
 
-    fn outbox(state: &mut State, id: SessionId) -> Option<&mut Outbox<Self::Queue, CloseReason>> {
+    fn outbox(
+        state: &mut CoreState,
+        id: SessionId,
+    ) -> Option<&mut Outbox<Self::Queue, SessionCloseReason>> {
         state.sessions.get_mut(&id)
     }
 
-    fn written(id: SessionId, (): (), len: usize) -> Event {
-        Event::SessionWritten(id, len)
+    fn written(id: SessionId, (): (), len: usize) -> NodeEvent {
+        NodeEvent::SessionWritten(id, len)
     }
 }
 
@@ -102,12 +108,15 @@ impl Wire for P2p {
         (piece.lane, piece.counts)
     }
 
-    fn outbox(state: &mut State, id: PeerId) -> Option<&mut Outbox<LinkQueue, PeerCloseReason>> {
+    fn outbox(
+        state: &mut CoreState,
+        id: PeerId,
+    ) -> Option<&mut Outbox<LinkQueue, PeerCloseReason>> {
         state.peers.get_mut(&id)
     }
 
-    fn written(id: PeerId, lane: Lane, len: usize) -> Event {
-        Event::PeerWritten(id, lane, len)
+    fn written(id: PeerId, lane: Lane, len: usize) -> NodeEvent {
+        NodeEvent::PeerWritten(id, lane, len)
     }
 }
 
@@ -135,7 +144,7 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     #[error("the node stops")]
     Shutdown,
     #[error("{0}")]
-    Fault(Fault),
+    Fault(PanicReport),
 }
 
 impl<R: fmt::Display> LinkEnd<R> {
@@ -159,7 +168,7 @@ pub(crate) async fn run<W: Wire, R: Reading<Id = W::Id>>(
     id: W::Id,
     signals: &Arc<Signals>,
     stream: impl AsyncRead + AsyncWrite,
-    intake: (Patience, &Share),
+    intake: (Patience, &IntakeShare),
     stop: &CancellationToken,
 ) -> LinkEnd<W::Close> {
     let running = run_until_it_ends(core, wiring, id, signals, stream, intake, stop);
@@ -172,7 +181,7 @@ async fn run_until_it_ends<W: Wire, R: Reading<Id = W::Id>>(
     id: W::Id,
     signals: &Arc<Signals>,
     stream: impl AsyncRead + AsyncWrite,
-    intake: (Patience, &Share),
+    intake: (Patience, &IntakeShare),
     stop: &CancellationToken,
 ) -> LinkEnd<W::Close> {
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -225,7 +234,7 @@ async fn write<W: Wire>(
                 }
                 signals.write.notified().await;
             }
-            Some(Some(Taken {
+            Some(Some(WriteBatch {
                 mut frames,
                 last,
                 coalesce,

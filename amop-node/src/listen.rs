@@ -13,7 +13,7 @@ use std::{
 
 use amop_proto::{
     log::OneLine,
-    node::{CloseReason, Event, PeerId, PeerIdentity, SessionId, SessionIdentity},
+    node::{NodeEvent, PeerId, PeerIdentity, SessionCloseReason, SessionId, SessionIdentity},
     p2p::NodeId,
 };
 use amop_tls::{Admitted, HandshakeFailure, PeerInfo, PeerVerifier, Side, Standing};
@@ -27,12 +27,12 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
-    access::{Link, admit},
-    core::State,
-    intake::Port,
-    journal::{Cause, Kind},
+    access::{ConnectionId, admit},
+    core::CoreState,
+    intake::IntakePort,
+    journal::{Cause, LineKind},
     link::{self, Channel, LinkEnd, P2p},
-    node::{Context, short},
+    node::{NodeContext, short},
     outbox::Outbox,
     ports::{self, Door, Place},
     receive::{ChannelReading, PeerReading},
@@ -114,7 +114,7 @@ impl Default for ListenLimits {
 
 /// Serves SDKs until the node stops.
 pub(crate) async fn serve_channel(
-    context: Context,
+    context: NodeContext,
     door: Arc<Door>,
     listener: TcpListener,
     tls: Arc<ServerConfig>,
@@ -134,7 +134,7 @@ pub(crate) async fn serve_channel(
         )),
         turned_away: |refusals| &refusals.sessions_turned_away,
     };
-    let serve = |context: Context, stream: TlsStream<Tcp>, admitted, address| async move {
+    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
         let id = context.core.next_session();
         run_session(&context, id, stream, admitted, address).await;
     };
@@ -144,7 +144,7 @@ pub(crate) async fn serve_channel(
 
 /// Serves other nodes until the node stops.
 pub(crate) async fn serve_p2p(
-    context: Context,
+    context: NodeContext,
     door: Arc<Door>,
     listener: TcpListener,
     tls: Arc<ServerConfig>,
@@ -162,13 +162,13 @@ pub(crate) async fn serve_p2p(
         )),
         turned_away: |refusals| &refusals.peers_turned_away,
     };
-    let serve = |context: Context, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
+    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
         let Admitted { info, standing, .. } = admitted;
         if let Some(identity) = identify(info, &standing, address) {
             let node = identity.node.to_string();
             let end = run_peer(&context, identity, standing, false, stream).await;
             context.core.journal.info(
-                Kind::PeerEnded,
+                LineKind::PeerEnded,
                 Cause::Address(ports::source(address.ip())),
                 format_args!(
                     "connection from node {} at {address} ended: {end}",
@@ -203,9 +203,9 @@ enum Unfinished {
 }
 
 impl AcceptingPort {
-    async fn run<F, Fut>(self, context: Context, listener: &TcpListener, serve: F)
+    async fn run<F, Fut>(self, context: NodeContext, listener: &TcpListener, serve: F)
     where
-        F: Fn(Context, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
+        F: Fn(NodeContext, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         while let Some((stream, address, place)) = self.door.next(listener, &context.stop).await {
@@ -226,7 +226,7 @@ impl AcceptingPort {
     /// Does the TLS handshake with an unknown client, until its time, its place or the node ends.
     async fn handshake(
         &self,
-        context: &Context,
+        context: &NodeContext,
         stream: TcpStream,
         place: &Place,
     ) -> Result<(TlsStream<Tcp>, Admitted), Unfinished> {
@@ -247,7 +247,7 @@ impl AcceptingPort {
 
     async fn shake(
         &self,
-        context: &Context,
+        context: &NodeContext,
         stream: TcpStream,
         place: &Place,
     ) -> Result<TlsStream<Tcp>, Unfinished> {
@@ -294,13 +294,13 @@ impl AcceptingPort {
     /// Hands an authenticated connection over to the node's runtime.
     fn hand_over<F, Fut>(
         &self,
-        context: Context,
+        context: NodeContext,
         mut stream: TlsStream<Tcp>,
         admitted: Admitted,
         address: SocketAddr,
         serve: F,
     ) where
-        F: Fn(Context, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Send + 'static,
+        F: Fn(NodeContext, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let who = self.door.who();
@@ -315,7 +315,7 @@ impl AcceptingPort {
             return context
                 .core
                 .journal
-                .warn(Kind::TurnedAway(who), cause, text);
+                .warn(LineKind::TurnedAway(who), cause, text);
         };
         let (tasks, runtime) = (context.tasks.clone(), context.runtime.clone());
         let serving = async move {
@@ -330,7 +330,7 @@ impl AcceptingPort {
 
     fn refused(
         &self,
-        context: &Context,
+        context: &NodeContext,
         address: SocketAddr,
         place: &Place,
         unfinished: &Unfinished,
@@ -341,12 +341,12 @@ impl AcceptingPort {
             Unfinished::Failed(failure) => {
                 core.refusals.handshake_failed(failure);
                 let text = format_args!("{who} at {address} refused: {failure}");
-                core.journal.warn(Kind::Refused(who), cause, text);
+                core.journal.warn(LineKind::Refused(who), cause, text);
             }
             Unfinished::Slow(how) => {
                 core.refusals.handshake_timed_out();
                 let text = format_args!("{who} at {address} {how}");
-                core.journal.warn(Kind::TimedOut(who), cause, text);
+                core.journal.warn(LineKind::TimedOut(who), cause, text);
             }
             Unfinished::Displaced => place.log_loss(address),
             Unfinished::Silent => {
@@ -354,7 +354,7 @@ impl AcceptingPort {
                     "a connection from {address} to the port for {who}s was closed before it sent \
                      anything, as health checks do"
                 );
-                core.journal.debug(Kind::Silent(who), cause, text);
+                core.journal.debug(LineKind::Silent(who), cause, text);
             }
             Unfinished::Stopping => {}
         }
@@ -371,7 +371,7 @@ async fn within<F: Future>(due: Option<Instant>, future: F) -> Option<F::Output>
 }
 
 async fn run_session(
-    context: &Context,
+    context: &NodeContext,
     id: SessionId,
     stream: impl AsyncRead + AsyncWrite,
     admitted: Admitted,
@@ -379,7 +379,7 @@ async fn run_session(
 ) {
     let Admitted { info, standing, .. } = admitted;
     let by_sha1 = context.access.sdks.signed_with_sha1(&standing);
-    let share = context.intake.share(Port::Sdks, &standing);
+    let share = context.intake.share(IntakePort::Sdks, &standing);
     let effort = context.efforts.session(&standing);
     let identity = SessionIdentity {
         key: standing.key_digest(),
@@ -387,9 +387,9 @@ async fn run_session(
     };
     let outbox = Outbox::new(false);
     let signals = outbox.signals.clone();
-    let entered = Entered::new(context, Link::Session(id), standing, |state| {
+    let entered = Entered::new(context, ConnectionId::Session(id), standing, |state| {
         state.sessions.insert(id, outbox);
-        Event::SessionOpened {
+        NodeEvent::SessionOpened {
             session: id,
             identity,
         }
@@ -400,7 +400,7 @@ async fn run_session(
         Cause::Address(ports::source(address.ip())),
     );
     journal.info(
-        Kind::SessionOpened,
+        LineKind::SessionOpened,
         cause,
         format_args!(
             "session {} from {address} ({name}, key {identity}) opened",
@@ -409,7 +409,7 @@ async fn run_session(
     );
     if by_sha1 {
         journal.warn(
-            Kind::Sha1Signature,
+            LineKind::Sha1Signature,
             cause,
             format_args!(
                 "session {} from {address} ({name}) signed its TLS handshake with SHA-1, as Java before 16 \
@@ -440,15 +440,15 @@ async fn run_session(
     .await;
     drop(entered);
     match end {
-        LinkEnd::Closed | LinkEnd::Shutdown | LinkEnd::ByMachine(CloseReason::Stopping) => {
+        LinkEnd::Closed | LinkEnd::Shutdown | LinkEnd::ByMachine(SessionCloseReason::Stopping) => {
             journal.info(
-                Kind::SessionClosed,
+                LineKind::SessionClosed,
                 cause,
                 format_args!("session {} closed: {end}", id.0),
             );
         }
         end => journal.warn(
-            Kind::SessionClosed,
+            LineKind::SessionClosed,
             cause,
             format_args!("session {} from {address} closed: {end}", id.0),
         ),
@@ -457,7 +457,7 @@ async fn run_session(
 
 /// Runs a peer connection after TLS, whichever side dialled.
 pub(crate) async fn run_peer(
-    context: &Context,
+    context: &NodeContext,
     identity: PeerIdentity,
     standing: Standing,
     dialled: bool,
@@ -467,10 +467,10 @@ pub(crate) async fn run_peer(
     // FISCO nodes accept any number of frames in one read (p2p-v2 section 4.4).
     let outbox = Outbox::new(true);
     let signals = outbox.signals.clone();
-    let share = context.intake.share(Port::Nodes, &standing);
-    let _entered = Entered::new(context, Link::Peer(peer), standing, |state| {
+    let share = context.intake.share(IntakePort::Nodes, &standing);
+    let _entered = Entered::new(context, ConnectionId::Peer(peer), standing, |state| {
         state.peers.insert(peer, outbox);
-        Event::PeerOpened {
+        NodeEvent::PeerOpened {
             peer,
             identity,
             dialled,
@@ -499,16 +499,16 @@ pub(crate) async fn run_peer(
 /// A connection that the machine knows. Dropping it tells the machine that it ended, so that a
 /// connection whose task panics is not left behind.
 struct Entered<'a> {
-    context: &'a Context,
-    link: Link,
+    context: &'a NodeContext,
+    link: ConnectionId,
 }
 
 impl<'a> Entered<'a> {
     fn new(
-        context: &'a Context,
-        link: Link,
+        context: &'a NodeContext,
+        link: ConnectionId,
         standing: Standing,
-        open: impl FnOnce(&mut State) -> Event,
+        open: impl FnOnce(&mut CoreState) -> NodeEvent,
     ) -> Self {
         // Create this first, because the steps below may log and panic.
         let entered = Self { context, link };
@@ -518,16 +518,16 @@ impl<'a> Entered<'a> {
     }
 
     fn leave(&self) {
-        let Context { core, access, .. } = self.context;
+        let NodeContext { core, access, .. } = self.context;
         access.leave(self.link);
         core.handle_with(|state| match self.link {
-            Link::Session(id) => {
+            ConnectionId::Session(id) => {
                 state.sessions.remove(&id);
-                [Event::SessionClosed(id)]
+                [NodeEvent::SessionClosed(id)]
             }
-            Link::Peer(id) => {
+            ConnectionId::Peer(id) => {
                 state.peers.remove(&id);
-                [Event::PeerClosed(id)]
+                [NodeEvent::PeerClosed(id)]
             }
         });
     }

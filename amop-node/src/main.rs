@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The log goes to standard error; RUST_LOG selects what is logged (default: info).
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Options {
+struct NodeCommandLine {
     /// The configuration file; relative paths in it start from its folder.
     #[arg(short, long, default_value = "config.ini")]
     config: PathBuf,
@@ -37,7 +37,7 @@ struct Options {
     fisco_version: Option<ChainVersion>,
 }
 
-impl Options {
+impl NodeCommandLine {
     fn builder(&self) -> Result<NodeBuilder, StartError> {
         let mut builder = NodeBuilder::from_config_file(&self.config)?;
         if let Some(id) = self.chain_id {
@@ -75,7 +75,7 @@ const EVENT_INTERVAL: u32 = 8;
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = NodeCommandLine::parse();
     let log = match Log::start("info") {
         Ok(log) => log,
         Err(error) => {
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
 
 /// The reason why the program ended early.
 #[derive(Debug, thiserror::Error)]
-enum RunError {
+enum ProgramError {
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
     #[error("cannot wait for signals: {0}")]
@@ -105,23 +105,23 @@ enum RunError {
     Start(#[from] StartError),
 }
 
-fn run(options: &Options) -> Result<(), RunError> {
+fn run(options: &NodeCommandLine) -> Result<(), ProgramError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
         .build()
-        .map_err(RunError::Threads)?;
+        .map_err(ProgramError::Threads)?;
     let ended = runtime.block_on(serve(options));
     runtime.shutdown_timeout(LAST_CALLS);
     ended
 }
 
-async fn serve(options: &Options) -> Result<(), RunError> {
+async fn serve(options: &NodeCommandLine) -> Result<(), ProgramError> {
     more_descriptors();
     // Catch signals before the node says that it serves: a program that waits for this line may
     // stop the node at once.
-    let stopped = signal::stop().map_err(RunError::Signals)?;
-    let hangups = signal::hangups().map_err(RunError::Signals)?;
+    let stopped = signal::stop().map_err(ProgramError::Signals)?;
+    let hangups = signal::hangups().map_err(ProgramError::Signals)?;
     let builder = options.builder()?;
     let serving = amop_node::serve_reloading(builder, &options.config, hangups, || {}, stopped);
     Ok(serving.await?)

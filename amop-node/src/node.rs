@@ -4,7 +4,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::FrameDecoder,
-    node::{Checker, Counters, Event, Limits},
+    node::{Checker, Counters, Limits, NodeEvent},
     p2p::{NodeId, PeerCodec, mesh::Subject},
 };
 use amop_tls::PublicKey;
@@ -91,7 +91,7 @@ pub(crate) struct Rpc {
 
 /// The state that the tasks of a node share.
 #[derive(Debug, Clone)]
-pub(crate) struct Context {
+pub(crate) struct NodeContext {
     pub(crate) core: Arc<Core>,
     pub(crate) access: Arc<Access>,
     pub(crate) stop: CancellationToken,
@@ -114,7 +114,7 @@ pub(crate) struct Context {
     pub(crate) paces: Arc<Paces>,
 }
 
-impl Context {
+impl NodeContext {
     pub(crate) fn patience(&self) -> Patience {
         Patience {
             grace: self.limits.frame_time,
@@ -144,7 +144,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     let (checking, checking_thread) = Checking::start().map_err(StartError::Thread)?;
     // One of the runtime's workers is kept free for sessions that use little.
     let places = Handle::current().metrics().num_workers().saturating_sub(1);
-    let context = Context {
+    let context = NodeContext {
         core: setup.core.clone(),
         access: setup.access.clone(),
         stop: stop.clone(),
@@ -221,8 +221,8 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
 }
 
 /// Starts the tasks that last as long as the node and belong to no connection.
-fn spawn_lasting(context: &Context) {
-    let spawn = |name, task: fn(Context) -> BoxFuture| {
+fn spawn_lasting(context: &NodeContext) {
+    let spawn = |name, task: fn(NodeContext) -> BoxFuture| {
         let (context, stop) = (context.clone(), context.stop.clone());
         let tasks = context.tasks.clone();
         tasks.spawn(keep_until_stopped(name, stop, move || {
@@ -274,7 +274,7 @@ async fn look_at_nodes(core: &Arc<Core>, checker: &Arc<Checker>) {
     // This may take seconds.
     let nodes = aside(move || checker.disbelieved(chains)).await;
     if !nodes.is_empty() {
-        core.handle([Event::Disbelieve(nodes)]);
+        core.handle([NodeEvent::Disbelieve(nodes)]);
     }
 }
 
@@ -483,7 +483,7 @@ impl Node {
     /// subscriber.
     fn stop(&self) {
         if !self.stop.is_cancelled() {
-            self.core.handle([Event::Stop]);
+            self.core.handle([NodeEvent::Stop]);
             self.stop.cancel();
         }
     }

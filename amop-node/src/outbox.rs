@@ -21,7 +21,7 @@ pub(crate) struct Signals {
 }
 
 /// A queue of frames that wait to be written.
-pub(crate) trait Queue: Default {
+pub(crate) trait OutboxQueue: Default {
     type Item;
 
     fn is_empty(&self) -> bool;
@@ -33,7 +33,7 @@ pub(crate) trait Queue: Default {
 }
 
 /// A queue that keeps frames in order.
-impl Queue for VecDeque<Frame> {
+impl OutboxQueue for VecDeque<Frame> {
     type Item = Frame;
 
     fn is_empty(&self) -> bool {
@@ -49,7 +49,7 @@ impl Queue for VecDeque<Frame> {
     }
 }
 
-impl Queue for LinkQueue {
+impl OutboxQueue for LinkQueue {
     type Item = Piece;
 
     fn is_empty(&self) -> bool {
@@ -82,14 +82,14 @@ pub(crate) struct Outbox<Q, R> {
 
 /// The frames that a writer takes.
 #[derive(Debug)]
-pub(crate) struct Taken<F> {
+pub(crate) struct WriteBatch<F> {
     pub(crate) frames: VecDeque<F>,
     /// Whether nothing follows.
     pub(crate) last: bool,
     pub(crate) coalesce: bool,
 }
 
-impl<Q: Queue, R> Outbox<Q, R> {
+impl<Q: OutboxQueue, R> Outbox<Q, R> {
     pub(crate) fn new(coalesce: bool) -> Self {
         Self {
             queue: Q::default(),
@@ -142,14 +142,14 @@ impl<Q: Queue, R> Outbox<Q, R> {
 
     /// Takes the frames to write next; `None` if there are none. `spare` is the queue taken before,
     /// now written and empty.
-    pub(crate) fn take(&mut self, spare: VecDeque<Q::Item>) -> Option<Taken<Q::Item>> {
+    pub(crate) fn take(&mut self, spare: VecDeque<Q::Item>) -> Option<WriteBatch<Q::Item>> {
         if self.queue.is_empty() && !self.last {
             self.woken = false;
             self.queue.rest();
             return None;
         }
         let frames = self.queue.take(spare);
-        Some(Taken {
+        Some(WriteBatch {
             frames,
             last: self.last && self.queue.is_empty(),
             coalesce: self.coalesce,

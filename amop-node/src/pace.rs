@@ -37,16 +37,16 @@ pub(crate) struct Pace {
 
 /// The shared paces of all keys.
 #[derive(Debug, Default)]
-pub(crate) struct Paces(Mutex<Keys>);
+pub(crate) struct Paces(Mutex<KeyPaces>);
 
 #[derive(Debug, Default)]
-struct Keys {
+struct KeyPaces {
     of: HashMap<u64, Pace, RandomState>,
     look_at: usize,
 }
 
 impl Paces {
-    fn lock(&self) -> MutexGuard<'_, Keys> {
+    fn lock(&self) -> MutexGuard<'_, KeyPaces> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

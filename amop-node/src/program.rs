@@ -55,7 +55,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Log(Arc<Queue>);
+pub struct Log(Arc<LogQueue>);
 
 impl Log {
     /// Starts the log. From then on it receives all `tracing` events of this process, unless there
@@ -66,7 +66,7 @@ impl Log {
     ///
     /// The error of the operating system if it cannot start a thread.
     pub fn start(level: &str) -> io::Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(LogQueue::default());
         let of_thread = queue.clone();
         // Not joined, because it may wait for a reader for ever.
         thread::Builder::new()
@@ -155,20 +155,20 @@ fn now() -> String {
 }
 
 /// Puts the lines of `tracing` into the queue.
-struct Lines(Arc<Queue>);
+struct Lines(Arc<LogQueue>);
 
 /// Receives one call for each line.
-struct Line<'a>(&'a Queue);
+struct LogLine<'a>(&'a LogQueue);
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line<'a>;
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine(&self.0)
     }
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line.to_vec());
         Ok(line.len())
@@ -181,15 +181,15 @@ impl Write for Line<'_> {
 
 /// The lines that wait for the thread that writes them.
 #[derive(Debug, Default)]
-struct Queue {
-    state: Mutex<State>,
+struct LogQueue {
+    state: Mutex<LogState>,
     more: Condvar,
     written: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    lines: VecDeque<Waiting>,
+struct LogState {
+    lines: VecDeque<WaitingLine>,
     /// The memory of all lines, including the line that is being written.
     bytes: usize,
     /// The memory of the line that is being written.
@@ -202,28 +202,28 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingLine {
     line: Vec<u8>,
     /// The number of lines lost before this one.
     lost: u64,
 }
 
 /// The next thing to write.
-struct Next {
+struct NextLine {
     /// The number of lines lost before it.
     lost: u64,
     /// The line itself. `None`: only the loss is to be reported.
     line: Option<Vec<u8>>,
 }
 
-impl Queue {
+impl LogQueue {
     /// Locks the state, for a short time only, and never while anything is written.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, line: Vec<u8>) {
-        let takes = line.len() + size_of::<Waiting>();
+        let takes = line.len() + size_of::<WaitingLine>();
         let mut state = self.lock();
         state.full = match state.full {
             true => state.bytes > ROOM_AGAIN,
@@ -234,7 +234,7 @@ impl Queue {
         } else {
             let lost = std::mem::take(&mut state.lost);
             state.bytes += takes;
-            state.lines.push_back(Waiting { line, lost });
+            state.lines.push_back(WaitingLine { line, lost });
         }
         drop(state);
         self.more.notify_one();
@@ -242,21 +242,21 @@ impl Queue {
 
     /// Returns what to write next; the previous one is then written. Returns `None` once there will
     /// be no more.
-    fn next(&self) -> Option<Next> {
+    fn next(&self) -> Option<NextLine> {
         let mut state = self.lock();
         let takes = state.writing.take();
         state.bytes -= takes.unwrap_or_default();
         loop {
-            if let Some(Waiting { line, lost }) = state.lines.pop_front() {
-                state.writing = Some(line.len() + size_of::<Waiting>());
+            if let Some(WaitingLine { line, lost }) = state.lines.pop_front() {
+                state.writing = Some(line.len() + size_of::<WaitingLine>());
                 let line = Some(line);
-                return Some(Next { lost, line });
+                return Some(NextLine { lost, line });
             }
             if state.lost > 0 {
                 state.full = false;
                 state.writing = Some(0);
                 let lost = std::mem::take(&mut state.lost);
-                return Some(Next { lost, line: None });
+                return Some(NextLine { lost, line: None });
             }
             self.written.notify_all();
             if state.closed {
@@ -294,7 +294,7 @@ impl Queue {
         let mut state = self.lock();
         state.closed = true;
         self.more.notify_one();
-        let unwritten = |state: &mut State| {
+        let unwritten = |state: &mut LogState| {
             !state.lines.is_empty() || state.writing.is_some() || state.lost > 0
         };
         let waited = self.written.wait_timeout_while(state, patience, unwritten);

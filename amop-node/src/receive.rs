@@ -5,9 +5,9 @@ mod part;
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use amop_proto::{
-    channel::{Frame, FrameDecoder, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, code},
-    node::{Check, Checker, Event, PeerId, SessionId, SessionInput},
-    p2p::{Assembled, Assembler, FRAGMENT, PeerCodec, PeerFrame, mesh, protocol},
+    channel::{Frame, FrameDecoder, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, result_code},
+    node::{Checker, NodeEvent, PeerId, RecordsCheck, SessionId, SessionInput},
+    p2p::{Assembled, FRAGMENT, FragmentAssembler, PeerCodec, PeerFrame, mesh, protocol},
 };
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
@@ -21,9 +21,9 @@ use crate::{
     apart::{Gone, SHORT, answer, aside},
     checking::{Checking, Progress},
     core::Core,
-    effort::{Effort, Work, Worker},
-    intake::{Room, Share},
-    journal::{Cause, Kind},
+    effort::{Effort, WorkDone, Worker},
+    intake::{IntakeRoom, IntakeShare},
+    journal::{Cause, LineKind},
     link::LinkEnd,
     outbox::Signals,
     pace::Pace,
@@ -70,25 +70,29 @@ pub(crate) trait Reading: Send {
 
     /// Takes the next frame out of the buffer; `None` until it is complete. Its body shares the
     /// memory of the buffer.
-    fn decode(&mut self, id: Self::Id, buffer: &mut BytesMut) -> Result<Option<Step>, String>;
+    fn decode(
+        &mut self,
+        id: Self::Id,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<FrameMeaning>, String>;
     /// Returns the room of a frame that came in fragments and has become complete since the last
     /// call.
-    fn room(&mut self) -> Option<Room> {
+    fn room(&mut self) -> Option<IntakeRoom> {
         None
     }
     /// Returns what to do with the first frame in the buffer, of this length, if it is certain that
     /// no one will read it.
-    fn pointless(&self, _id: Self::Id, _buffer: &[u8], _len: usize) -> Option<Refusal> {
+    fn pointless(&self, _id: Self::Id, _buffer: &[u8], _len: usize) -> Option<NoRoom> {
         None
     }
     /// Returns how much of the first frame in the buffer is missing, as far as is known.
     fn missing(&self, buffer: &[u8]) -> usize;
     /// Returns what to do when there is no room for the first frame in the buffer; `None` while too
     /// little of it is there to decide.
-    fn refuse(&self, id: Self::Id, buffer: &[u8]) -> Option<Refusal>;
+    fn refuse(&self, id: Self::Id, buffer: &[u8]) -> Option<NoRoom>;
     /// Drops frames that have waited for too long.
     fn look_through(&mut self) {}
-    fn active(id: Self::Id) -> Event;
+    fn active(id: Self::Id) -> NodeEvent;
     /// Returns a number that distinguishes its connections.
     fn number(id: Self::Id) -> u64;
     /// Returns how fast texts of this connection may be read and written.
@@ -104,28 +108,28 @@ pub(crate) trait Reading: Send {
         false
     }
     /// Counts work done for this connection. Returns how long to pause reading because of it.
-    fn spend(&self, _work: Work) -> Duration {
+    fn spend(&self, _work: WorkDone) -> Duration {
         Duration::ZERO
     }
     /// Does the part of handling events that would take the machine too long, before the machine
     /// sees them. Handles at least the first event; events that are not ready yet are returned.
     fn prepare(
         &mut self,
-        events: Vec<Event>,
+        events: Vec<NodeEvent>,
     ) -> impl Future<Output = Result<Prepared, Gone>> + Send {
         std::future::ready(Ok(Prepared::all(events)))
     }
 }
 
 /// A function that reads a text.
-type Text = Box<dyn FnOnce() -> Event + Send>;
+type ReadText = Box<dyn FnOnce() -> NodeEvent + Send>;
 
 /// The meaning of a frame.
-pub(crate) enum Step {
-    Event(Event),
+pub(crate) enum FrameMeaning {
+    Event(NodeEvent),
     /// A text of this many bytes must be read before it becomes an event. The machine is locked
     /// when it gets the event, so it must not read the text itself.
-    Text(usize, Text),
+    Text(usize, ReadText),
     /// A part of something longer.
     Nothing,
 }
@@ -133,13 +137,13 @@ pub(crate) enum Step {
 /// Events in order.
 pub(crate) struct Prepared {
     /// Events for the machine.
-    ready: Vec<Event>,
+    ready: Vec<NodeEvent>,
     /// Events to prepare next; `None` if there are none left.
-    later: Option<Vec<Event>>,
+    later: Option<Vec<NodeEvent>>,
 }
 
 impl Prepared {
-    fn all(ready: Vec<Event>) -> Self {
+    fn all(ready: Vec<NodeEvent>) -> Self {
         let later = None;
         Self { ready, later }
     }
@@ -147,9 +151,9 @@ impl Prepared {
 
 /// What to do with a frame for which there is no room.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum NoRoom {
     /// Drop it as it arrives, and tell the machine.
-    Drop(Event),
+    Drop(NodeEvent),
     /// Close the connection: the sender relies on this frame being taken.
     Close,
 }
@@ -190,20 +194,20 @@ impl ChannelReading<'_> {
     }
 
     /// Returns what the machine is told instead of a reply that is skipped.
-    fn no_reply(&self, id: SessionId, head: Frame, len: usize) -> Event {
+    fn no_reply(&self, id: SessionId, head: Frame, len: usize) -> NodeEvent {
         self.core.refusals.long_reply();
         let max = self.decoder.max();
         let text = format_args!(
             "session {}: its reply of {len} bytes is over the limit of {max} and was dropped: its \
              publisher gets result {}; send less, or raise amop_limits.frame",
             id.0,
-            code::NO_REPLY
+            result_code::NO_REPLY
         );
         let journal = &self.core.journal;
-        journal.warn(Kind::LongReply, Cause::Session(id.0), text);
-        let result = code::NO_REPLY;
+        journal.warn(LineKind::LongReply, Cause::Session(id.0), text);
+        let result = result_code::NO_REPLY;
         let input = SessionInput::read(Frame { result, ..head }, self.max_topics);
-        Event::SessionFrame(id, input)
+        NodeEvent::SessionFrame(id, input)
     }
 }
 
@@ -211,7 +215,11 @@ impl Reading for ChannelReading<'_> {
     type Id = SessionId;
     const SHORT: usize = READ_MIN;
 
-    fn decode(&mut self, id: SessionId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+    fn decode(
+        &mut self,
+        id: SessionId,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<FrameMeaning>, String> {
         let frame = match self.decoder.decode(buffer) {
             Ok(Some(frame)) => frame,
             Ok(None) => return Ok(None),
@@ -222,16 +230,16 @@ impl Reading for ChannelReading<'_> {
                 let whole = head.filter(|_| buffer.len() >= len);
                 return Ok(whole.map(|head| {
                     buffer.advance(len);
-                    Step::Event(self.no_reply(id, head, len))
+                    FrameMeaning::Event(self.no_reply(id, head, len))
                 }));
             }
         };
         let (text, max_topics) = (SessionInput::text(&frame), self.max_topics);
-        let event = move || Event::SessionFrame(id, SessionInput::read(frame, max_topics));
+        let event = move || NodeEvent::SessionFrame(id, SessionInput::read(frame, max_topics));
         Ok(Some(if text == 0 {
-            Step::Event(event())
+            FrameMeaning::Event(event())
         } else {
-            Step::Text(text, Box::new(event))
+            FrameMeaning::Text(text, Box::new(event))
         }))
     }
 
@@ -245,39 +253,39 @@ impl Reading for ChannelReading<'_> {
         }
     }
 
-    fn pointless(&self, id: SessionId, buffer: &[u8], len: usize) -> Option<Refusal> {
+    fn pointless(&self, id: SessionId, buffer: &[u8], len: usize) -> Option<NoRoom> {
         if let Some(LongReply { len, head }) = self.long_reply(buffer) {
-            return Some(Refusal::Drop(self.no_reply(id, head?, len)));
+            return Some(NoRoom::Drop(self.no_reply(id, head?, len)));
         }
         let input = SessionInput::too_long(Frame::peek(buffer)?, len)?;
-        Some(Refusal::Drop(Event::SessionFrame(id, input)))
+        Some(NoRoom::Drop(NodeEvent::SessionFrame(id, input)))
     }
 
-    fn refuse(&self, id: SessionId, buffer: &[u8]) -> Option<Refusal> {
+    fn refuse(&self, id: SessionId, buffer: &[u8]) -> Option<NoRoom> {
         let head = Frame::peek(buffer)?;
         Some(match head.kind {
             FrameType::UNICAST | FrameType::MULTICAST => {
-                Refusal::Drop(Event::SessionRefused(id, head))
+                NoRoom::Drop(NodeEvent::SessionRefused(id, head))
             }
             // An answer: another subscriber may give one instead.
             FrameType::RESPONSE => {
-                let result = code::NO_SESSION;
+                let result = result_code::NO_SESSION;
                 let input = SessionInput::read(Frame { result, ..head }, self.max_topics);
-                Refusal::Drop(Event::SessionFrame(id, input))
+                NoRoom::Drop(NodeEvent::SessionFrame(id, input))
             }
-            _ => Refusal::Close,
+            _ => NoRoom::Close,
         })
     }
 
-    fn active(id: SessionId) -> Event {
-        Event::SessionActive(id)
+    fn active(id: SessionId) -> NodeEvent {
+        NodeEvent::SessionActive(id)
     }
 
     fn number(SessionId(number): SessionId) -> u64 {
         number
     }
 
-    fn spend(&self, work: Work) -> Duration {
+    fn spend(&self, work: WorkDone) -> Duration {
         let pause = self.effort.spend(work);
         if !pause.is_zero() {
             self.core.refusals.read_later();
@@ -297,7 +305,7 @@ impl Reading for ChannelReading<'_> {
         self.text.clone()
     }
 
-    async fn prepare(&mut self, events: Vec<Event>) -> Result<Prepared, Gone> {
+    async fn prepare(&mut self, events: Vec<NodeEvent>) -> Result<Prepared, Gone> {
         if !self.core.has_distant() {
             return Ok(Prepared::all(events));
         }
@@ -312,16 +320,18 @@ impl Reading for ChannelReading<'_> {
 }
 
 /// Returns how many bytes of a session's message should be hashed before the machine sees it.
-fn undigested(event: &Event) -> usize {
+fn undigested(event: &NodeEvent) -> usize {
     match event {
-        Event::SessionFrame(_, input) => input.undigested(),
+        NodeEvent::SessionFrame(_, input) => input.undigested(),
         _ => 0,
     }
 }
 
-fn digested(event: Event) -> Event {
+fn digested(event: NodeEvent) -> NodeEvent {
     match event {
-        Event::SessionFrame(session, input) => Event::SessionFrame(session, input.digested()),
+        NodeEvent::SessionFrame(session, input) => {
+            NodeEvent::SessionFrame(session, input.digested())
+        }
         event => event,
     }
 }
@@ -331,14 +341,14 @@ fn digested(event: Event) -> Event {
 pub(crate) struct PeerReading<'a> {
     core: &'a Core,
     codec: PeerCodec,
-    share: Share,
-    assembler: Assembler<Room>,
+    share: IntakeShare,
+    assembler: FragmentAssembler<IntakeRoom>,
     looked: Instant,
     peer: PeerId,
     checker: Arc<Checker>,
     checking: Checking,
     /// A packet whose records have been checked only in part.
-    begun: Option<Check>,
+    begun: Option<RecordsCheck>,
 }
 
 impl<'a> PeerReading<'a> {
@@ -347,7 +357,7 @@ impl<'a> PeerReading<'a> {
     pub(crate) fn new(
         (core, peer): (&'a Core, PeerId),
         codec: PeerCodec,
-        share: Share,
+        share: IntakeShare,
         fragment_time: Duration,
         (checker, checking): (Arc<Checker>, Checking),
     ) -> Self {
@@ -355,7 +365,7 @@ impl<'a> PeerReading<'a> {
             core,
             codec,
             share,
-            assembler: Assembler::new(codec.max_body(), fragment_time),
+            assembler: FragmentAssembler::new(codec.max_body(), fragment_time),
             looked: Instant::now(),
             peer,
             checker,
@@ -376,12 +386,16 @@ impl<'a> PeerReading<'a> {
             if let Ok(done) = timeout(ALIVE, done.as_mut()).await {
                 return done;
             }
-            self.core.handle([Event::PeerActive(self.peer)]);
+            self.core.handle([NodeEvent::PeerActive(self.peer)]);
         }
     }
 
     /// Continues with the current packet until there is something for the machine.
-    async fn check(&mut self, check: Check, later: Vec<Event>) -> Result<Prepared, Gone> {
+    async fn check(
+        &mut self,
+        check: RecordsCheck,
+        later: Vec<NodeEvent>,
+    ) -> Result<Prepared, Gone> {
         let checker = self.checker.clone();
         let mut check = Some(check);
         let turn = move || {
@@ -398,20 +412,22 @@ impl<'a> PeerReading<'a> {
         Ok(Prepared { ready, later })
     }
 
-    fn fragment(&mut self, id: PeerId, fragment: PeerFrame) -> Result<Step, String> {
+    fn fragment(&mut self, id: PeerId, fragment: PeerFrame) -> Result<FrameMeaning, String> {
         let (share, now) = (&self.share, Instant::now().into_std());
         let taken = self
             .assembler
             .take(now, fragment, |len| share.admit(len))
             .map_err(|error| error.to_string())?;
         match taken {
-            Assembled::Nothing => Ok(Step::Nothing),
-            Assembled::Whole(frame) => Ok(Step::Event(Event::PeerFrame(id, frame.into()))),
+            Assembled::Nothing => Ok(FrameMeaning::Nothing),
+            Assembled::Whole(frame) => {
+                Ok(FrameMeaning::Event(NodeEvent::PeerFrame(id, frame.into())))
+            }
             Assembled::Refused { frame, total } => {
                 self.core.refusals.no_room(total);
                 // The node that sent a unicast sends it again.
                 if is_message(&frame) {
-                    Ok(Step::Nothing)
+                    Ok(FrameMeaning::Nothing)
                 } else {
                     Err(format!(
                         "no room for a packet of {total} bytes that the network depends on"
@@ -443,7 +459,11 @@ impl Reading for PeerReading<'_> {
     // A fragment needs no room in addition to that of its frame.
     const SHORT: usize = FRAGMENT + READ_MIN;
 
-    fn decode(&mut self, id: PeerId, buffer: &mut BytesMut) -> Result<Option<Step>, String> {
+    fn decode(
+        &mut self,
+        id: PeerId,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<FrameMeaning>, String> {
         let frame = self
             .codec
             .decode(buffer)
@@ -451,37 +471,40 @@ impl Reading for PeerReading<'_> {
         let Some(frame) = frame else {
             return Ok(None);
         };
-        if Assembler::<Room>::is_fragment(&frame) {
+        if FragmentAssembler::<IntakeRoom>::is_fragment(&frame) {
             return self.fragment(id, frame).map(Some);
         }
-        Ok(Some(Step::Event(Event::PeerFrame(id, frame.into()))))
+        Ok(Some(FrameMeaning::Event(NodeEvent::PeerFrame(
+            id,
+            frame.into(),
+        ))))
     }
 
     fn missing(&self, buffer: &[u8]) -> usize {
         self.codec.missing(buffer)
     }
 
-    fn refuse(&self, id: PeerId, buffer: &[u8]) -> Option<Refusal> {
+    fn refuse(&self, id: PeerId, buffer: &[u8]) -> Option<NoRoom> {
         let (frame, compressed) = self.codec.peek(buffer)?;
         if !is_message(&frame) {
-            return Some(Refusal::Close);
+            return Some(NoRoom::Close);
         }
         if frame.protocol != protocol::AMOP || compressed {
             let body = Bytes::new();
             // For an answer, an empty body means that it cannot be read.
             let response = frame.protocol == -protocol::AMOP;
             let event = if response {
-                Event::PeerFrame(id, PeerFrame { body, ..frame }.into())
+                NodeEvent::PeerFrame(id, PeerFrame { body, ..frame }.into())
             } else {
-                Event::PeerActive(id)
+                NodeEvent::PeerActive(id)
             };
-            return Some(Refusal::Drop(event));
+            return Some(NoRoom::Drop(event));
         }
         let head = Frame::peek(&frame.body)?;
-        Some(Refusal::Drop(Event::PeerRefused(id, frame.seq, head)))
+        Some(NoRoom::Drop(NodeEvent::PeerRefused(id, frame.seq, head)))
     }
 
-    fn room(&mut self) -> Option<Room> {
+    fn room(&mut self) -> Option<IntakeRoom> {
         self.assembler.take_held()
     }
 
@@ -494,15 +517,15 @@ impl Reading for PeerReading<'_> {
         self.core.refusals.fragments_lost(given_up);
     }
 
-    fn active(id: PeerId) -> Event {
-        Event::PeerActive(id)
+    fn active(id: PeerId) -> NodeEvent {
+        NodeEvent::PeerActive(id)
     }
 
     fn number(PeerId(number): PeerId) -> u64 {
         number
     }
 
-    async fn prepare(&mut self, mut events: Vec<Event>) -> Result<Prepared, Gone> {
+    async fn prepare(&mut self, mut events: Vec<NodeEvent>) -> Result<Prepared, Gone> {
         if let Some(begun) = self.begun.take() {
             return self.check(begun, events).await;
         }
@@ -532,9 +555,9 @@ impl Reading for PeerReading<'_> {
         let length: usize = events.iter().map(Checker::length).sum();
         let lists = events.iter().any(Checker::is_list);
         let checker = self.checker.clone();
-        let check = move |events: Vec<Event>| {
+        let check = move |events: Vec<NodeEvent>| {
             let events = events.into_iter().map(|event| checker.checked(event));
-            events.collect::<Vec<Event>>()
+            events.collect::<Vec<NodeEvent>>()
         };
         let ready = if length <= HASHED_HERE {
             check(events)
@@ -552,15 +575,15 @@ impl Reading for PeerReading<'_> {
 
 /// An incomplete frame.
 #[derive(Debug)]
-struct Head {
+struct IncompleteFrame {
     since: Instant,
     /// How much of it has been dropped, if it is not wanted, and how much is still to be dropped.
     dropped: usize,
     to_drop: usize,
-    room: Option<Room>,
+    room: Option<IntakeRoom>,
 }
 
-impl Head {
+impl IncompleteFrame {
     fn new() -> Self {
         Self {
             since: Instant::now(),
@@ -573,30 +596,30 @@ impl Head {
 
 /// The results of one read.
 #[derive(Default)]
-struct Taken {
-    events: Vec<Event>,
+struct ReadBatch {
+    events: Vec<NodeEvent>,
     /// Texts that must still be read: their position among the events, where a placeholder stands,
     /// and their length.
-    texts: Vec<(usize, usize, Text)>,
+    texts: Vec<(usize, usize, ReadText)>,
     /// The room of long frames. It is kept until the machine has the events, so that everything
     /// that waits for its turn before that is in the budget.
-    rooms: Vec<Room>,
+    rooms: Vec<IntakeRoom>,
 }
 
-impl Taken {
+impl ReadBatch {
     /// Whether handling it takes so long that other connections should not wait for it.
     fn takes_long(&self) -> bool {
         !self.rooms.is_empty() || self.texts.iter().any(|&(_, text, _)| text > SHORT)
     }
 
-    fn push(&mut self, step: Step, placeholder: impl FnOnce() -> Event) {
+    fn push(&mut self, step: FrameMeaning, placeholder: impl FnOnce() -> NodeEvent) {
         match step {
-            Step::Event(event) => self.events.push(event),
-            Step::Text(len, text) => {
+            FrameMeaning::Event(event) => self.events.push(event),
+            FrameMeaning::Text(len, text) => {
                 self.texts.push((self.events.len(), len, text));
                 self.events.push(placeholder());
             }
-            Step::Nothing => {}
+            FrameMeaning::Nothing => {}
         }
     }
 }
@@ -607,13 +630,13 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
     mut reading: R,
     id: R::Id,
     signals: &Signals,
-    (patience, share): (Patience, &Share),
+    (patience, share): (Patience, &IntakeShare),
     reader: &mut (impl AsyncRead + Unpin),
 ) -> LinkEnd<C> {
     let mut paused = signals.paused.subscribe();
     let mut buffer = Buffer::default();
     let mut room = READ_MIN;
-    let mut head: Option<Head> = None;
+    let mut head: Option<IncompleteFrame> = None;
     let mut pace = reading.pace();
     let party = share.party(R::number(id));
     loop {
@@ -664,7 +687,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         }
         // Busy connections get larger reads; idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
-        let mut taken = Taken::default();
+        let mut taken = ReadBatch::default();
         let end = take_frames(
             core,
             &mut reading,
@@ -684,7 +707,7 @@ pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
         let Ok(text) = read_texts((core, party), &mut pace, &mut taken).await else {
             return LinkEnd::Shutdown;
         };
-        let mut work = Work {
+        let mut work = WorkDone {
             bytes: len,
             text,
             steps: 0,
@@ -731,8 +754,8 @@ async fn handle(
     core: &Arc<Core>,
     (reading, party, worker): (&impl Reading, Party, Option<Worker>),
     pace: &mut Pace,
-    events: Vec<Event>,
-    work: &mut Work,
+    events: Vec<NodeEvent>,
+    work: &mut WorkDone,
 ) -> Result<(), Gone> {
     let mut events = events.into_iter();
     let mut more = true;
@@ -764,7 +787,7 @@ async fn handle(
 async fn read_texts(
     (core, party): (&Core, Party),
     pace: &mut Pace,
-    taken: &mut Taken,
+    taken: &mut ReadBatch,
 ) -> Result<usize, Gone> {
     let mut read = 0;
     for (place, text, event) in taken.texts.drain(..) {
@@ -784,8 +807,8 @@ fn decode_all<R: Reading>(
     reading: &mut R,
     id: R::Id,
     buffer: &mut BytesMut,
-    head: &mut Option<Head>,
-    taken: &mut Taken,
+    head: &mut Option<IncompleteFrame>,
+    taken: &mut ReadBatch,
 ) -> Result<(), String> {
     loop {
         let before = buffer.len();
@@ -808,9 +831,9 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     reading: &mut R,
     id: R::Id,
     buffer: &mut BytesMut,
-    head: &mut Option<Head>,
-    share: &Share,
-    taken: &mut Taken,
+    head: &mut Option<IncompleteFrame>,
+    share: &IntakeShare,
+    taken: &mut ReadBatch,
 ) -> Option<LinkEnd<C>> {
     if let Some(unwanted) = head
         && unwanted.to_drop > 0
@@ -840,7 +863,7 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
     if buffer.is_empty() {
         return None;
     }
-    let frame = head.get_or_insert_with(Head::new);
+    let frame = head.get_or_insert_with(IncompleteFrame::new);
     let missing = reading.missing(buffer);
     let len = buffer.len() + missing;
     if missing == 0 || len <= R::SHORT || frame.room.is_some() {
@@ -859,13 +882,13 @@ fn take_frames<R: Reading, C: std::fmt::Display>(
         }
     };
     match refusal {
-        Refusal::Drop(event) => {
+        NoRoom::Drop(event) => {
             taken.events.push(event);
             (frame.dropped, frame.to_drop) = (buffer.len(), missing);
             *buffer = BytesMut::new();
             None
         }
-        Refusal::Close => Some(LinkEnd::NoRoom {
+        NoRoom::Close => Some(LinkEnd::NoRoom {
             len,
             limit: share.intake().limit(),
         }),

@@ -2,7 +2,7 @@
 
 use amop_proto::p2p::{
     NodeId,
-    mesh::{Identified, Refusal, Signer, Verifier},
+    mesh::{Identified, IdentityRefusal, StatementSigner, StatementVerifier},
 };
 use amop_tls::{
     Identity, Mode, PeerVerifier, PublicKey, Side, rsa_public_key, rsa_signed_statement,
@@ -20,7 +20,7 @@ const RSA: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct NodeSigner(pub(crate) Identity);
 
-impl Signer for NodeSigner {
+impl StatementSigner for NodeSigner {
     fn algorithm(&self) -> u8 {
         match self.0.mode() {
             Mode::Ec => ECDSA,
@@ -47,14 +47,14 @@ impl Signer for NodeSigner {
 #[derive(Debug)]
 pub(crate) struct NodeVerifier(pub(crate) PeerVerifier);
 
-impl Verifier for NodeVerifier {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
+impl StatementVerifier for NodeVerifier {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
         let chain: Vec<CertificateDer<'_>> = chain
             .iter()
             .map(|der| CertificateDer::from(&der[..]))
             .collect();
         let admitted = self.0.verify(&chain, Side::Client, UnixTime::now());
-        let admitted = admitted.map_err(|error| Refusal(error.to_string()))?;
+        let admitted = admitted.map_err(|error| IdentityRefusal(error.to_string()))?;
         let node = match admitted.info.public_key {
             Some(key) => Some(NodeId(key.0)),
             // Nodes of RSA chains have their whole key as their ID.
@@ -63,16 +63,19 @@ impl Verifier for NodeVerifier {
                 .and_then(rsa_public_key)
                 .and_then(|id| NodeId::named(&id)),
         };
-        let node = node.ok_or_else(|| Refusal("its certificate gives no node ID".into()))?;
+        let node =
+            node.ok_or_else(|| IdentityRefusal("its certificate gives no node ID".into()))?;
         let authority = admitted.standing.agency_digest();
         Ok(Identified { node, authority })
     }
 
-    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal> {
+    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal> {
         if self.0.lists_admit(&PublicKey(fisco.0)) {
             Ok(())
         } else {
-            Err(Refusal("the lists of this node do not let it in".into()))
+            Err(IdentityRefusal(
+                "the lists of this node do not let it in".into(),
+            ))
         }
     }
 

@@ -25,29 +25,29 @@ const GOOD: Duration = Duration::from_secs(60);
 /// A bug in this program, with the message of the panic.
 #[derive(Debug, thiserror::Error)]
 #[error("a bug in this program, please report it: {0}")]
-pub(crate) struct Fault(String);
+pub(crate) struct PanicReport(String);
 
-impl Fault {
+impl PanicReport {
     pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
         Self(OneLine::new(panic_text(panic)).to_string())
     }
 }
 
 /// Returns the output of a future, or its panic.
-pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Fault> {
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, PanicReport> {
     let mut future = Box::pin(future);
     let result = poll_fn(
         |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(Fault::of(&*panic))),
+            Err(panic) => Poll::Ready(Err(PanicReport::of(&*panic))),
         },
     )
     .await;
     // Dropping the future may panic, too.
     match catch_unwind(AssertUnwindSafe(|| drop(future))) {
         Ok(()) => result,
-        Err(panic) => Err(Fault::of(&*panic)),
+        Err(panic) => Err(PanicReport::of(&*panic)),
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn keep_until_stopped<F: Future<Output = ()>>(
 /// Runs a thread's function until it returns, and again after each panic.
 pub(crate) fn keep_thread(name: &str, mut run: impl FnMut()) {
     while let Err(panic) = catch_unwind(AssertUnwindSafe(&mut run)) {
-        let fault = Fault::of(&*panic);
+        let fault = PanicReport::of(&*panic);
         let report = || tracing::error!("{name} goes on after a panic: {fault}");
         let _ = catch_unwind(AssertUnwindSafe(report));
     }

@@ -36,11 +36,11 @@ impl Party {
 
 /// Waiting items, and the costs of their owners.
 #[derive(Debug)]
-pub(crate) struct Turns<T>(Level<(Party, T)>);
+pub(crate) struct Turns<T>(TurnLevel<(Party, T)>);
 
 impl<T> Default for Turns<T> {
     fn default() -> Self {
-        Self(Level::default())
+        Self(TurnLevel::default())
     }
 }
 
@@ -62,10 +62,10 @@ impl<T> Turns<T> {
 }
 
 #[derive(Debug)]
-struct Level<T> {
+struct TurnLevel<T> {
     /// The waiting items, at the lowest level, which has no parts.
     items: VecDeque<T>,
-    parts: HashMap<u64, Part<T>, RandomState>,
+    parts: HashMap<u64, TurnGroup<T>, RandomState>,
     /// The parts with waiting items, ordered by their cost.
     order: BTreeSet<(u64, u64)>,
     /// The parts without waiting items, ordered by their cost.
@@ -75,14 +75,14 @@ struct Level<T> {
 }
 
 #[derive(Debug)]
-struct Part<T> {
+struct TurnGroup<T> {
     cost: u64,
     /// The number of items that were taken and are not done yet.
     busy: usize,
-    level: Level<T>,
+    level: TurnLevel<T>,
 }
 
-impl<T> Default for Level<T> {
+impl<T> Default for TurnLevel<T> {
     fn default() -> Self {
         Self {
             items: VecDeque::new(),
@@ -94,7 +94,7 @@ impl<T> Default for Level<T> {
     }
 }
 
-impl<T> Level<T> {
+impl<T> TurnLevel<T> {
     fn is_empty(&self) -> bool {
         self.items.is_empty() && self.order.is_empty()
     }
@@ -103,10 +103,10 @@ impl<T> Level<T> {
         let Some((&name, below)) = path.split_first() else {
             return self.items.push_back(item);
         };
-        let part = self.parts.entry(name).or_insert_with(|| Part {
+        let part = self.parts.entry(name).or_insert_with(|| TurnGroup {
             cost: self.now,
             busy: 0,
-            level: Level::default(),
+            level: TurnLevel::default(),
         });
         if part.level.is_empty() {
             self.owing.remove(&(part.cost, name));

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use amop::{Client, CloseReason, Reconnect};
+use amop::{Client, CloseReason, ReconnectPolicy};
 use amop_node::{
     AccessLists, Node, NodeBuilder, Stats, Timeouts,
     config::NodeConfig,
@@ -49,7 +49,7 @@ async fn connect(node: &Node, identity: Identity) -> Result<Client, amop::Connec
     let builder = Client::builder()
         .endpoint(node.channel_address().to_string())
         .identity(identity)
-        .reconnect(Reconnect::never())
+        .reconnect(ReconnectPolicy::never())
         .connect_timeout(PATIENCE);
     builder.connect().await
 }

@@ -159,7 +159,7 @@ fn lists_and_limits_of_this_node_s_own_are_read() {
 }
 
 #[test]
-fn no_real_node_takes_part_in_the_network_unless_it_is_named() {
+fn no_fisco_node_takes_part_in_the_network_unless_it_is_named() {
     assert!(quiet("").transit.is_empty());
     let (one, two) = ("ab".repeat(64), "CD".repeat(64));
     let named = format!("[amop]\ntransit.0={one}\ntransit.x={two}\ntransit.1={one}\n");

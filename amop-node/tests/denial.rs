@@ -191,16 +191,22 @@ async fn what_is_over_the_bandwidth_gets_103() {
     // A message that uses the bandwidth of a minute: it is sent, and nothing else is sent
     // meanwhile.
     let long = vec![b'x'; 60_000];
-    publisher.multicast(&topic, long.into()).await.unwrap();
+    publisher
+        .publish_multicast_raw(&topic, long.into())
+        .await
+        .unwrap();
     let error = publisher
-        .multicast(&topic, "more".into())
+        .publish_multicast_raw(&topic, "more".into())
         .await
         .unwrap_err();
     assert!(
         error.to_string().contains("outgoing_bandwidth_limit"),
         "{error}"
     );
-    let error = publisher.unicast(&topic, "more".into()).await.unwrap_err();
+    let error = publisher
+        .publish_unicast_raw(&topic, "more".into())
+        .await
+        .unwrap_err();
     assert!(
         error.to_string().contains("outgoing_bandwidth_limit"),
         "{error}"

@@ -46,7 +46,7 @@ async fn connect(node: &Node, sdk: &Identity) -> Client {
         .identity(sdk.clone())
         .timeout(PATIENCE)
         .connect_timeout(PATIENCE)
-        .reconnect(amop::Reconnect::never())
+        .reconnect(amop::ReconnectPolicy::never())
         .connect();
     within("a connection", connecting).await.unwrap()
 }
@@ -87,7 +87,7 @@ async fn a_log_that_panics_stops_no_task_for_good() {
             .endpoint(dials.channel_address().to_string())
             .identity(sdk.clone())
             .connect_timeout(PATIENCE)
-            .reconnect(amop::Reconnect::never())
+            .reconnect(amop::ReconnectPolicy::never())
             .connect()
             .await;
         let mut stranger = TcpStream::connect(dials.channel_address()).await.unwrap();

@@ -9,7 +9,7 @@
 use amop::TopicName;
 use amop_proto::{
     channel::FrameType,
-    node::Held,
+    node::LockHeld,
     p2p::{mesh, packet, protocol},
 };
 use amop_tests::{NASTY, Peer, RawLink, Sdk, client, identity, log, network, within};
@@ -27,7 +27,7 @@ fn under_lock() -> Vec<String> {
 fn a_line_that_is_written_while_a_node_is_locked_is_seen() {
     log();
     tracing::debug!(target: "amop_node", "sabotage: before");
-    let held = Held::new();
+    let held = LockHeld::new();
     tracing::debug!(target: "amop_node", "sabotage: in between");
     drop(held);
     tracing::debug!(target: "amop_node", "sabotage: after");
@@ -50,7 +50,9 @@ async fn no_line_is_written_while_a_node_is_locked_and_none_does_anything() {
     let (here, there) = (client(&network, 0).await, client(&network, 1).await);
     let topic = TopicName::new("news").unwrap();
     let mut news = there.subscribe_raw(&topic).await.unwrap();
-    here.multicast(&topic, "news".into()).await.unwrap();
+    here.publish_multicast_raw(&topic, "news".into())
+        .await
+        .unwrap();
     within("the news", news.next()).await.unwrap();
 
     let config = network.sdk().client_config().unwrap();

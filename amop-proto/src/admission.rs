@@ -65,22 +65,22 @@ pub struct Admission {
     places: usize,
     per_source: usize,
     expected: HashSet<Source>,
-    holders: HashMap<Ticket, Holder>,
+    holders: HashMap<Ticket, PlaceHolder>,
     /// The number of places that each source holds.
-    held: HashMap<Source, Held>,
+    held: HashMap<Source, PlacesHeld>,
     /// The number of places in use that are not kept for expected addresses.
     taken: usize,
     next: u64,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct PlacesHeld {
     shared: usize,
     kept: usize,
 }
 
 #[derive(Debug)]
-struct Holder {
+struct PlaceHolder {
     source: Source,
     kept: bool,
     /// Since when it has kept the node waiting.
@@ -130,7 +130,7 @@ impl Admission {
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        let holder = Holder {
+        let holder = PlaceHolder {
             source,
             kept: expected,
             since: now,

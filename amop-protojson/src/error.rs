@@ -4,13 +4,13 @@ use std::fmt;
 
 /// A value has no form in JSON, or a text is not a message of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+pub struct ProtoJsonError {
     /// The parts of the path, from the innermost outwards.
     path: Vec<String>,
     reason: String,
 }
 
-impl Error {
+impl ProtoJsonError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self {
             path: Vec::new(),
@@ -48,7 +48,7 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ProtoJsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
             write!(f, "`{}`: ", self.path())?;
@@ -57,14 +57,14 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for ProtoJsonError {}
 
 /// The files cannot be used for a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct SchemaError(String);
+pub struct MappingError(String);
 
-impl SchemaError {
+impl MappingError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }

@@ -49,7 +49,7 @@ mod time;
 mod wire;
 mod write;
 
-pub use error::{Error, SchemaError};
+pub use error::{MappingError, ProtoJsonError};
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -61,7 +61,7 @@ pub const MAX_DEPTH: u32 = 100;
 /// The messages of some `.proto` files, with the properties that are needed to write and read JSON.
 #[derive(Debug)]
 pub struct Mapping {
-    schema: schema::Schema,
+    schema: schema::SchemaIndex,
 }
 
 impl Mapping {
@@ -69,9 +69,9 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// [`SchemaError`] if no file declares a type that is used, or if a file uses an edition.
-    pub fn new(files: &FileDescriptorSet) -> Result<Self, SchemaError> {
-        schema::Schema::new(files).map(|schema| Self { schema })
+    /// [`MappingError`] if no file declares a type that is used, or if a file uses an edition.
+    pub fn new(files: &FileDescriptorSet) -> Result<Self, MappingError> {
+        schema::SchemaIndex::new(files).map(|schema| Self { schema })
     }
 
     /// Creates the mapping from an encoded `FileDescriptorSet`.
@@ -79,9 +79,9 @@ impl Mapping {
     /// # Errors
     ///
     /// As for [`Mapping::new`], and if the bytes are not a descriptor set.
-    pub fn decode(files: &[u8]) -> Result<Self, SchemaError> {
+    pub fn decode(files: &[u8]) -> Result<Self, MappingError> {
         let files = FileDescriptorSet::decode(files)
-            .map_err(|error| SchemaError::new(format!("this is not a descriptor set: {error}")))?;
+            .map_err(|error| MappingError::new(format!("this is not a descriptor set: {error}")))?;
         Self::new(&files)
     }
 
@@ -91,10 +91,10 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// [`Error`] if the message has no JSON form that is read back as the same message, for example
-    /// a timestamp out of range, an unset `google.protobuf.Value`, or an `Any` of an unknown type;
-    /// also if the bytes are not a message of this type.
-    pub fn to_json(&self, message: &str, wire: &[u8]) -> Result<Vec<u8>, Error> {
+    /// [`ProtoJsonError`] if the message has no JSON form that is read back as the same message,
+    /// for example a timestamp out of range, an unset `google.protobuf.Value`, or an `Any` of an
+    /// unknown type; also if the bytes are not a message of this type.
+    pub fn to_json(&self, message: &str, wire: &[u8]) -> Result<Vec<u8>, ProtoJsonError> {
         let message = self.schema.message(message)?;
         write::message(&self.schema, message, wire)
     }
@@ -105,8 +105,8 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// [`Error`] if the text is not JSON, or does not match this type.
-    pub fn to_wire(&self, message: &str, json: &[u8]) -> Result<Vec<u8>, Error> {
+    /// [`ProtoJsonError`] if the text is not JSON, or does not match this type.
+    pub fn to_wire(&self, message: &str, json: &[u8]) -> Result<Vec<u8>, ProtoJsonError> {
         let message = self.schema.message(message)?;
         read::message(&self.schema, message, json)
     }

@@ -1,7 +1,7 @@
 //! The properties of messages: their fields, by number and by name, and the forms of
 //! `google.protobuf` types.
 
-use crate::{Error, SchemaError};
+use crate::{MappingError, ProtoJsonError};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
@@ -9,16 +9,16 @@ use prost_types::{
 use std::collections::HashMap;
 
 #[derive(Debug, Default)]
-pub(crate) struct Schema {
-    pub(crate) messages: Vec<Message>,
+pub(crate) struct SchemaIndex {
+    pub(crate) messages: Vec<MessageSchema>,
     pub(crate) enums: Vec<Enum>,
     by_name: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Message {
+pub(crate) struct MessageSchema {
     pub(crate) name: String,
-    pub(crate) form: Form,
+    pub(crate) form: MessageForm,
     /// The fields, in the order of their numbers.
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
@@ -26,7 +26,7 @@ pub(crate) struct Message {
 
 /// The form of a message in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum MessageForm {
     /// An object with its fields.
     Object,
     Any,
@@ -48,13 +48,13 @@ pub(crate) struct Field {
     pub(crate) json_name: String,
     /// The JSON name as written in a text: in quotes, with a colon.
     pub(crate) key: Vec<u8>,
-    pub(crate) kind: Kind,
-    pub(crate) shape: Shape,
+    pub(crate) kind: FieldKind,
+    pub(crate) shape: FieldShape,
     pub(crate) oneof: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum FieldShape {
     /// One value. Without presence, the default is not written.
     Single {
         presence: bool,
@@ -64,12 +64,12 @@ pub(crate) enum Shape {
     },
     /// The kind of the field is that of the map's values.
     Map {
-        key: Kind,
+        key: FieldKind,
     },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum FieldKind {
     Double,
     Float,
     Int32,
@@ -102,15 +102,15 @@ pub(crate) struct Enum {
     numbers: HashMap<String, i32>,
 }
 
-impl Schema {
-    pub(crate) fn new(files: &FileDescriptorSet) -> Result<Self, SchemaError> {
+impl SchemaIndex {
+    pub(crate) fn new(files: &FileDescriptorSet) -> Result<Self, MappingError> {
         let mut types = Types::default();
         for file in &files.file {
             let proto3 = match file.syntax() {
                 "proto3" => true,
                 "" | "proto2" => false,
                 other => {
-                    return Err(SchemaError::new(format!(
+                    return Err(MappingError::new(format!(
                         "{} is written in {other}, which this version does not know: use proto2 or proto3",
                         file.name()
                     )));
@@ -130,17 +130,17 @@ impl Schema {
         types.schema()
     }
 
-    pub(crate) fn message(&self, name: &str) -> Result<&Message, Error> {
+    pub(crate) fn message(&self, name: &str) -> Result<&MessageSchema, ProtoJsonError> {
         self.find(name)
-            .ok_or_else(|| Error::new(format!("there is no message `{name}`")))
+            .ok_or_else(|| ProtoJsonError::new(format!("there is no message `{name}`")))
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<&Message> {
+    pub(crate) fn find(&self, name: &str) -> Option<&MessageSchema> {
         self.by_name.get(name).map(|index| &self.messages[*index])
     }
 }
 
-impl Message {
+impl MessageSchema {
     pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
         let fields = &self.fields;
         // Most messages number their fields from 1.
@@ -237,8 +237,8 @@ impl<'a> Types<'a> {
         });
     }
 
-    fn schema(self) -> Result<Schema, SchemaError> {
-        let mut schema = Schema::default();
+    fn schema(self) -> Result<SchemaIndex, MappingError> {
+        let mut schema = SchemaIndex::default();
         for (name, message, proto3) in &self.messages {
             let fields = message.field.iter();
             let fields = fields
@@ -246,7 +246,7 @@ impl<'a> Types<'a> {
                 .collect::<Result<Vec<_>, _>>()?;
             let name = name[1..].to_owned();
             schema.by_name.insert(name.clone(), schema.messages.len());
-            schema.messages.push(Message::new(name, fields));
+            schema.messages.push(MessageSchema::new(name, fields));
         }
         schema.enums = self.enums;
         Ok(schema)
@@ -257,36 +257,36 @@ impl<'a> Types<'a> {
         message: &str,
         field: &FieldDescriptorProto,
         proto3: bool,
-    ) -> Result<Field, SchemaError> {
+    ) -> Result<Field, MappingError> {
         let number = u32::try_from(field.number())
-            .map_err(|_| SchemaError::new(format!("{message}.{} has no number", field.name())))?;
+            .map_err(|_| MappingError::new(format!("{message}.{} has no number", field.name())))?;
         let mut kind = self.kind(message, field)?;
         let list = field.label() == Label::Repeated;
         let entry = match kind {
-            Kind::Message(index) if list => Some(&self.messages[index])
+            FieldKind::Message(index) if list => Some(&self.messages[index])
                 .filter(|(_, of, _)| of.options.as_ref().is_some_and(|o| o.map_entry())),
             _ => None,
         };
         let shape = if let Some((name, entry, _)) = entry {
             let part = |number: i32| {
                 let field = entry.field.iter().find(|field| field.number() == number);
-                let missing = || SchemaError::new(format!("{name} is not a map entry"));
+                let missing = || MappingError::new(format!("{name} is not a map entry"));
                 self.kind(name, field.ok_or_else(missing)?)
             };
             kind = part(2)?;
-            Shape::Map { key: part(1)? }
+            FieldShape::Map { key: part(1)? }
         } else if list {
             let packable = !matches!(
                 kind,
-                Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_)
+                FieldKind::String | FieldKind::Bytes | FieldKind::Message(_) | FieldKind::Group(_)
             );
             let packed = field.options.as_ref().and_then(|options| options.packed);
-            Shape::List {
+            FieldShape::List {
                 packed: packable && packed.unwrap_or(proto3),
             }
         } else {
-            let message = matches!(kind, Kind::Message(_) | Kind::Group(_));
-            Shape::Single {
+            let message = matches!(kind, FieldKind::Message(_) | FieldKind::Group(_));
+            FieldShape::Single {
                 presence: !proto3 || message || field.oneof_index.is_some(),
             }
         };
@@ -306,10 +306,10 @@ impl<'a> Types<'a> {
         })
     }
 
-    fn kind(&self, message: &str, field: &FieldDescriptorProto) -> Result<Kind, SchemaError> {
+    fn kind(&self, message: &str, field: &FieldDescriptorProto) -> Result<FieldKind, MappingError> {
         let find = |names: &HashMap<String, usize>| {
             names.get(field.type_name()).copied().ok_or_else(|| {
-                SchemaError::new(format!(
+                MappingError::new(format!(
                     "{}.{} has the type `{}`, which no file declares",
                     message.trim_start_matches('.'),
                     field.name(),
@@ -318,29 +318,29 @@ impl<'a> Types<'a> {
             })
         };
         Ok(match field.r#type() {
-            Type::Double => Kind::Double,
-            Type::Float => Kind::Float,
-            Type::Int32 => Kind::Int32,
-            Type::Int64 => Kind::Int64,
-            Type::Uint32 => Kind::Uint32,
-            Type::Uint64 => Kind::Uint64,
-            Type::Sint32 => Kind::Sint32,
-            Type::Sint64 => Kind::Sint64,
-            Type::Fixed32 => Kind::Fixed32,
-            Type::Fixed64 => Kind::Fixed64,
-            Type::Sfixed32 => Kind::Sfixed32,
-            Type::Sfixed64 => Kind::Sfixed64,
-            Type::Bool => Kind::Bool,
-            Type::String => Kind::String,
-            Type::Bytes => Kind::Bytes,
-            Type::Enum => Kind::Enum(find(&self.enum_names)?),
-            Type::Message => Kind::Message(find(&self.message_names)?),
-            Type::Group => Kind::Group(find(&self.message_names)?),
+            Type::Double => FieldKind::Double,
+            Type::Float => FieldKind::Float,
+            Type::Int32 => FieldKind::Int32,
+            Type::Int64 => FieldKind::Int64,
+            Type::Uint32 => FieldKind::Uint32,
+            Type::Uint64 => FieldKind::Uint64,
+            Type::Sint32 => FieldKind::Sint32,
+            Type::Sint64 => FieldKind::Sint64,
+            Type::Fixed32 => FieldKind::Fixed32,
+            Type::Fixed64 => FieldKind::Fixed64,
+            Type::Sfixed32 => FieldKind::Sfixed32,
+            Type::Sfixed64 => FieldKind::Sfixed64,
+            Type::Bool => FieldKind::Bool,
+            Type::String => FieldKind::String,
+            Type::Bytes => FieldKind::Bytes,
+            Type::Enum => FieldKind::Enum(find(&self.enum_names)?),
+            Type::Message => FieldKind::Message(find(&self.message_names)?),
+            Type::Group => FieldKind::Group(find(&self.message_names)?),
         })
     }
 }
 
-impl Message {
+impl MessageSchema {
     fn new(name: String, mut fields: Vec<Field>) -> Self {
         fields.sort_by_key(|field| field.number);
         let mut by_name = HashMap::new();
@@ -352,18 +352,18 @@ impl Message {
             by_name.insert(field.json_name.clone(), index);
         }
         let form = match name.strip_prefix("google.protobuf.") {
-            Some("Any") => Form::Any,
-            Some("Timestamp") => Form::Timestamp,
-            Some("Duration") => Form::Duration,
-            Some("FieldMask") => Form::FieldMask,
-            Some("Struct") => Form::Struct,
-            Some("Value") => Form::Value,
-            Some("ListValue") => Form::ListValue,
+            Some("Any") => MessageForm::Any,
+            Some("Timestamp") => MessageForm::Timestamp,
+            Some("Duration") => MessageForm::Duration,
+            Some("FieldMask") => MessageForm::FieldMask,
+            Some("Struct") => MessageForm::Struct,
+            Some("Value") => MessageForm::Value,
+            Some("ListValue") => MessageForm::ListValue,
             Some(
                 "BoolValue" | "BytesValue" | "DoubleValue" | "FloatValue" | "Int32Value"
                 | "Int64Value" | "StringValue" | "UInt32Value" | "UInt64Value",
-            ) => Form::Wrapper,
-            _ => Form::Object,
+            ) => MessageForm::Wrapper,
+            _ => MessageForm::Object,
         };
         Self {
             name,

@@ -2,14 +2,14 @@
 //! their type is known. This is the reason not to use serde_json, which only reads the strings
 //! here.
 
-use crate::{Error, number};
+use crate::{ProtoJsonError, number};
 use std::borrow::Cow;
 
 /// The maximum nesting depth of objects and arrays; serde_json has the same limit.
 pub(crate) const MAX_NESTING: u32 = 127;
 
 #[derive(Clone)]
-pub(crate) struct Text<'a> {
+pub(crate) struct JsonText<'a> {
     text: &'a str,
     at: usize,
     nesting: u32,
@@ -17,7 +17,7 @@ pub(crate) struct Text<'a> {
 
 /// The kind of the next value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum JsonKind {
     Null,
     Bool,
     Number,
@@ -26,7 +26,7 @@ pub(crate) enum Next {
     Object,
 }
 
-impl Next {
+impl JsonKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -39,7 +39,7 @@ impl Next {
     }
 }
 
-impl<'a> Text<'a> {
+impl<'a> JsonText<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -48,11 +48,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    fn error(&self, what: &str) -> Error {
+    fn error(&self, what: &str) -> ProtoJsonError {
         let before = &self.text[..self.at];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        Error::new(format!("{what} at line {line}, column {column}"))
+        ProtoJsonError::new(format!("{what} at line {line}, column {column}"))
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -70,28 +70,28 @@ impl<'a> Text<'a> {
         self.rest().first().copied()
     }
 
-    pub(crate) fn next(&mut self) -> Result<Next, Error> {
+    pub(crate) fn next(&mut self) -> Result<JsonKind, ProtoJsonError> {
         match self.byte() {
-            Some(b'n') => Ok(Next::Null),
-            Some(b't' | b'f') => Ok(Next::Bool),
-            Some(b'-' | b'0'..=b'9') => Ok(Next::Number),
-            Some(b'"') => Ok(Next::String),
-            Some(b'[') => Ok(Next::Array),
-            Some(b'{') => Ok(Next::Object),
+            Some(b'n') => Ok(JsonKind::Null),
+            Some(b't' | b'f') => Ok(JsonKind::Bool),
+            Some(b'-' | b'0'..=b'9') => Ok(JsonKind::Number),
+            Some(b'"') => Ok(JsonKind::String),
+            Some(b'[') => Ok(JsonKind::Array),
+            Some(b'{') => Ok(JsonKind::Object),
             Some(_) => Err(self.error("expected a value")),
             None => Err(self.error("the text ends where a value is expected")),
         }
     }
 
     /// Checks that nothing follows.
-    pub(crate) fn end(&mut self) -> Result<(), Error> {
+    pub(crate) fn end(&mut self) -> Result<(), ProtoJsonError> {
         match self.byte() {
             None => Ok(()),
             Some(_) => Err(self.error("there is more text after the value")),
         }
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Error> {
+    fn word(&mut self, word: &str) -> Result<(), ProtoJsonError> {
         self.skip_space();
         if !self.rest().starts_with(word.as_bytes()) {
             return Err(self.error(&format!("expected {word}")));
@@ -100,18 +100,18 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    pub(crate) fn null(&mut self) -> Result<(), Error> {
+    pub(crate) fn null(&mut self) -> Result<(), ProtoJsonError> {
         self.word("null")
     }
 
-    pub(crate) fn bool(&mut self) -> Result<bool, Error> {
+    pub(crate) fn bool(&mut self) -> Result<bool, ProtoJsonError> {
         let value = self.byte() == Some(b't');
         self.word(if value { "true" } else { "false" })?;
         Ok(value)
     }
 
     /// Reads a number in the form in which it is written.
-    pub(crate) fn number(&mut self) -> Result<&'a str, Error> {
+    pub(crate) fn number(&mut self) -> Result<&'a str, ProtoJsonError> {
         self.skip_space();
         let part = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
         let len = self.rest().iter().take_while(part).count();
@@ -123,7 +123,7 @@ impl<'a> Text<'a> {
         Ok(written)
     }
 
-    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Error> {
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, ProtoJsonError> {
         self.word("\"")
             .map_err(|_| self.error("expected a string"))?;
         let start = self.at;
@@ -156,7 +156,7 @@ impl<'a> Text<'a> {
             .map_err(|_| self.error("a string has a wrong escape"))
     }
 
-    fn enter(&mut self, open: u8) -> Result<(), Error> {
+    fn enter(&mut self, open: u8) -> Result<(), ProtoJsonError> {
         if self.byte() != Some(open) {
             return Err(self.error(&format!("expected `{}`", char::from(open))));
         }
@@ -169,7 +169,7 @@ impl<'a> Text<'a> {
     }
 
     /// Returns whether another element follows; otherwise skips the closing bracket.
-    fn more(&mut self, first: bool, close: u8) -> Result<bool, Error> {
+    fn more(&mut self, first: bool, close: u8) -> Result<bool, ProtoJsonError> {
         match self.byte() {
             Some(byte) if byte == close => {
                 self.at += 1;
@@ -188,8 +188,8 @@ impl<'a> Text<'a> {
     /// Reads an array. `element` reads each element and gets its index.
     pub(crate) fn array(
         &mut self,
-        mut element: impl FnMut(&mut Self, usize) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut element: impl FnMut(&mut Self, usize) -> Result<(), ProtoJsonError>,
+    ) -> Result<(), ProtoJsonError> {
         self.enter(b'[')?;
         let mut at = 0;
         while self.more(at == 0, b']')? {
@@ -202,8 +202,8 @@ impl<'a> Text<'a> {
     /// Reads an object. `member` must read the value of each member.
     pub(crate) fn object(
         &mut self,
-        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+        mut member: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), ProtoJsonError>,
+    ) -> Result<(), ProtoJsonError> {
         self.enter(b'{')?;
         let mut first = true;
         while self.more(first, b'}')? {
@@ -216,14 +216,14 @@ impl<'a> Text<'a> {
     }
 
     /// Skips a value.
-    pub(crate) fn skip(&mut self) -> Result<(), Error> {
+    pub(crate) fn skip(&mut self) -> Result<(), ProtoJsonError> {
         match self.next()? {
-            Next::Null => self.null(),
-            Next::Bool => self.bool().map(|_| ()),
-            Next::Number => self.number().map(|_| ()),
-            Next::String => self.string().map(|_| ()),
-            Next::Array => self.array(|text, _| text.skip()),
-            Next::Object => self.object(|text, _| text.skip()),
+            JsonKind::Null => self.null(),
+            JsonKind::Bool => self.bool().map(|_| ()),
+            JsonKind::Number => self.number().map(|_| ()),
+            JsonKind::String => self.string().map(|_| ()),
+            JsonKind::Array => self.array(|text, _| text.skip()),
+            JsonKind::Object => self.object(|text, _| text.skip()),
         }
     }
 }
@@ -234,7 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn accepts(text: &str) -> bool {
-        let mut text = Text::new(text);
+        let mut text = JsonText::new(text);
         text.skip().and_then(|()| text.end()).is_ok()
     }
 

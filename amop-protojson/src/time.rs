@@ -1,6 +1,6 @@
 //! The texts of `google.protobuf.Timestamp` and `google.protobuf.Duration`.
 
-use crate::Error;
+use crate::ProtoJsonError;
 
 /// 0001-01-01T00:00:00Z.
 const FIRST: i64 = -62_135_596_800;
@@ -12,14 +12,14 @@ const NANOS: i32 = 1_000_000_000;
 const DAY: i64 = 86_400;
 
 /// Returns a time in the format of RFC 3339, in UTC.
-pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Result<String, Error> {
+pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Result<String, ProtoJsonError> {
     if !(FIRST..=LAST).contains(&seconds) {
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "a timestamp of {seconds} s is not between the years 1 and 9999"
         )));
     }
     if !(0..NANOS).contains(&nanos) {
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "a timestamp has {nanos} nanoseconds, which is not between 0 and 999999999"
         )));
     }
@@ -33,26 +33,26 @@ pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Result<String, Error> {
 }
 
 /// Returns seconds with a fraction.
-pub(crate) fn duration(seconds: i64, nanos: i32) -> Result<String, Error> {
+pub(crate) fn duration(seconds: i64, nanos: i32) -> Result<String, ProtoJsonError> {
     check_duration(seconds, nanos)?;
     let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
     let (seconds, fraction) = (seconds.abs(), fraction(nanos.abs()));
     Ok(format!("{sign}{seconds}{fraction}s"))
 }
 
-fn check_duration(seconds: i64, nanos: i32) -> Result<(), Error> {
+fn check_duration(seconds: i64, nanos: i32) -> Result<(), ProtoJsonError> {
     if !(-LONGEST..=LONGEST).contains(&seconds) {
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "a duration of {seconds} s is longer than {LONGEST} s"
         )));
     }
     if !(-NANOS + 1..NANOS).contains(&nanos) {
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "a duration has {nanos} nanoseconds, which is a second or more"
         )));
     }
     if seconds > 0 && nanos < 0 || seconds < 0 && nanos > 0 {
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "a duration has {seconds} s and {nanos} ns, which differ in their signs"
         )));
     }
@@ -73,15 +73,15 @@ fn fraction(nanos: i32) -> String {
 }
 
 /// Reads a time, and returns seconds and nanoseconds.
-pub(crate) fn read_timestamp(text: &str) -> Result<(i64, i32), Error> {
+pub(crate) fn read_timestamp(text: &str) -> Result<(i64, i32), ProtoJsonError> {
     let wrong = || {
-        Error::new(format!(
+        ProtoJsonError::new(format!(
             "{text:?} is not a timestamp: write it as 2006-01-02T15:04:05.999Z"
         ))
     };
     let (seconds, nanos) = parse_timestamp(text).ok_or_else(wrong)?;
     if !(FIRST..=LAST).contains(&seconds) {
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "{text:?} is not between the years 1 and 9999"
         )));
     }
@@ -155,8 +155,8 @@ fn read_fraction(text: &str) -> Option<i32> {
 }
 
 /// Reads a duration, and returns seconds and nanoseconds.
-pub(crate) fn read_duration(text: &str) -> Result<(i64, i32), Error> {
-    let wrong = || Error::new(format!("{text:?} is not a duration: write it as 1.5s"));
+pub(crate) fn read_duration(text: &str) -> Result<(i64, i32), ProtoJsonError> {
+    let wrong = || ProtoJsonError::new(format!("{text:?} is not a duration: write it as 1.5s"));
     let (seconds, nanos) = parse_duration(text).ok_or_else(wrong)?;
     check_duration(seconds, nanos)?;
     Ok((seconds, nanos))

@@ -1,12 +1,12 @@
 //! The wire format, without knowledge of the fields' types.
 
-use crate::Error;
+use crate::ProtoJsonError;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 use std::borrow::Cow;
 
 /// A field's content.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Item<'a> {
+pub(crate) enum WireItem<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -15,12 +15,14 @@ pub(crate) enum Item<'a> {
 }
 
 /// Returns the fields of a message in their order in the bytes.
-pub(crate) fn items(bytes: &[u8]) -> Result<Vec<(u32, Item<'_>)>, Error> {
+pub(crate) fn items(bytes: &[u8]) -> Result<Vec<(u32, WireItem<'_>)>, ProtoJsonError> {
     each(bytes).collect()
 }
 
 /// Returns the same fields one by one. After an error there are no more.
-pub(crate) fn each(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Item<'_>), Error>> {
+pub(crate) fn each(
+    mut bytes: &[u8],
+) -> impl Iterator<Item = Result<(u32, WireItem<'_>), ProtoJsonError>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
@@ -34,16 +36,16 @@ pub(crate) fn each(mut bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Item<'
     })
 }
 
-fn broken(error: impl std::fmt::Display) -> Error {
-    Error::new(format!("this is not a protobuf message: {error}"))
+fn broken(error: impl std::fmt::Display) -> ProtoJsonError {
+    ProtoJsonError::new(format!("this is not a protobuf message: {error}"))
 }
 
-fn key(bytes: &mut &[u8]) -> Result<(u32, WireType), Error> {
+fn key(bytes: &mut &[u8]) -> Result<(u32, WireType), ProtoJsonError> {
     decode_key(bytes).map_err(broken)
 }
 
 /// Reads a varint. Most varints have one byte.
-fn varint(bytes: &mut &[u8]) -> Result<u64, Error> {
+fn varint(bytes: &mut &[u8]) -> Result<u64, ProtoJsonError> {
     match *bytes {
         [first, rest @ ..] if *first < 0x80 => {
             *bytes = rest;
@@ -53,7 +55,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, Error> {
     }
 }
 
-fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], Error> {
+fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], ProtoJsonError> {
     let (taken, rest) = bytes
         .split_at_checked(len)
         .ok_or_else(|| broken("it ends too early"))?;
@@ -61,7 +63,7 @@ fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], Error> {
     Ok(taken)
 }
 
-fn array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {
+fn array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], ProtoJsonError> {
     let mut array = [0; N];
     array.copy_from_slice(take(bytes, N)?);
     Ok(array)
@@ -72,23 +74,23 @@ pub(crate) fn item<'a>(
     bytes: &mut &'a [u8],
     number: u32,
     wire: WireType,
-) -> Result<Item<'a>, Error> {
+) -> Result<WireItem<'a>, ProtoJsonError> {
     Ok(match wire {
-        WireType::Varint => Item::Varint(varint(bytes)?),
-        WireType::SixtyFourBit => Item::Fixed64(u64::from_le_bytes(array(bytes)?)),
-        WireType::ThirtyTwoBit => Item::Fixed32(u32::from_le_bytes(array(bytes)?)),
+        WireType::Varint => WireItem::Varint(varint(bytes)?),
+        WireType::SixtyFourBit => WireItem::Fixed64(u64::from_le_bytes(array(bytes)?)),
+        WireType::ThirtyTwoBit => WireItem::Fixed32(u32::from_le_bytes(array(bytes)?)),
         WireType::LengthDelimited => {
             let len = varint(bytes)?;
             let len = usize::try_from(len).map_err(broken)?;
-            Item::Bytes(take(bytes, len)?)
+            WireItem::Bytes(take(bytes, len)?)
         }
-        WireType::StartGroup => Item::Group(group(bytes, number)?),
+        WireType::StartGroup => WireItem::Group(group(bytes, number)?),
         WireType::EndGroup => return Err(broken("a group ends that was not started")),
     })
 }
 
 /// Returns the content of a group. Nested groups are tracked in a list, without recursion.
-fn group<'a>(bytes: &mut &'a [u8], number: u32) -> Result<&'a [u8], Error> {
+fn group<'a>(bytes: &mut &'a [u8], number: u32) -> Result<&'a [u8], ProtoJsonError> {
     let start = *bytes;
     let mut open = vec![number];
     loop {
@@ -113,7 +115,7 @@ fn group<'a>(bytes: &mut &'a [u8], number: u32) -> Result<&'a [u8], Error> {
 
 /// A value to be written.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum WireValue<'a> {
     Varint(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -122,7 +124,7 @@ pub(crate) enum Value<'a> {
     Group(Vec<u8>),
 }
 
-impl Value<'_> {
+impl WireValue<'_> {
     /// Returns whether a field without presence does not write this value. A negative zero is
     /// written.
     pub(crate) fn is_default(&self) -> bool {

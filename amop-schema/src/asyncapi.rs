@@ -22,7 +22,7 @@
 //!
 //! # fn describe(schema: &Schema) {
 //! let topics: Vec<_> = schema.topics.iter().map(asyncapi::DeclaredTopic::from).collect();
-//! let document = asyncapi::document(&topics, &asyncapi::Info::new("Settlement", "1.0.0"));
+//! let document = asyncapi::document(&topics, &asyncapi::DocumentInfo::new("Settlement", "1.0.0"));
 //! println!("{document:#}");
 //! # }
 //! ```
@@ -34,7 +34,7 @@ mod json_schema;
 mod proto_fields;
 mod proto_text;
 
-pub use declared::{Content, DeclaredTopic, Payload};
+pub use declared::{DeclaredTopic, Payload, PayloadSchema};
 pub use document::document;
 pub(crate) use json_schema::describe;
 
@@ -48,7 +48,7 @@ pub(crate) const SCHEMAS: &str = "#/components/schemas/";
 /// General information for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Info {
+pub struct DocumentInfo {
     /// The title of the application.
     pub title: String,
     /// The version of the application, not of AsyncAPI.
@@ -57,7 +57,7 @@ pub struct Info {
     pub description: Option<String>,
 }
 
-impl Info {
+impl DocumentInfo {
     /// Creates an info without a description.
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         Self {

@@ -29,7 +29,7 @@ mod topics;
 pub(crate) mod types;
 mod walk;
 
-pub use report::{Directions, Finding, Part, Report, Rule, Severity};
+pub use report::{CompatReport, Directions, Finding, Rule, Severity, TopicPart};
 
 use crate::Schema;
 
@@ -45,7 +45,7 @@ pub enum UnknownFields {
 
 /// Properties of the readers that the schema does not define.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct CompatOptions {
     /// How readers of JSON topics handle unknown members.
     pub json_unknown_fields: UnknownFields,
 }
@@ -54,16 +54,16 @@ pub struct Options {
 ///
 /// This function does not fail: differences that cannot be compared, such as a removed topic, are
 /// findings.
-pub fn check(old: &Schema, new: &Schema) -> Report {
-    check_with(old, new, Options::default())
+pub fn check(old: &Schema, new: &Schema) -> CompatReport {
+    check_with(old, new, CompatOptions::default())
 }
 
 /// Compares two versions of a schema, for programs that read as described by `options`.
-pub fn check_with(old: &Schema, new: &Schema, options: Options) -> Report {
+pub fn check_with(old: &Schema, new: &Schema, options: CompatOptions) -> CompatReport {
     topics::check(&old.topics, &new.topics, options)
 }
 
 /// Returns the report as text for a terminal, ending with a verdict; the same as its `Display`.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &CompatReport) -> String {
     report.to_string()
 }

@@ -44,5 +44,5 @@ mod utf8;
 
 pub use error::{SchemaError, SchemaErrorKind, SchemaErrors};
 pub use load::{OPTIONS_PROTO, OPTIONS_PROTO_NAME};
-pub use model::{Codec, Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, Schema, TopicDecl};
+pub use model::{Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, Schema, TopicCodec, TopicDecl};
 pub use prost_reflect;

@@ -7,7 +7,7 @@ mod topics;
 
 use crate::{Schema, SchemaError, SchemaErrorKind, SchemaErrors};
 use prost_reflect::DescriptorPool;
-use resolver::{Opened, Resolver};
+use resolver::{OpenedFiles, Resolver};
 use std::path::Path;
 
 /// The name under which schemas import `amop/options.proto`.
@@ -31,7 +31,7 @@ impl Schema {
         files: &[impl AsRef<Path>],
         includes: &[impl AsRef<Path>],
     ) -> Result<Self, SchemaErrors> {
-        let opened = Opened::default();
+        let opened = OpenedFiles::default();
         let resolver = Resolver::new(includes.iter().map(AsRef::as_ref), opened.clone());
         let mut compiler = protox::Compiler::with_file_resolver(resolver);
         let mut found = Vec::new();

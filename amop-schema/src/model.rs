@@ -82,7 +82,7 @@ pub struct TopicDecl {
     /// The topic's name: 1 to [`MAX_TOPIC_LEN`] bytes, or [`MAX_PRIVATE_LEN`] if it is private, no tab.
     pub topic: String,
     /// How messages become payloads.
-    pub codec: Codec,
+    pub codec: TopicCodec,
     /// Whether only subscribers with certain keys receive the messages.
     pub private: bool,
     /// Whether messages are encrypted to their recipients' keys and signed by their publisher.
@@ -91,7 +91,7 @@ pub struct TopicDecl {
     pub reply: Option<MessageDescriptor>,
     /// How replies become payloads: the codec of the reply's own type if it has the option
     /// `(amop.codec)`, otherwise the topic's codec.
-    pub reply_codec: Codec,
+    pub reply_codec: TopicCodec,
     /// The message.
     pub message: MessageDescriptor,
     /// The place where the topic is declared.
@@ -102,7 +102,7 @@ pub struct TopicDecl {
 
 /// How messages become payloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Codec {
+pub enum TopicCodec {
     /// The protobuf wire format.
     #[default]
     Protobuf,
@@ -112,7 +112,7 @@ pub enum Codec {
     Text,
 }
 
-impl Codec {
+impl TopicCodec {
     /// Returns the name in Rust attributes: `"protobuf"`, `"json"` or `"text"`.
     pub fn name(self) -> &'static str {
         match self {
@@ -150,7 +150,7 @@ impl Codec {
     }
 }
 
-impl fmt::Display for Codec {
+impl fmt::Display for TopicCodec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -19,7 +19,7 @@
 //! let topics = rust_source::parse([("hello.rs", source)])?;
 //! assert_eq!(topics[0].topic, "hello");
 //!
-//! let document = asyncapi::document(&topics, &asyncapi::Info::new("Greetings", "1.0.0"));
+//! let document = asyncapi::document(&topics, &asyncapi::DocumentInfo::new("Greetings", "1.0.0"));
 //! let hello = &document["components"]["schemas"]["Hello"];
 //! assert_eq!(hello["properties"]["firstName"]["type"], "string");
 //! assert_eq!(hello["required"], serde_json::json!(["firstName"]));
@@ -38,10 +38,10 @@ mod serde_attr;
 mod types;
 
 use crate::{
-    asyncapi::{Content, DeclaredTopic, Payload},
+    asyncapi::{DeclaredTopic, Payload, PayloadSchema},
     utf8,
 };
-use amop_attr::{Format, Settings};
+use amop_attr::{CodecOption, TopicAttribute};
 use index::{Found, Index};
 use std::{
     io,
@@ -124,7 +124,7 @@ pub fn parse(
     for found in index.structs() {
         let (scope, item) = found;
         let at = |error: syn::Error| SourceError::at(&files[index.file(scope)], &error);
-        if let Some(settings) = Settings::of(&index, scope, item).map_err(at)? {
+        if let Some(settings) = TopicAttribute::of(&index, scope, item).map_err(at)? {
             topics.push(topic(&index, scope, item, &settings).map_err(at)?);
         }
     }
@@ -147,7 +147,7 @@ fn topic(
     index: &Index,
     file: usize,
     item: &ItemStruct,
-    settings: &Settings,
+    settings: &TopicAttribute,
 ) -> syn::Result<DeclaredTopic> {
     let format = match settings.format.clone() {
         Some(format) => format,
@@ -156,13 +156,13 @@ fn topic(
     let name = item.ident.to_string();
     let description = attrs::doc(&item.attrs);
     let content = match &format {
-        Format::Text => Content::Text,
-        Format::Bytes => Content::Bytes,
-        Format::Own(codec) => Content::Own {
+        CodecOption::Text => PayloadSchema::Text,
+        CodecOption::Bytes => PayloadSchema::Bytes,
+        CodecOption::Own(codec) => PayloadSchema::Own {
             codec: codec.clone(),
         },
-        Format::Json => types::content(index, file, &types::path_type(&item.ident)),
-        Format::Protobuf => prost_text::content(index, file, item)?,
+        CodecOption::Json => types::content(index, file, &types::path_type(&item.ident)),
+        CodecOption::Protobuf => prost_text::content(index, file, item)?,
     };
     let mut topic = DeclaredTopic::new(&settings.topic, Payload::new(name, content));
     topic.private = settings.private;
@@ -180,20 +180,20 @@ fn reply_payload(
     index: &Index,
     file: usize,
     reply: &Type,
-    format: &Format,
+    format: &CodecOption,
 ) -> syn::Result<Payload> {
     let found = index.of_type(file, reply);
     let content = match (format, &found) {
-        (Format::Text, _) => Content::Text,
-        (Format::Bytes, _) => Content::Bytes,
-        (Format::Own(codec), _) => Content::Own {
+        (CodecOption::Text, _) => PayloadSchema::Text,
+        (CodecOption::Bytes, _) => PayloadSchema::Bytes,
+        (CodecOption::Own(codec), _) => PayloadSchema::Own {
             codec: codec.clone(),
         },
-        (Format::Json, _) => types::content(index, file, reply),
-        (Format::Protobuf, Some((file, Found::Struct(item)))) => {
+        (CodecOption::Json, _) => types::content(index, file, reply),
+        (CodecOption::Protobuf, Some((file, Found::Struct(item)))) => {
             prost_text::content(index, *file, item)?
         }
-        (Format::Protobuf, _) => {
+        (CodecOption::Protobuf, _) => {
             return Err(syn::Error::new(
                 reply.span(),
                 "the reply is a protobuf message that is not among the files: add the file that \
@@ -209,7 +209,7 @@ fn reply_payload(
 }
 
 /// Returns the codec of a struct that does not name one: text for one `String`, otherwise JSON.
-fn default_format(item: &ItemStruct) -> syn::Result<Format> {
+fn default_format(item: &ItemStruct) -> syn::Result<CodecOption> {
     let fields: Vec<_> = item.fields.iter().collect();
     let uncertain = |field: &&syn::Field| conditions::is_uncertain(&field.attrs);
     let certain = fields.iter().filter(|field| !uncertain(field)).count();
@@ -217,7 +217,7 @@ fn default_format(item: &ItemStruct) -> syn::Result<Format> {
     // Whether the only remaining field may be a string.
     let alone = |field: &&syn::Field| text(field) && certain == usize::from(!uncertain(field));
     match fields.as_slice() {
-        [only] if certain == 1 && text(only) => Ok(Format::Text),
+        [only] if certain == 1 && text(only) => Ok(CodecOption::Text),
         fields if certain < fields.len() && fields.iter().any(alone) => Err(syn::Error::new(
             item.ident.span(),
             format!(
@@ -226,6 +226,6 @@ fn default_format(item: &ItemStruct) -> syn::Result<Format> {
                 item.ident
             ),
         )),
-        _ => Ok(Format::Json),
+        _ => Ok(CodecOption::Json),
     }
 }

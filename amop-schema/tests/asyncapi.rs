@@ -7,7 +7,7 @@ mod random;
 
 use amop_schema::{
     Schema,
-    asyncapi::{self, Content, DeclaredTopic, Info},
+    asyncapi::{self, DeclaredTopic, DocumentInfo, PayloadSchema},
     compat, rust_source,
 };
 use random::Random;
@@ -88,7 +88,7 @@ fn payload_validator(document: &Value, message: &str) -> jsonschema::Validator {
 #[test]
 fn proto_topics_are_described() {
     let schema = load(&["hello.proto", "market.proto"]);
-    let mut info = Info::new("Market", "1.2.0");
+    let mut info = DocumentInfo::new("Market", "1.2.0");
     info.description = Some("What the market's members tell each other.".to_owned());
     let document = asyncapi::document(&declared(&schema), &info);
     assert_valid(&document);
@@ -99,7 +99,7 @@ fn proto_topics_are_described() {
 fn rust_topics_are_described() {
     let topics = rust_source::read(&[data("asyncapi/topics.rs"), data("asyncapi/shared.rs")]);
     let topics = topics.unwrap_or_else(|error| panic!("{error}"));
-    let document = asyncapi::document(&topics, &Info::new("Structs", "0.1.0"));
+    let document = asyncapi::document(&topics, &DocumentInfo::new("Structs", "0.1.0"));
     assert_valid(&document);
     assert_golden(&document, "asyncapi/rust.json");
 }
@@ -110,7 +110,7 @@ fn proto_and_rust_topics_share_a_document() {
     topics.extend(
         rust_source::read(&[data("asyncapi/topics.rs"), data("asyncapi/shared.rs")]).unwrap(),
     );
-    let info = Info::new("All", "1.0.0");
+    let info = DocumentInfo::new("All", "1.0.0");
     let document = asyncapi::document(&topics, &info);
     assert_valid(&document);
 
@@ -124,7 +124,7 @@ fn proto_and_rust_topics_share_a_document() {
 
 #[test]
 fn an_empty_document_is_valid() {
-    let document = asyncapi::document(&[], &Info::new("Nothing", "0"));
+    let document = asyncapi::document(&[], &DocumentInfo::new("Nothing", "0"));
     let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&text).unwrap();
     assert!(jsonschema::draft7::is_valid(&schema, &document));
@@ -135,7 +135,10 @@ fn an_empty_document_is_valid() {
 fn the_official_schema_refuses_wrong_documents() {
     let text = std::fs::read_to_string(data("asyncapi-3.0.0/schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&text).unwrap();
-    let good = asyncapi::document(&declared(&load(&["hello.proto"])), &Info::new("Hello", "1"));
+    let good = asyncapi::document(
+        &declared(&load(&["hello.proto"])),
+        &DocumentInfo::new("Hello", "1"),
+    );
     assert!(jsonschema::draft7::is_valid(&schema, &good));
     let operation = good["operations"]
         .as_object()
@@ -160,7 +163,7 @@ fn the_official_schema_refuses_wrong_documents() {
 #[test]
 fn json_messages_are_valid_payloads() {
     let schema = load(&["market.proto"]);
-    let document = asyncapi::document(&declared(&schema), &Info::new("Market", "1"));
+    let document = asyncapi::document(&declared(&schema), &DocumentInfo::new("Market", "1"));
     let decl = schema.topic_of("market.Everything").unwrap();
     let validator = payload_validator(&document, "market.Everything");
     for seed in 0..500 {
@@ -190,7 +193,8 @@ fn proto_texts_compile_to_the_same_messages() {
     let schema = load(&["hello.proto", "market.proto", "legacy.proto"]);
     let mut seen = 0;
     for decl in &schema.topics {
-        let Content::Protobuf { text, message, .. } = DeclaredTopic::from(decl).message.content
+        let PayloadSchema::Protobuf { text, message, .. } =
+            DeclaredTopic::from(decl).message.content
         else {
             continue;
         };
@@ -241,7 +245,7 @@ fn demo_schemas_are_described() {
     assert!(!schema.topics.is_empty());
     assert_valid(&asyncapi::document(
         &declared(&schema),
-        &Info::new("Demos", "1.0.0"),
+        &DocumentInfo::new("Demos", "1.0.0"),
     ));
 }
 
@@ -281,5 +285,8 @@ fn circles_of_aliases_end() {
     let source = "type A = Option<B>; type B = Vec<A>;
         #[amop::topic(\"t\")] struct T { a: A, t: Option<Box<T>> }";
     let topics = rust_source::parse([("a.rs", source)]).unwrap();
-    assert_valid(&asyncapi::document(&topics, &Info::new("Circle", "1")));
+    assert_valid(&asyncapi::document(
+        &topics,
+        &DocumentInfo::new("Circle", "1"),
+    ));
 }

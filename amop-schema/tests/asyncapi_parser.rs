@@ -6,7 +6,7 @@
 
 use amop_schema::{
     Schema,
-    asyncapi::{self, DeclaredTopic, Info},
+    asyncapi::{self, DeclaredTopic, DocumentInfo},
     rust_source,
 };
 use std::{
@@ -23,7 +23,7 @@ fn tests() -> PathBuf {
 /// Writes a document of the topics. Returns the names of all its messages, with the main messages
 /// of protobuf texts.
 fn write(dir: &Path, name: &str, topics: &[DeclaredTopic]) -> BTreeSet<String> {
-    let document = asyncapi::document(topics, &Info::new("Test", "1.0.0"));
+    let document = asyncapi::document(topics, &DocumentInfo::new("Test", "1.0.0"));
     fs::write(dir.join(name), format!("{document:#}")).unwrap();
     let messages = document["components"]["messages"]
         .as_object()

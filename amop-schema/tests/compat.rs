@@ -4,7 +4,7 @@ mod compat_support;
 
 use amop_schema::{
     Schema,
-    compat::{self, Options, UnknownFields},
+    compat::{self, CompatOptions, UnknownFields},
 };
 use compat_support::{schema, summary, topic};
 
@@ -246,7 +246,7 @@ fn json_readers_may_refuse_unknown_fields() {
     let old = topic("proto3", "JSON", "string a = 1; int32 gone = 3;", "");
     let new = topic("proto3", "JSON", "string a = 1; int32 b = 2;", "");
     assert!(compat::check(&old, &new).is_compatible());
-    let options = Options {
+    let options = CompatOptions {
         json_unknown_fields: UnknownFields::Refused,
     };
     let report = compat::check_with(&old, &new, options);

@@ -9,7 +9,7 @@ mod compat_support;
 use amop_protojson::Mapping;
 use amop_schema::{
     Schema,
-    compat::{self, Finding, Options, Report, Rule, Severity, UnknownFields},
+    compat::{self, CompatOptions, CompatReport, Finding, Rule, Severity, UnknownFields},
 };
 use compat_support::{
     meaning::{self, Outcome, Wire},
@@ -33,7 +33,7 @@ fn applies(finding: &Finding, forward: bool) -> bool {
 fn prove(
     old: &Schema,
     new: &Schema,
-    report: &Report,
+    report: &CompatReport,
     wire: Wire,
     forward: bool,
 ) -> Result<(), String> {
@@ -78,7 +78,7 @@ fn prove(
 
 /// Checks both directions.
 fn prove_both(old: &Schema, new: &Schema, wire: Wire) -> Result<(), String> {
-    let options = Options {
+    let options = CompatOptions {
         json_unknown_fields: match wire {
             Wire::StrictJson => UnknownFields::Refused,
             Wire::Json | Wire::Protobuf => UnknownFields::Ignored,

@@ -1,6 +1,6 @@
 //! The content read from schemas: topics with their options, places, comments and sources.
 
-use amop_schema::{Codec, OPTIONS_PROTO, Schema};
+use amop_schema::{OPTIONS_PROTO, Schema, TopicCodec};
 use std::{fs, path::Path};
 use tempfile::TempDir;
 
@@ -67,10 +67,10 @@ fn topics_carry_all_that_was_stated() {
     assert_eq!(names, ["quote", "nested", "hello"]);
 
     let quote = schema.topic_of("quotes.v1.Quote").unwrap();
-    assert_eq!(quote.codec, Codec::Json);
+    assert_eq!(quote.codec, TopicCodec::Json);
     assert!(quote.private);
     assert_eq!(quote.reply.as_ref().unwrap().full_name(), "common.Reply");
-    assert_eq!(quote.reply_codec, Codec::Text);
+    assert_eq!(quote.reply_codec, TopicCodec::Text);
     let path = dir.path().join("quotes.proto");
     assert_eq!(
         quote.location.to_string(),
@@ -82,8 +82,8 @@ fn topics_carry_all_that_was_stated() {
     );
 
     let nested = schema.topic_of("quotes.v1.Quote.Nested").unwrap();
-    assert_eq!(nested.codec, Codec::Protobuf);
-    assert_eq!(nested.reply_codec, Codec::Protobuf);
+    assert_eq!(nested.codec, TopicCodec::Protobuf);
+    assert_eq!(nested.reply_codec, TopicCodec::Protobuf);
     assert!(!nested.private && nested.sealed && !quote.sealed);
     assert_eq!(
         nested.reply.as_ref().unwrap().full_name(),

@@ -2,7 +2,7 @@
 
 use amop_schema::{
     Schema,
-    asyncapi::{self, Content, DeclaredTopic, Info},
+    asyncapi::{self, DeclaredTopic, DocumentInfo, PayloadSchema},
     rust_source,
 };
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn names(source: &str) -> Vec<String> {
 #[track_caller]
 fn schema(topics: &[DeclaredTopic], topic: &str) -> Value {
     let found = topics.iter().find(|known| known.topic == topic).unwrap();
-    let Content::Json {
+    let PayloadSchema::Json {
         schema,
         definitions,
     } = &found.message.content
@@ -53,7 +53,7 @@ fn modules_have_types_of_one_name() {
     };
     assert!(schema(&topics, "one")["properties"]["a"].is_object());
     assert!(schema(&topics, "two")["properties"]["d"].is_object());
-    let document = asyncapi::document(&topics, &Info::new("Modules", "1"));
+    let document = asyncapi::document(&topics, &DocumentInfo::new("Modules", "1"));
     let described = |reference: Value| {
         reference["$ref"]
             .as_str()
@@ -130,7 +130,7 @@ fn fields_under_conditions_need_not_be_there() {
         a["properties"]["z"].is_object() && a["properties"]["t"].is_null(),
         "{a}"
     );
-    assert_eq!(topics[1].message.content, Content::Text);
+    assert_eq!(topics[1].message.content, PayloadSchema::Text);
     assert_eq!(schema(&topics, "c")["required"], json!(["text"]));
     assert_eq!(schema(&topics, "d")["required"], json!(["x"]));
 
@@ -165,7 +165,7 @@ fn texts_of_prost_messages_compile() {
          }
          #[derive(prost::Enumeration)] enum Level { Low = 1, High = 2 }",
     );
-    let Content::Protobuf { text, version, .. } = &topics[0].message.content else {
+    let PayloadSchema::Protobuf { text, version, .. } = &topics[0].message.content else {
         panic!("no protobuf");
     };
     assert_eq!(*version, 2);
@@ -193,15 +193,19 @@ fn codecs_of_ones_own_are_bytes_of_that_name() {
          #[derive(AmopTopic)] #[amop(topic = \"c\", reply = B, reply_codec = Own, without(request, subscribe))]
          struct C { x: u8, y: u8 }",
     );
-    let own = |codec: &str| Content::Own {
+    let own = |codec: &str| PayloadSchema::Own {
         codec: codec.to_owned(),
     };
     assert_eq!(topics[0].message.content, own("codecs::Cbor<A>"));
     let reply = |topic: usize| topics[topic].reply.as_ref().unwrap().content.clone();
-    assert!(matches!(reply(0), Content::Json { .. }), "{:?}", reply(0));
+    assert!(
+        matches!(reply(0), PayloadSchema::Json { .. }),
+        "{:?}",
+        reply(0)
+    );
     assert_eq!(schema(&topics, "c")["required"], json!(["x", "y"]));
     assert_eq!(reply(1), own("Own"));
-    let document = asyncapi::document(&topics, &Info::new("Test", "1.0.0"));
+    let document = asyncapi::document(&topics, &DocumentInfo::new("Test", "1.0.0"));
     let a = &document["components"]["messages"]["A"];
     assert_eq!(a["contentType"], "application/octet-stream");
     assert_eq!(a["x-amop-codec"], "codecs::Cbor<A>");
@@ -223,7 +227,7 @@ fn type_parameters_are_any_type() {
         g["properties"]["list"]["items"],
         json!({ "x-rust-type": "T" })
     );
-    let Content::Json { definitions, .. } = &topics[0].message.content else {
+    let PayloadSchema::Json { definitions, .. } = &topics[0].message.content else {
         panic!("no JSON");
     };
     assert_eq!(

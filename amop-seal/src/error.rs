@@ -1,6 +1,6 @@
 //! Errors of sealing and opening messages.
 
-use crate::{KeyId, Kind, MAX_RECIPIENTS, Refusal, StateError};
+use crate::{KeyId, MAX_RECIPIENTS, ReplayRefusal, SealedKind, StateError};
 
 /// Why a message cannot be sealed. No part of it may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -87,9 +87,9 @@ pub enum OpenError {
     )]
     Kind {
         /// The kind as which it arrived.
-        expected: Kind,
+        expected: SealedKind,
         /// The kind for which its sender made it.
-        got: Kind,
+        got: SealedKind,
     },
     /// Its sender is not one of the named publishers.
     #[error("it is by the key {sender}, which is not named as a publisher; if it is one, name it")]
@@ -119,7 +119,7 @@ pub enum OpenError {
     },
     /// It was accepted before, or is too late or too early to know whether it was.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] ReplayRefusal),
     /// It answers another request.
     #[error("it answers another request")]
     OtherRequest,

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
-use crate::{FileStore, ReplayStore, Settings, StateError, Window};
+use crate::{FileStore, ReplaySettings, ReplayStore, ReplayWindow, StateError};
 
 /// Prevents a subscriber from accepting a message twice, even after restarts. Each subscription has
 /// its own guard.
@@ -16,7 +16,7 @@ use crate::{FileStore, ReplayStore, Settings, StateError, Window};
 /// without need: a publisher whose clock is ahead may have stamped its last messages later than the
 /// start, and these could be accepted again. Do not restore it from a backup, either.
 pub struct ReplayGuard {
-    settings: Settings,
+    settings: ReplaySettings,
     store: Option<Box<dyn ReplayStore>>,
     state: Option<Vec<u8>>,
 }
@@ -52,9 +52,9 @@ impl ReplayGuard {
             Ok(state) => state,
             Err(source) => return Err(GuardError::Store { place, source }),
         };
-        let settings = Settings::default();
+        let settings = ReplaySettings::default();
         if let Some(state) = &state
-            && let Err(source) = Window::restored(settings, state)
+            && let Err(source) = ReplayWindow::restored(settings, state)
         {
             return Err(GuardError::State { place, source });
         }
@@ -68,7 +68,7 @@ impl ReplayGuard {
     /// Creates a guard that stores nothing, for systems where nothing can be stored.
     pub fn without_store() -> Self {
         Self {
-            settings: Settings::default(),
+            settings: ReplaySettings::default(),
             store: None,
             state: None,
         }
@@ -95,11 +95,14 @@ impl ReplayGuard {
     /// # Errors
     ///
     /// [`StateError`], which the constructors have reported already.
-    pub fn start(self, now: u64) -> Result<(Window, Option<Box<dyn ReplayStore>>), StateError> {
+    pub fn start(
+        self,
+        now: u64,
+    ) -> Result<(ReplayWindow, Option<Box<dyn ReplayStore>>), StateError> {
         let window = match (&self.state, &self.store) {
-            (Some(state), _) => Window::restored(self.settings, state)?,
-            (None, Some(_)) => Window::first(self.settings, now),
-            (None, None) => Window::unsaved(self.settings, now),
+            (Some(state), _) => ReplayWindow::restored(self.settings, state)?,
+            (None, Some(_)) => ReplayWindow::first(self.settings, now),
+            (None, None) => ReplayWindow::unsaved(self.settings, now),
         };
         Ok((window, self.store))
     }

@@ -24,7 +24,7 @@ const ID_LABEL: &[u8] = b"AMOP sealed 1 key";
 /// The beginning of the text form of a public key.
 const TEXT: &str = "amop-seal-1:";
 
-type Kem = X25519HkdfSha256;
+pub(crate) type Kem = X25519HkdfSha256;
 type OpeningKey = <Kem as hpke::Kem>::PrivateKey;
 
 /// The id by which messages refer to a key: 16 bytes of its hash. Text form: 32 lower-case hex
@@ -84,9 +84,9 @@ fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// # Ok::<(), amop_seal::SealingKeyError>(())
 /// ```
 #[derive(Clone)]
-pub struct SealingKey(Arc<Private>);
+pub struct SealingKey(Arc<SecretHalves>);
 
-struct Private {
+struct SecretHalves {
     // Both overwrite their memory when they are dropped.
     signing: SigningKey,
     opening: OpeningKey,
@@ -123,7 +123,7 @@ impl SealingKey {
             .sealing
             .copy_from_slice(&Kem::sk_to_pk(&opening).to_bytes());
         let id = public.id();
-        Self(Arc::new(Private {
+        Self(Arc::new(SecretHalves {
             signing,
             opening,
             public,

@@ -42,15 +42,15 @@ const COMMITMENT_LABEL: &[u8] = b"commitment";
 
 /// The random number of a message. Together with the message's time it distinguishes copies of one
 /// message from different messages.
-pub type Id = [u8; 16];
+pub type MessageId = [u8; 16];
 
 /// The value by which an answer refers to its request: a hash of all signed bytes of the request.
-pub type Digest = [u8; 32];
+pub type RequestDigest = [u8; 32];
 
 /// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum SealedKind {
     /// A message to all subscribers.
     Multicast,
     /// A message to one subscriber, which answers it.
@@ -60,11 +60,11 @@ pub enum Kind {
     /// A subscriber accepted a unicast without a reply. The content is empty.
     Acknowledgement,
     /// A subscriber received a unicast and refuses it. The content is a code, 4 bytes, big-endian:
-    /// see [`Opened::refusal`](crate::Opened::refusal).
+    /// see [`OpenedMessage::refusal`](crate::OpenedMessage::refusal).
     Refusal,
 }
 
-impl Kind {
+impl SealedKind {
     pub(crate) fn to_byte(self) -> u8 {
         match self {
             Self::Multicast => 1,
@@ -94,20 +94,20 @@ impl Kind {
 
 /// The fields of a message before its recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) kind: Kind,
+pub(crate) struct SealedHead {
+    pub(crate) kind: SealedKind,
     /// Milliseconds since 1970, by the sender's clock.
     pub(crate) time: u64,
-    pub(crate) id: Id,
+    pub(crate) id: MessageId,
     pub(crate) sender: KeyId,
     /// The digest of the request that is answered; zeros if the message is not an answer.
-    pub(crate) about: Digest,
+    pub(crate) about: RequestDigest,
     /// A commitment to the content's key, so that all recipients read the same content.
     pub(crate) commitment: [u8; 32],
     pub(crate) recipients: u16,
 }
 
-impl Head {
+impl SealedHead {
     pub(crate) fn encode(&self) -> [u8; HEAD] {
         let mut bytes = [0; HEAD];
         bytes[..4].copy_from_slice(&MAGIC);
@@ -134,7 +134,7 @@ impl Head {
         if bytes[5] != SUITE {
             return Err(OpenError::Suite { suite: bytes[5] });
         }
-        let Some(kind) = Kind::of_byte(bytes[6]) else {
+        let Some(kind) = SealedKind::of_byte(bytes[6]) else {
             return malformed("its kind is unknown");
         };
         if bytes[7] != 0 {
@@ -168,8 +168,8 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 /// The parts of a sealed message. No part is verified yet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Parts<'a> {
-    pub(crate) head: Head,
+pub(crate) struct SealedParts<'a> {
+    pub(crate) head: SealedHead,
     pub(crate) head_bytes: &'a [u8; HEAD],
     /// The wraps for all recipients.
     pub(crate) recipients: &'a [u8],
@@ -186,7 +186,7 @@ pub(crate) struct Wrap<'a> {
     pub(crate) wrapped: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> SealedParts<'a> {
     pub(crate) fn of(message: &'a [u8]) -> Result<Self, OpenError> {
         let short = OpenError::Malformed {
             problem: "it is too short",
@@ -194,7 +194,7 @@ impl<'a> Parts<'a> {
         let Some((head_bytes, rest)) = message.split_first_chunk::<HEAD>() else {
             return Err(short);
         };
-        let head = Head::decode(head_bytes)?;
+        let head = SealedHead::decode(head_bytes)?;
         let len = usize::from(head.recipients) * OVERHEAD_PER_RECIPIENT;
         let Some((recipients, rest)) = rest.split_at_checked(len) else {
             return Err(short);
@@ -256,7 +256,7 @@ impl Bound {
     }
 
     /// Returns the bytes to sign, and the digest by which an answer refers to the message.
-    pub(crate) fn signed(&self, recipients: &[u8], ciphertext: &[u8]) -> (Vec<u8>, Digest) {
+    pub(crate) fn signed(&self, recipients: &[u8], ciphertext: &[u8]) -> (Vec<u8>, RequestDigest) {
         let hash = self.hash(recipients, ciphertext);
         ([SIGNATURE_LABEL, &hash].concat(), array(&hash[..32]))
     }

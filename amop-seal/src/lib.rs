@@ -7,13 +7,13 @@
 //! including the recipients and the topic, is signed with Ed25519 (RFC 8032).
 //! `docs/sealed-topics.md` describes every byte of the layout.
 //!
-//! The protocol is sans-IO: [`seal`], [`Reader`] and [`Window`] get the time and the randomness
-//! from the caller, and a `Window` returns the state to save instead of saving it. Only
-//! [`SealingKey::generate`], the functions that read and write key files, and [`FileStore`] access
+//! The protocol is sans-IO: [`seal`], [`SealedReader`] and [`ReplayWindow`] get the time and the
+//! randomness from the caller, and a `ReplayWindow` returns the state to save instead of saving it.
+//! Only [`SealingKey::generate`], the functions that read and write key files, and [`FileStore`] access
 //! the system.
 //!
 //! ```
-//! use amop_seal::{Kind, Reader, Recipients, SealingKey, Window, Settings, seal};
+//! use amop_seal::{SealedKind, SealedReader, Recipients, SealingKey, ReplayWindow, ReplaySettings, seal};
 //!
 //! let bank = SealingKey::generate();
 //! let custodian = SealingKey::generate();
@@ -21,19 +21,19 @@
 //!
 //! let recipients = Recipients::new(&[custodian.public_key()])?;
 //! let message = seal(
-//!     &bank, &recipients, "settlement", Kind::Multicast, now, b"100", &mut rand::rng(),
+//!     &bank, &recipients, "settlement", SealedKind::Multicast, now, b"100", &mut rand::rng(),
 //! )?;
 //!
-//! let window = Window::first(Settings::default(), now);
-//! let mut reader = Reader::new("settlement", &[custodian], &[bank.public_key()], window)?;
-//! let opened = reader.open(&message.bytes, Kind::Multicast, now)?;
+//! let window = ReplayWindow::first(ReplaySettings::default(), now);
+//! let mut reader = SealedReader::new("settlement", &[custodian], &[bank.public_key()], window)?;
+//! let opened = reader.open(&message.bytes, SealedKind::Multicast, now)?;
 //! assert_eq!(opened.content, b"100");
 //! // The mark is saved, for instance by a `FileStore`, before the message is used.
 //! let mark = reader.next_mark(&opened, now);
 //! reader.saved(&mark);
 //! reader.accept(&opened, now)?;
 //! // A second time it is refused.
-//! assert!(reader.open(&message.bytes, Kind::Multicast, now).is_err());
+//! assert!(reader.open(&message.bytes, SealedKind::Multicast, now).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -55,10 +55,11 @@ pub use error::{OpenError, ReaderError, SealError};
 pub use guard::{GuardError, ReplayGuard};
 pub use keys::{KeyId, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey};
 pub use layout::{
-    Digest, Id, Kind, MAGIC, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, VERSION,
+    MAGIC, MAX_RECIPIENTS, MessageId, OVERHEAD, OVERHEAD_PER_RECIPIENT, RequestDigest, SealedKind,
+    VERSION,
 };
-pub use open::{Opened, Reader, is_sealed, open_reply};
-pub use seal::{Answer, Recipients, Sealed, seal, seal_reply};
+pub use open::{OpenedMessage, SealedReader, is_sealed, open_reply};
+pub use seal::{Recipients, Sealed, SealedAnswer, seal, seal_reply};
 pub use state::StateError;
 pub use store::{FileStore, ReplayStore};
-pub use window::{MAX_REMEMBERED, Mark, Refusal, Settings, Window};
+pub use window::{MAX_REMEMBERED, Mark, ReplayRefusal, ReplaySettings, ReplayWindow};

@@ -4,65 +4,64 @@ use std::collections::HashMap;
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
 use hpke::{
-    Deserializable, OpModeR, aead::ChaCha20Poly1305 as HpkeAead, kdf::HkdfSha256,
-    kem::X25519HkdfSha256, single_shot_open,
+    Deserializable, OpModeR, aead::ChaCha20Poly1305 as HpkeAead, kdf::HkdfSha256, single_shot_open,
 };
 use zeroize::Zeroizing;
 
 use crate::{
-    Digest, Id, KeyId, Kind, OpenError, ReaderError, SealingKey, SealingPublicKey, Window,
+    KeyId, MessageId, OpenError, ReaderError, ReplayWindow, RequestDigest, SealedKind, SealingKey,
+    SealingPublicKey,
     error::{MAX_OWN, MAX_PUBLISHERS},
-    layout::{Bound, ContentKeys, Parts, TAG, Wrap},
+    keys::Kem,
+    layout::{Bound, ContentKeys, SealedParts, TAG, Wrap},
     window::Mark,
 };
-
-type Kem = X25519HkdfSha256;
 
 /// An opened message, with proof that its sender made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Opened {
+pub struct OpenedMessage {
     /// The decrypted content.
     pub content: Vec<u8>,
     /// The kind of message.
-    pub kind: Kind,
+    pub kind: SealedKind,
     /// The sender's public key.
     pub sender: SealingPublicKey,
     /// The sender's time, in milliseconds since 1970.
     pub time: u64,
     /// The random number of the message.
-    pub id: Id,
+    pub id: MessageId,
     /// The digest by which an answer refers to it.
-    pub digest: Digest,
+    pub digest: RequestDigest,
     /// The id of the reader's key that opened it.
     pub recipient: KeyId,
 }
 
-impl Opened {
+impl OpenedMessage {
     /// Returns the code of a refusal; `None` if this is not a refusal.
     #[must_use]
     pub fn refusal(&self) -> Option<i32> {
         let code = self.content[..].try_into().ok()?;
-        (self.kind == Kind::Refusal).then(|| i32::from_be_bytes(code))
+        (self.kind == SealedKind::Refusal).then(|| i32::from_be_bytes(code))
     }
 }
 
 /// Whether a payload has the layout of a sealed message. The signature is not checked.
 #[must_use]
 pub fn is_sealed(payload: &[u8]) -> bool {
-    Parts::of(payload).is_ok()
+    SealedParts::of(payload).is_ok()
 }
 
 /// Opens the messages of a topic for one subscriber, and accepts each message only once.
 #[derive(Debug)]
-pub struct Reader {
+pub struct SealedReader {
     topic: String,
     own: Vec<SealingKey>,
     publishers: HashMap<KeyId, SealingPublicKey>,
-    window: Window,
+    window: ReplayWindow,
 }
 
-impl Reader {
+impl SealedReader {
     /// Creates a reader of `topic` with the keys `own`, the newest first, for messages of
     /// `publishers`.
     ///
@@ -74,7 +73,7 @@ impl Reader {
         topic: &str,
         own: &[SealingKey],
         publishers: &[SealingPublicKey],
-        mut window: Window,
+        mut window: ReplayWindow,
     ) -> Result<Self, ReaderError> {
         let publishers: HashMap<_, _> = publishers.iter().map(|key| (key.id(), *key)).collect();
         match (own.len(), publishers.len()) {
@@ -103,8 +102,13 @@ impl Reader {
     /// # Errors
     ///
     /// [`OpenError`] if a check fails.
-    pub fn open(&self, message: &[u8], came: Kind, now: u64) -> Result<Opened, OpenError> {
-        let parts = Parts::of(message)?;
+    pub fn open(
+        &self,
+        message: &[u8],
+        came: SealedKind,
+        now: u64,
+    ) -> Result<OpenedMessage, OpenError> {
+        let parts = SealedParts::of(message)?;
         let head = &parts.head;
         if head.kind != came {
             let (expected, got) = (came, head.kind);
@@ -124,33 +128,33 @@ impl Reader {
     ///
     /// [`OpenError::Refused`] if a copy was accepted after it was opened, or if a mark must be
     /// saved first.
-    pub fn accept(&mut self, opened: &Opened, now: u64) -> Result<(), OpenError> {
+    pub fn accept(&mut self, opened: &OpenedMessage, now: u64) -> Result<(), OpenError> {
         let sender = opened.sender.id();
         Ok(self.window.accept(sender, opened.time, opened.id, now)?)
     }
 
     /// Whether [`next_mark`](Self::next_mark) must be saved before the message is accepted.
-    pub fn needs_mark(&self, opened: &Opened) -> bool {
+    pub fn needs_mark(&self, opened: &OpenedMessage) -> bool {
         self.window.needs_mark(opened.time)
     }
 
-    /// See [`Window::next_mark`].
-    pub fn next_mark(&self, opened: &Opened, now: u64) -> Mark {
+    /// See [`ReplayWindow::next_mark`].
+    pub fn next_mark(&self, opened: &OpenedMessage, now: u64) -> Mark {
         self.window.next_mark(opened.time, now)
     }
 
-    /// See [`Window::saved`].
+    /// See [`ReplayWindow::saved`].
     pub fn saved(&mut self, mark: &Mark) {
         self.window.saved(mark);
     }
 
     /// Returns the messages that the reader remembers.
-    pub fn window(&self) -> &Window {
+    pub fn window(&self) -> &ReplayWindow {
         &self.window
     }
 
     /// Returns the key that opened a message; this key signs its answer.
-    pub fn key_of(&self, opened: &Opened) -> Option<&SealingKey> {
+    pub fn key_of(&self, opened: &OpenedMessage) -> Option<&SealingKey> {
         self.own.iter().find(|key| key.id() == opened.recipient)
     }
 }
@@ -166,12 +170,12 @@ pub fn open_reply(
     publisher: &SealingKey,
     recipients: &[SealingPublicKey],
     topic: &str,
-    request: &Digest,
-) -> Result<Opened, OpenError> {
-    let parts = Parts::of(message)?;
+    request: &RequestDigest,
+) -> Result<OpenedMessage, OpenError> {
+    let parts = SealedParts::of(message)?;
     let head = &parts.head;
     if !head.kind.is_answer() {
-        let (expected, got) = (Kind::Reply, head.kind);
+        let (expected, got) = (SealedKind::Reply, head.kind);
         return Err(OpenError::Kind { expected, got });
     }
     if head.about != *request {
@@ -182,7 +186,7 @@ pub fn open_reply(
         return Err(OpenError::UnknownPublisher { sender });
     };
     let opened = open(&parts, topic, sender, std::slice::from_ref(publisher))?;
-    if opened.kind == Kind::Refusal && opened.refusal().is_none() {
+    if opened.kind == SealedKind::Refusal && opened.refusal().is_none() {
         let sender = sender.id();
         return Err(OpenError::Unreadable { sender });
     }
@@ -190,11 +194,11 @@ pub fn open_reply(
 }
 
 fn open(
-    parts: &Parts<'_>,
+    parts: &SealedParts<'_>,
     topic: &str,
     sender: &SealingPublicKey,
     own: &[SealingKey],
-) -> Result<Opened, OpenError> {
+) -> Result<OpenedMessage, OpenError> {
     // Uses the newest of the own keys to which the message is sealed.
     let wrap_for = |key: &SealingKey| parts.wraps().find(|wrap| wrap.recipient == key.id());
     let mine = own.iter().find_map(|key| Some((key, wrap_for(key)?)));
@@ -208,7 +212,7 @@ fn open(
         return Err(OpenError::BadSignature { sender: id });
     }
     let content = decrypt(parts, &bound, key, wrap).ok_or(OpenError::Unreadable { sender: id })?;
-    Ok(Opened {
+    Ok(OpenedMessage {
         content,
         kind: parts.head.kind,
         sender: *sender,
@@ -220,7 +224,12 @@ fn open(
 }
 
 /// Returns `None` if the sender made the message wrongly.
-fn decrypt(parts: &Parts<'_>, bound: &Bound, key: &SealingKey, wrap: Wrap<'_>) -> Option<Vec<u8>> {
+fn decrypt(
+    parts: &SealedParts<'_>,
+    bound: &Bound,
+    key: &SealingKey,
+    wrap: Wrap<'_>,
+) -> Option<Vec<u8>> {
     let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(wrap.enc).ok()?;
     let secret = single_shot_open::<HpkeAead, HkdfSha256, Kem>(
         &OpModeR::Base,

@@ -5,18 +5,17 @@ use std::collections::HashSet;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
 use hpke::{
     Deserializable, OpModeS, Serializable, aead::ChaCha20Poly1305 as HpkeAead, kdf::HkdfSha256,
-    kem::X25519HkdfSha256, single_shot_seal_with_rng,
+    single_shot_seal_with_rng,
 };
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::{
-    Digest, Id, Kind, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, SealError, SealingKey,
-    SealingPublicKey,
-    layout::{Bound, ContentKeys, HEAD, Head, SECRET},
+    MAX_RECIPIENTS, MessageId, OVERHEAD, OVERHEAD_PER_RECIPIENT, RequestDigest, SealError,
+    SealedKind, SealingKey, SealingPublicKey,
+    keys::Kem,
+    layout::{Bound, ContentKeys, HEAD, SECRET, SealedHead},
 };
-
-type Kem = X25519HkdfSha256;
 
 /// The keys that may read a message: 1 to 256, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub struct Sealed {
     /// The bytes to send as the payload.
     pub bytes: Vec<u8>,
     /// The digest by which an answer refers to the message.
-    pub digest: Digest,
+    pub digest: RequestDigest,
 }
 
 /// Seals a multicast or a unicast of `sender` to `recipients`, for `topic`.
@@ -70,7 +69,7 @@ pub fn seal(
     sender: &SealingKey,
     recipients: &Recipients,
     topic: &str,
-    kind: Kind,
+    kind: SealedKind,
     now: u64,
     content: &[u8],
     rng: &mut impl CryptoRng,
@@ -91,7 +90,7 @@ pub fn seal(
 /// A subscriber's answer to a unicast that it has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Answer<'a> {
+pub enum SealedAnswer<'a> {
     /// A reply with this content.
     Reply(&'a [u8]),
     /// Only the information that it accepted the unicast.
@@ -109,18 +108,18 @@ pub fn seal_reply(
     subscriber: &SealingKey,
     publisher: &SealingPublicKey,
     topic: &str,
-    request: &Digest,
+    request: &RequestDigest,
     now: u64,
-    answer: Answer<'_>,
+    answer: SealedAnswer<'_>,
     rng: &mut impl CryptoRng,
 ) -> Result<Sealed, SealError> {
     let code;
     let (kind, content) = match answer {
-        Answer::Reply(content) => (Kind::Reply, content),
-        Answer::Acknowledgement => (Kind::Acknowledgement, &[][..]),
-        Answer::Refusal(of) => {
+        SealedAnswer::Reply(content) => (SealedKind::Reply, content),
+        SealedAnswer::Acknowledgement => (SealedKind::Acknowledgement, &[][..]),
+        SealedAnswer::Refusal(of) => {
             code = of.to_be_bytes();
-            (Kind::Refusal, &code[..])
+            (SealedKind::Refusal, &code[..])
         }
     };
     let to = std::slice::from_ref(publisher);
@@ -135,18 +134,18 @@ fn build(
     sender: &SealingKey,
     recipients: &[SealingPublicKey],
     topic: &str,
-    kind: Kind,
-    about: Digest,
+    kind: SealedKind,
+    about: RequestDigest,
     time: u64,
     content: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Result<Sealed, SealError> {
-    let mut id: Id = [0; 16];
+    let mut id: MessageId = [0; 16];
     rng.fill_bytes(&mut id);
     let mut secret = Zeroizing::new([0; SECRET]);
     rng.fill_bytes(&mut *secret);
     let keys = ContentKeys::of(&*secret);
-    let head = Head {
+    let head = SealedHead {
         kind,
         time,
         id,

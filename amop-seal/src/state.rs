@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{Id, KeyId};
+use crate::{KeyId, MessageId};
 
 const MAGIC: [u8; 4] = *b"AMPR";
 const VERSION: u8 = 1;
@@ -23,23 +23,23 @@ pub struct StateError {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct WindowState {
     pub(crate) floor: u64,
     /// While a reader runs: no later message was accepted. After it ended: the time of the latest
     /// accepted message.
     pub(crate) mark: u64,
     /// `None` while a reader runs.
-    pub(crate) publishers: Option<Vec<Publisher>>,
+    pub(crate) publishers: Option<Vec<PublisherState>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Publisher {
+pub(crate) struct PublisherState {
     pub(crate) key: KeyId,
     pub(crate) floor: u64,
-    pub(crate) messages: BTreeSet<(u64, Id)>,
+    pub(crate) messages: BTreeSet<(u64, MessageId)>,
 }
 
-impl State {
+impl WindowState {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend(MAGIC);
@@ -95,7 +95,7 @@ impl State {
             for _ in 0..count {
                 messages.insert((rest.number()?, rest.take()?));
             }
-            publishers.push(Publisher {
+            publishers.push(PublisherState {
                 key,
                 floor,
                 messages,

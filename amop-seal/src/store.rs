@@ -8,7 +8,8 @@ use std::{
 
 use fs4::{FileExt, TryLockError};
 
-/// A place for the state of a [`Window`](crate::Window), such as a file or a row in a database.
+/// A place for the state of a [`ReplayWindow`](crate::ReplayWindow), such as a file or a row in a
+/// database.
 ///
 /// It belongs to one reader at a time: a store that two readers write protects neither of them. A
 /// state that is restored from a backup makes it possible to accept messages twice; delete it

@@ -4,8 +4,8 @@
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
 
 use crate::{
-    Kind, OVERHEAD_PER_RECIPIENT, OpenError, Reader, Recipients, SealingKey, SealingPublicKey,
-    Settings, Window,
+    OVERHEAD_PER_RECIPIENT, OpenError, Recipients, ReplaySettings, ReplayWindow, SealedKind,
+    SealedReader, SealingKey, SealingPublicKey,
     layout::{Bound, ContentKeys, HEAD, SIGNATURE},
     seal,
 };
@@ -13,15 +13,15 @@ use crate::{
 const NOW: u64 = 1_700_000_000_000;
 const TOPIC: &str = "settlement";
 
-fn reader(own: &SealingKey, publishers: &[&SealingKey]) -> Reader {
+fn reader(own: &SealingKey, publishers: &[&SealingKey]) -> SealedReader {
     let publishers: Vec<_> = publishers.iter().map(|key| key.public_key()).collect();
-    let window = Window::first(Settings::default(), NOW);
-    Reader::new(TOPIC, std::slice::from_ref(own), &publishers, window).unwrap()
+    let window = ReplayWindow::first(ReplaySettings::default(), NOW);
+    SealedReader::new(TOPIC, std::slice::from_ref(own), &publishers, window).unwrap()
 }
 
 fn message(by: &SealingKey, to: &[SealingPublicKey]) -> Vec<u8> {
     let to = Recipients::new(to).unwrap();
-    let kind = Kind::Multicast;
+    let kind = SealedKind::Multicast;
     seal(by, &to, TOPIC, kind, NOW, b"100", &mut rand::rng())
         .unwrap()
         .bytes
@@ -60,7 +60,9 @@ fn nobody_can_put_their_name_under_anothers_message() {
     stolen[32..48].copy_from_slice(mallory.id().as_bytes());
     sign(&mut stolen, &mallory);
     let reader = reader(&bob, &[&alice, &mallory]);
-    let error = reader.open(&stolen, Kind::Multicast, NOW).unwrap_err();
+    let error = reader
+        .open(&stolen, SealedKind::Multicast, NOW)
+        .unwrap_err();
     assert_eq!(
         error,
         OpenError::Unreadable {
@@ -84,7 +86,7 @@ fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
     let mut forwarded = to_bob.clone();
     forwarded[wraps.clone()].copy_from_slice(&to_carol[wraps.clone()]);
     let error = reader(&carol, &[&alice])
-        .open(&forwarded, Kind::Multicast, NOW)
+        .open(&forwarded, SealedKind::Multicast, NOW)
         .unwrap_err();
     assert_eq!(error, OpenError::BadSignature { sender: alice.id() });
     // He cannot add her, either.
@@ -93,7 +95,7 @@ fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
     added.extend(&to_carol[wraps.clone()]);
     added.extend(&to_bob[wraps.end..]);
     let error = reader(&carol, &[&alice])
-        .open(&added, Kind::Multicast, NOW)
+        .open(&added, SealedKind::Multicast, NOW)
         .unwrap_err();
     assert_eq!(error, OpenError::BadSignature { sender: alice.id() });
     // If he names himself as the sender, the wrap is bound to him, but the content is bound to
@@ -101,7 +103,7 @@ fn a_recipient_cannot_pass_a_message_on_as_if_it_were_meant_for_others() {
     forwarded[32..48].copy_from_slice(bob.id().as_bytes());
     sign(&mut forwarded, &bob);
     let error = reader(&carol, &[&alice, &bob])
-        .open(&forwarded, Kind::Multicast, NOW)
+        .open(&forwarded, SealedKind::Multicast, NOW)
         .unwrap_err();
     assert_eq!(error, OpenError::Unreadable { sender: bob.id() });
 }
@@ -137,7 +139,7 @@ fn a_publisher_cannot_give_two_recipients_two_secrets() {
     one[start..end].copy_from_slice(&content);
     sign(&mut one, &alice);
     let error = reader(&carol, &[&alice])
-        .open(&one, Kind::Multicast, NOW)
+        .open(&one, SealedKind::Multicast, NOW)
         .unwrap_err();
     assert_eq!(error, OpenError::Unreadable { sender: alice.id() });
 }

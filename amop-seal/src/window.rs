@@ -6,17 +6,17 @@ use std::{
 };
 
 use crate::{
-    Id, KeyId,
-    state::{Publisher, State, StateError},
+    KeyId, MessageId,
+    state::{PublisherState, StateError, WindowState},
 };
 
 /// The number of messages that a window remembers, of all publishers together; each publisher has
 /// an equal share.
 pub const MAX_REMEMBERED: usize = 262_144;
 
-/// The limits for the times of messages in a [`Window`].
+/// The limits for the times of messages in a [`ReplayWindow`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct ReplaySettings {
     /// The maximum age of a message when it is read. Default 5 min.
     pub max_age: Duration,
     /// The maximum time by which a publisher's clock may be ahead of this side's. Default 5 s.
@@ -26,7 +26,7 @@ pub struct Settings {
     pub lease: Duration,
 }
 
-impl Default for Settings {
+impl Default for ReplaySettings {
     fn default() -> Self {
         Self {
             max_age: Duration::from_secs(300),
@@ -43,7 +43,7 @@ fn millis(duration: Duration) -> u64 {
 /// Why a message is refused for its time or as a copy. Its signature may be good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum ReplayRefusal {
     /// A copy was accepted before.
     #[error("it was taken before: it is a copy")]
     Replayed,
@@ -90,8 +90,8 @@ pub enum Refusal {
 ///   [`next_mark`](Self::next_mark). After a crash every message up to the mark is refused. A
 ///   window that ends normally saves [`closed_state`](Self::closed_state), which loses nothing.
 #[derive(Debug, Clone)]
-pub struct Window {
-    settings: Settings,
+pub struct ReplayWindow {
+    settings: ReplaySettings,
     /// The floor for all publishers: no message stamped at or before it is accepted.
     floor: u64,
     /// The saved mark: no message stamped after it is accepted. `None` if this window is never
@@ -100,13 +100,13 @@ pub struct Window {
     /// The latest time of an accepted message.
     highest: u64,
     capacity: usize,
-    seen: HashMap<KeyId, Seen>,
+    seen: HashMap<KeyId, SeenByPublisher>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct SeenByPublisher {
     floor: u64,
-    messages: BTreeSet<(u64, Id)>,
+    messages: BTreeSet<(u64, MessageId)>,
 }
 
 /// A mark to save before messages up to its time are accepted.
@@ -123,17 +123,17 @@ impl Mark {
     }
 }
 
-impl Window {
+impl ReplayWindow {
     /// Creates the window of a reader that runs for the first time: no message stamped before `now`
     /// is accepted. All times are in milliseconds since 1970.
-    pub fn first(settings: Settings, now: u64) -> Self {
+    pub fn first(settings: ReplaySettings, now: u64) -> Self {
         Self::from(settings, now.saturating_sub(1), Some(0))
     }
 
     /// Creates a window that is never saved. It does not know the messages accepted before a
     /// restart, so it refuses all messages stamped before the start, and those that a clock that is
     /// ahead may have stamped before the start.
-    pub fn unsaved(settings: Settings, now: u64) -> Self {
+    pub fn unsaved(settings: ReplaySettings, now: u64) -> Self {
         let floor = now.saturating_add(millis(settings.ahead));
         Self::from(settings, floor, None)
     }
@@ -143,19 +143,19 @@ impl Window {
     /// # Errors
     ///
     /// [`StateError`] if these are not the saved bytes.
-    pub fn restored(settings: Settings, state: &[u8]) -> Result<Self, StateError> {
-        let state = State::decode(state)?;
+    pub fn restored(settings: ReplaySettings, state: &[u8]) -> Result<Self, StateError> {
+        let state = WindowState::decode(state)?;
         let mut window = Self::from(settings, state.floor, Some(0));
         window.highest = state.mark;
         match state.publishers {
             Some(publishers) => {
-                for Publisher {
+                for PublisherState {
                     key,
                     floor,
                     messages,
                 } in publishers
                 {
-                    window.seen.insert(key, Seen { floor, messages });
+                    window.seen.insert(key, SeenByPublisher { floor, messages });
                 }
             }
             None => window.floor = window.floor.max(state.mark),
@@ -163,7 +163,7 @@ impl Window {
         Ok(window)
     }
 
-    fn from(settings: Settings, floor: u64, mark: Option<u64>) -> Self {
+    fn from(settings: ReplaySettings, floor: u64, mark: Option<u64>) -> Self {
         Self {
             settings,
             floor,
@@ -183,30 +183,36 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if it may not.
-    pub fn check(&self, sender: KeyId, time: u64, id: &Id, now: u64) -> Result<(), Refusal> {
+    /// [`ReplayRefusal`] if it may not.
+    pub fn check(
+        &self,
+        sender: KeyId,
+        time: u64,
+        id: &MessageId,
+        now: u64,
+    ) -> Result<(), ReplayRefusal> {
         let seen = self.seen.get(&sender);
         if seen.is_some_and(|seen| seen.messages.contains(&(time, *id))) {
-            return Err(Refusal::Replayed);
+            return Err(ReplayRefusal::Replayed);
         }
         let (max_age, ahead) = (millis(self.settings.max_age), millis(self.settings.ahead));
         if time > now.saturating_add(ahead) {
             let by_ms = time - now;
-            return Err(Refusal::ClockAhead {
+            return Err(ReplayRefusal::ClockAhead {
                 by_ms,
                 max_ms: ahead,
             });
         }
         if time.saturating_add(max_age) < now {
             let age_ms = now - time;
-            return Err(Refusal::TooOld {
+            return Err(ReplayRefusal::TooOld {
                 age_ms,
                 max_ms: max_age,
             });
         }
         let floor = self.floor.max(seen.map_or(0, |seen| seen.floor));
         if time <= floor {
-            return Err(Refusal::Forgotten);
+            return Err(ReplayRefusal::Forgotten);
         }
         Ok(())
     }
@@ -215,12 +221,18 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NotSaved`] if no mark later than its time is saved, and the errors of
+    /// [`ReplayRefusal::NotSaved`] if no mark later than its time is saved, and the errors of
     /// [`check`](Self::check).
-    pub fn accept(&mut self, sender: KeyId, time: u64, id: Id, now: u64) -> Result<(), Refusal> {
+    pub fn accept(
+        &mut self,
+        sender: KeyId,
+        time: u64,
+        id: MessageId,
+        now: u64,
+    ) -> Result<(), ReplayRefusal> {
         self.check(sender, time, &id, now)?;
         if self.needs_mark(time) {
-            return Err(Refusal::NotSaved);
+            return Err(ReplayRefusal::NotSaved);
         }
         self.highest = self.highest.max(time);
         let oldest = now.saturating_sub(millis(self.settings.max_age));
@@ -247,7 +259,7 @@ impl Window {
         // lists them.
         let latest = time.max(now).max(self.highest);
         let time = latest.saturating_add(millis(self.settings.lease));
-        let state = State {
+        let state = WindowState {
             floor: self.floor,
             mark: time,
             publishers: None,
@@ -266,12 +278,12 @@ impl Window {
     /// Returns the state to save when the reader ends: everything that the window knows. If the
     /// reader never accepted a message, this is not needed. After this, no message may be accepted.
     pub fn closed_state(&self) -> Vec<u8> {
-        let publishers = self.seen.iter().map(|(key, seen)| Publisher {
+        let publishers = self.seen.iter().map(|(key, seen)| PublisherState {
             key: *key,
             floor: seen.floor,
             messages: seen.messages.clone(),
         });
-        let state = State {
+        let state = WindowState {
             floor: self.floor,
             mark: self.highest,
             publishers: Some(publishers.collect()),

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use amop_seal::{
-    Answer, Kind, MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, OpenError, Reader, ReaderError,
-    Recipients, Refusal, SealError, Sealed, SealingKey, SealingPublicKey, Settings, Window,
-    open_reply, seal, seal_reply,
+    MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, OpenError, ReaderError, Recipients,
+    ReplayRefusal, ReplaySettings, ReplayWindow, SealError, Sealed, SealedAnswer, SealedKind,
+    SealedReader, SealingKey, SealingPublicKey, open_reply, seal, seal_reply,
 };
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ impl World {
     }
 
     /// Seals a message of Alice to Bob.
-    fn seal(&self, kind: Kind, content: &[u8]) -> Sealed {
+    fn seal(&self, kind: SealedKind, content: &[u8]) -> Sealed {
         let to = Recipients::new(&[self.bob.public_key()]).unwrap();
         seal(
             &self.alice,
@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Returns Bob's reader of Alice's messages.
-    fn bob(&self) -> Reader {
+    fn bob(&self) -> SealedReader {
         reader(
             TOPIC,
             std::slice::from_ref(&self.bob),
@@ -51,13 +51,13 @@ impl World {
     }
 }
 
-fn reader(topic: &str, own: &[SealingKey], publishers: &[SealingPublicKey]) -> Reader {
-    let window = Window::first(Settings::default(), NOW);
-    Reader::new(topic, own, publishers, window).unwrap()
+fn reader(topic: &str, own: &[SealingKey], publishers: &[SealingPublicKey]) -> SealedReader {
+    let window = ReplayWindow::first(ReplaySettings::default(), NOW);
+    SealedReader::new(topic, own, publishers, window).unwrap()
 }
 
-fn take(reader: &mut Reader, message: &[u8], now: u64) -> Result<Vec<u8>, OpenError> {
-    let opened = reader.open(message, Kind::Multicast, now)?;
+fn take(reader: &mut SealedReader, message: &[u8], now: u64) -> Result<Vec<u8>, OpenError> {
+    let opened = reader.open(message, SealedKind::Multicast, now)?;
     if reader.needs_mark(&opened) {
         let mark = reader.next_mark(&opened, now);
         reader.saved(&mark);
@@ -75,7 +75,7 @@ fn a_message_goes_to_all_its_recipients_and_costs_what_is_stated() {
             .collect();
         keys.push(world.bob.public_key());
         let to = Recipients::new(&keys).unwrap();
-        let kind = Kind::Multicast;
+        let kind = SealedKind::Multicast;
         let content = vec![7; 1000];
         let message = seal(
             &world.alice,
@@ -119,28 +119,28 @@ fn recipients_are_counted_once_and_have_a_limit() {
 
 #[test]
 fn readers_need_keys() {
-    let window = || Window::first(Settings::default(), NOW);
+    let window = || ReplayWindow::first(ReplaySettings::default(), NOW);
     let key = SealingKey::generate();
     let public = [key.public_key()];
-    let none = Reader::new(TOPIC, &[], &public, window()).unwrap_err();
+    let none = SealedReader::new(TOPIC, &[], &public, window()).unwrap_err();
     assert_eq!(none, ReaderError::NoKey);
-    let nobody = Reader::new(TOPIC, key.as_ref(), &[], window()).unwrap_err();
+    let nobody = SealedReader::new(TOPIC, key.as_ref(), &[], window()).unwrap_err();
     assert_eq!(nobody, ReaderError::NoPublisher);
     let many = vec![key.clone(); 17];
-    let error = Reader::new(TOPIC, &many, &public, window()).unwrap_err();
+    let error = SealedReader::new(TOPIC, &many, &public, window()).unwrap_err();
     assert_eq!(error, ReaderError::TooManyKeys { count: 17 });
 }
 
 #[test]
 fn no_bit_can_be_changed() {
     let world = World::new();
-    let message = world.seal(Kind::Multicast, b"100").bytes;
+    let message = world.seal(SealedKind::Multicast, b"100").bytes;
     let reader = world.bob();
-    reader.open(&message, Kind::Multicast, NOW).unwrap();
+    reader.open(&message, SealedKind::Multicast, NOW).unwrap();
     for bit in 0..message.len() * 8 {
         let mut changed = message.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        let opened = reader.open(&changed, Kind::Multicast, NOW);
+        let opened = reader.open(&changed, SealedKind::Multicast, NOW);
         assert!(opened.is_err(), "bit {bit} of {}", message.len() * 8);
     }
 }
@@ -148,25 +148,27 @@ fn no_bit_can_be_changed() {
 #[test]
 fn nothing_can_be_cut_off_or_added() {
     let world = World::new();
-    let message = world.seal(Kind::Multicast, b"100").bytes;
+    let message = world.seal(SealedKind::Multicast, b"100").bytes;
     let reader = world.bob();
     for len in 0..message.len() {
         assert!(
-            reader.open(&message[..len], Kind::Multicast, NOW).is_err(),
+            reader
+                .open(&message[..len], SealedKind::Multicast, NOW)
+                .is_err(),
             "{len}"
         );
         assert!(
             reader
-                .open(&message[len + 1..], Kind::Multicast, NOW)
+                .open(&message[len + 1..], SealedKind::Multicast, NOW)
                 .is_err(),
             "{len}"
         );
     }
     for byte in [0, 1, 255] {
         let longer = [&message[..], &[byte]].concat();
-        assert!(reader.open(&longer, Kind::Multicast, NOW).is_err());
+        assert!(reader.open(&longer, SealedKind::Multicast, NOW).is_err());
         let longer = [&[byte], &message[..]].concat();
-        assert!(reader.open(&longer, Kind::Multicast, NOW).is_err());
+        assert!(reader.open(&longer, SealedKind::Multicast, NOW).is_err());
     }
 }
 
@@ -174,8 +176,8 @@ fn nothing_can_be_cut_off_or_added() {
 fn parts_of_two_messages_do_not_make_a_third() {
     let world = World::new();
     let (one, two) = (
-        world.seal(Kind::Multicast, b"100"),
-        world.seal(Kind::Multicast, b"200"),
+        world.seal(SealedKind::Multicast, b"100"),
+        world.seal(SealedKind::Multicast, b"200"),
     );
     let reader = world.bob();
     // Head, recipient, content, signature.
@@ -187,7 +189,7 @@ fn parts_of_two_messages_do_not_make_a_third() {
             mixed.extend(&from.bytes[cuts[part]..cuts[part + 1]]);
         }
         assert!(
-            reader.open(&mixed, Kind::Multicast, NOW).is_err(),
+            reader.open(&mixed, SealedKind::Multicast, NOW).is_err(),
             "{choice:04b}"
         );
     }
@@ -196,35 +198,38 @@ fn parts_of_two_messages_do_not_make_a_third() {
 #[test]
 fn a_message_is_bound_to_topic_kind_sender_and_recipients() {
     let world = World::new();
-    let message = world.seal(Kind::Multicast, b"100").bytes;
+    let message = world.seal(SealedKind::Multicast, b"100").bytes;
     let alice = world.alice.public_key();
     let bad = OpenError::BadSignature { sender: alice.id() };
 
     for topic in ["settlemen", "settlement2", "other", ""] {
         let reader = reader(topic, world.bob.as_ref(), &[alice]);
         assert_eq!(
-            reader.open(&message, Kind::Multicast, NOW),
+            reader.open(&message, SealedKind::Multicast, NOW),
             Err(bad),
             "{topic}"
         );
     }
     let kind = OpenError::Kind {
-        expected: Kind::Unicast,
-        got: Kind::Multicast,
+        expected: SealedKind::Unicast,
+        got: SealedKind::Multicast,
     };
-    assert_eq!(world.bob().open(&message, Kind::Unicast, NOW), Err(kind));
+    assert_eq!(
+        world.bob().open(&message, SealedKind::Unicast, NOW),
+        Err(kind)
+    );
 
     let carol = reader(TOPIC, world.carol.as_ref(), &[alice]);
-    let error = carol.open(&message, Kind::Multicast, NOW);
+    let error = carol.open(&message, SealedKind::Multicast, NOW);
     assert_eq!(error, Err(OpenError::NotRecipient));
     let stranger = reader(TOPIC, world.bob.as_ref(), &[world.carol.public_key()]);
     let sender = alice.id();
-    let error = stranger.open(&message, Kind::Multicast, NOW);
+    let error = stranger.open(&message, SealedKind::Multicast, NOW);
     assert_eq!(error, Err(OpenError::UnknownPublisher { sender }));
 
     // Carol's own message with Alice's name.
     let to = Recipients::new(&[world.bob.public_key()]).unwrap();
-    let kind = Kind::Multicast;
+    let kind = SealedKind::Multicast;
     let forged = seal(&world.carol, &to, TOPIC, kind, NOW, b"1", &mut rand::rng()).unwrap();
     let mut forged = forged.bytes;
     forged[32..48].copy_from_slice(alice.id().as_bytes());
@@ -242,23 +247,23 @@ fn what_is_not_sealed_is_refused_as_such() {
         &[b'x'; 1000],
         &[0; 1000],
     ] {
-        let error = reader.open(plain, Kind::Multicast, NOW).unwrap_err();
+        let error = reader.open(plain, SealedKind::Multicast, NOW).unwrap_err();
         assert!(matches!(error, OpenError::Malformed { .. }), "{error}");
     }
-    let mut later = world.seal(Kind::Multicast, b"100").bytes;
+    let mut later = world.seal(SealedKind::Multicast, b"100").bytes;
     later[4] = 2;
-    let error = reader.open(&later, Kind::Multicast, NOW).unwrap_err();
+    let error = reader.open(&later, SealedKind::Multicast, NOW).unwrap_err();
     assert_eq!(error, OpenError::Version { version: 2 });
     later[4] = 1;
     later[5] = 9;
-    let error = reader.open(&later, Kind::Multicast, NOW).unwrap_err();
+    let error = reader.open(&later, SealedKind::Multicast, NOW).unwrap_err();
     assert_eq!(error, OpenError::Suite { suite: 9 });
 }
 
 #[test]
 fn a_copy_is_refused_and_a_message_that_was_not_taken_is_not_used_up() {
     let world = World::new();
-    let message = world.seal(Kind::Multicast, b"100").bytes;
+    let message = world.seal(SealedKind::Multicast, b"100").bytes;
     let mut reader = world.bob();
     // A forged copy with the same id arrives first: it does not suppress the genuine message.
     let mut forged = message.clone();
@@ -266,7 +271,7 @@ fn a_copy_is_refused_and_a_message_that_was_not_taken_is_not_used_up() {
     take(&mut reader, &forged, NOW).unwrap_err();
     take(&mut reader, &message, NOW).unwrap();
     let error = take(&mut reader, &message, NOW + 1).unwrap_err();
-    assert_eq!(error, OpenError::Refused(Refusal::Replayed));
+    assert_eq!(error, OpenError::Refused(ReplayRefusal::Replayed));
 }
 
 #[test]
@@ -282,7 +287,7 @@ fn keys_are_rotated_without_a_gap() {
             by,
             &to,
             TOPIC,
-            Kind::Multicast,
+            SealedKind::Multicast,
             NOW,
             b"100",
             &mut rand::rng(),
@@ -296,7 +301,9 @@ fn keys_are_rotated_without_a_gap() {
         (&world.alice, vec![new], new),
         (&world.carol, vec![old, new], new),
     ] {
-        let opened = reader.open(&sealed(by, &to), Kind::Multicast, NOW).unwrap();
+        let opened = reader
+            .open(&sealed(by, &to), SealedKind::Multicast, NOW)
+            .unwrap();
         assert_eq!(opened.recipient, opens.id());
         assert_eq!(reader.key_of(&opened).unwrap().public_key(), opens);
     }
@@ -308,11 +315,11 @@ fn an_answer_is_bound_to_its_request() {
     let World { alice, bob, carol } = &world;
     let rng = &mut rand::rng();
     let (one, two) = (
-        world.seal(Kind::Unicast, b"1"),
-        world.seal(Kind::Unicast, b"2"),
+        world.seal(SealedKind::Unicast, b"1"),
+        world.seal(SealedKind::Unicast, b"2"),
     );
     let to = [bob.public_key()];
-    let answer = |by: &SealingKey, content: Answer<'_>| {
+    let answer = |by: &SealingKey, content: SealedAnswer<'_>| {
         seal_reply(
             by,
             &alice.public_key(),
@@ -325,26 +332,29 @@ fn an_answer_is_bound_to_its_request() {
         .unwrap()
         .bytes
     };
-    let reply = answer(bob, Answer::Reply(b"yes"));
+    let reply = answer(bob, SealedAnswer::Reply(b"yes"));
     let opened = open_reply(&reply, alice, &to, TOPIC, &one.digest).unwrap();
     assert_eq!(
         (opened.kind, &opened.content[..]),
-        (Kind::Reply, &b"yes"[..])
+        (SealedKind::Reply, &b"yes"[..])
     );
-    let acknowledged = answer(bob, Answer::Acknowledgement);
+    let acknowledged = answer(bob, SealedAnswer::Acknowledgement);
     let opened = open_reply(&acknowledged, alice, &to, TOPIC, &one.digest).unwrap();
     assert_eq!(
         (opened.kind, &opened.content[..]),
-        (Kind::Acknowledgement, &b""[..])
+        (SealedKind::Acknowledgement, &b""[..])
     );
     assert_eq!(opened.refusal(), None);
     for code in [0, 105, 1234, i32::MIN] {
-        let refused = answer(bob, Answer::Refusal(code));
+        let refused = answer(bob, SealedAnswer::Refusal(code));
         let opened = open_reply(&refused, alice, &to, TOPIC, &one.digest).unwrap();
-        assert_eq!((opened.kind, opened.refusal()), (Kind::Refusal, Some(code)));
+        assert_eq!(
+            (opened.kind, opened.refusal()),
+            (SealedKind::Refusal, Some(code))
+        );
     }
     // A reply of four bytes is not a code.
-    let four = answer(bob, Answer::Reply(b"four"));
+    let four = answer(bob, SealedAnswer::Reply(b"four"));
     let opened = open_reply(&four, alice, &to, TOPIC, &one.digest).unwrap();
     assert_eq!(opened.refusal(), None);
 
@@ -355,14 +365,14 @@ fn an_answer_is_bound_to_its_request() {
     assert_eq!(error, OpenError::BadSignature { sender: bob.id() });
     // An answer by a key to which the request was not sealed, an empty one, and bytes that are not
     // an answer.
-    let error = open(&answer(carol, Answer::Reply(b"yes")));
+    let error = open(&answer(carol, SealedAnswer::Reply(b"yes")));
     assert_eq!(error, OpenError::UnknownPublisher { sender: carol.id() });
     assert!(matches!(open(b""), OpenError::Malformed { .. }));
     let other = seal(
         bob,
         &Recipients::new(&[alice.public_key()]).unwrap(),
         TOPIC,
-        Kind::Unicast,
+        SealedKind::Unicast,
         NOW,
         b"yes",
         rng,
@@ -378,9 +388,9 @@ fn an_answer_is_bound_to_its_request() {
         assert_eq!(open(&changed), OpenError::BadSignature { sender: bob.id() });
     }
     // A reply is not accepted as a message.
-    let reply = answer(bob, Answer::Reply(b"yes"));
+    let reply = answer(bob, SealedAnswer::Reply(b"yes"));
     let reader = reader(TOPIC, alice.as_ref(), &[bob.public_key()]);
-    for came in [Kind::Multicast, Kind::Unicast] {
+    for came in [SealedKind::Multicast, SealedKind::Unicast] {
         assert!(matches!(
             reader.open(&reply, came, NOW),
             Err(OpenError::Kind { .. })
@@ -399,11 +409,11 @@ proptest! {
     ) {
         let world = World::new();
         let to = Recipients::new(&[world.bob.public_key()]).unwrap();
-        let kind = Kind::Unicast;
+        let kind = SealedKind::Unicast;
         let message = seal(&world.alice, &to, &topic, kind, time, &content, &mut rand::rng());
-        let window = Window::first(Settings::default(), time);
+        let window = ReplayWindow::first(ReplaySettings::default(), time);
         let own = world.bob.as_ref();
-        let reader = Reader::new(&topic, own, &[world.alice.public_key()], window).unwrap();
+        let reader = SealedReader::new(&topic, own, &[world.alice.public_key()], window).unwrap();
         let opened = reader.open(&message.unwrap().bytes, kind, time).unwrap();
         prop_assert_eq!(opened.content, content);
         prop_assert_eq!(opened.time, time);
@@ -420,7 +430,7 @@ proptest! {
             bytes[112..114].copy_from_slice(&[0, recipients]);
         }
         let world = World::new();
-        prop_assert!(world.bob().open(&bytes, Kind::Multicast, NOW).is_err());
+        prop_assert!(world.bob().open(&bytes, SealedKind::Multicast, NOW).is_err());
         let to = [world.bob.public_key()];
         prop_assert!(open_reply(&bytes, &world.alice, &to, TOPIC, &[0; 32]).is_err());
     }

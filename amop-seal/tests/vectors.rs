@@ -11,8 +11,8 @@ mod second;
 use std::{collections::VecDeque, convert::Infallible, fs, path::PathBuf};
 
 use amop_seal::{
-    Answer, Digest, Kind, Reader, Recipients, Sealed, SealingKey, SealingPublicKey, Settings,
-    Window, open_reply, seal, seal_reply,
+    Recipients, ReplaySettings, ReplayWindow, RequestDigest, Sealed, SealedAnswer, SealedKind,
+    SealedReader, SealingKey, SealingPublicKey, open_reply, seal, seal_reply,
 };
 use rand::{TryCryptoRng, TryRng};
 use serde::{Deserialize, Serialize};
@@ -110,13 +110,13 @@ fn key(n: u8) -> (SealingKey, Key) {
     (key, shown)
 }
 
-fn kind(kind: u8) -> Kind {
+fn kind(kind: u8) -> SealedKind {
     match kind {
-        1 => Kind::Multicast,
-        2 => Kind::Unicast,
-        3 => Kind::Reply,
-        4 => Kind::Acknowledgement,
-        5 => Kind::Refusal,
+        1 => SealedKind::Multicast,
+        2 => SealedKind::Unicast,
+        3 => SealedKind::Reply,
+        4 => SealedKind::Acknowledgement,
+        5 => SealedKind::Refusal,
         other => unreachable!("kind {other}"),
     }
 }
@@ -130,18 +130,20 @@ fn make(keys: &[SealingKey], vector: &Vector) -> Sealed {
         .collect();
     let sender = &keys[vector.sender];
     let content = hex::decode(&vector.content).unwrap();
-    let about: Digest = bytes(&vector.about);
+    let about: RequestDigest = bytes(&vector.about);
     let (topic, time) = (&vector.topic, vector.time);
     let sealed = match kind(vector.kind) {
-        kind @ (Kind::Multicast | Kind::Unicast) => {
+        kind @ (SealedKind::Multicast | SealedKind::Unicast) => {
             let to = Recipients::new(&recipients).unwrap();
             seal(sender, &to, topic, kind, time, &content, &mut rng)
         }
         kind => {
             let answer = match kind {
-                Kind::Reply => Answer::Reply(&content),
-                Kind::Refusal => Answer::Refusal(i32::from_be_bytes(content.try_into().unwrap())),
-                _ => Answer::Acknowledgement,
+                SealedKind::Reply => SealedAnswer::Reply(&content),
+                SealedKind::Refusal => {
+                    SealedAnswer::Refusal(i32::from_be_bytes(content.try_into().unwrap()))
+                }
+                _ => SealedAnswer::Acknowledgement,
             };
             seal_reply(
                 sender,
@@ -279,8 +281,8 @@ fn the_vectors_are_opened_by_each_recipient() {
                     &bytes(&vector.about),
                 )
             } else {
-                let window = Window::first(Settings::default(), vector.time);
-                let reader = Reader::new(&vector.topic, own.as_ref(), &[sender], window);
+                let window = ReplayWindow::first(ReplaySettings::default(), vector.time);
+                let reader = SealedReader::new(&vector.topic, own.as_ref(), &[sender], window);
                 reader.unwrap().open(&message, kind, vector.time)
             };
             let opened = opened.unwrap();

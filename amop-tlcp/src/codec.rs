@@ -1,14 +1,14 @@
 //! Reads and writes the elements of handshake messages.
 
-use crate::Error;
+use crate::TlcpError;
 
 /// Reads a message from beginning to end.
-pub(crate) struct Reader<'a> {
+pub(crate) struct MessageReader<'a> {
     message: &'static str,
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> MessageReader<'a> {
     pub(crate) fn new(message: &'static str, body: &'a [u8]) -> Self {
         Self {
             message,
@@ -16,15 +16,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn malformed(&self, reason: &'static str) -> Error {
-        Error::Malformed {
+    pub(crate) fn malformed(&self, reason: &'static str) -> TlcpError {
+        TlcpError::Malformed {
             message: self.message,
             reason,
         }
     }
 
-    pub(crate) fn illegal(&self, reason: &'static str) -> Error {
-        Error::Illegal {
+    pub(crate) fn illegal(&self, reason: &'static str) -> TlcpError {
+        TlcpError::Illegal {
             message: self.message,
             reason,
         }
@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], TlcpError> {
         let (part, rest) = self
             .rest
             .split_at_checked(count)
@@ -43,40 +43,40 @@ impl<'a> Reader<'a> {
         Ok(part)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], TlcpError> {
         let part = self.take(N)?;
         Ok(part.try_into().expect("as long as was asked for"))
     }
 
     /// Reads a number of `bytes` bytes.
-    fn number(&mut self, bytes: usize) -> Result<usize, Error> {
+    fn number(&mut self, bytes: usize) -> Result<usize, TlcpError> {
         let digits = self.take(bytes)?;
         Ok(digits
             .iter()
             .fold(0, |number, digit| number << 8 | usize::from(*digit)))
     }
 
-    pub(crate) fn u8(&mut self) -> Result<u8, Error> {
+    pub(crate) fn u8(&mut self) -> Result<u8, TlcpError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub(crate) fn u16(&mut self) -> Result<u16, Error> {
+    pub(crate) fn u16(&mut self) -> Result<u16, TlcpError> {
         self.array().map(u16::from_be_bytes)
     }
 
     /// Reads bytes that are preceded by their length, a number of `bytes` bytes.
-    pub(crate) fn prefixed(&mut self, bytes: usize) -> Result<&'a [u8], Error> {
+    pub(crate) fn prefixed(&mut self, bytes: usize) -> Result<&'a [u8], TlcpError> {
         let length = self.number(bytes)?;
         self.take(length)
     }
 
     /// Does the same and returns a reader of these bytes.
-    pub(crate) fn nested(&mut self, bytes: usize) -> Result<Reader<'a>, Error> {
+    pub(crate) fn nested(&mut self, bytes: usize) -> Result<MessageReader<'a>, TlcpError> {
         Ok(Self::new(self.message, self.prefixed(bytes)?))
     }
 
     /// Checks that nothing follows.
-    pub(crate) fn end(self) -> Result<(), Error> {
+    pub(crate) fn end(self) -> Result<(), TlcpError> {
         if self.is_empty() {
             Ok(())
         } else {

@@ -3,20 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Flavour, Identity, Verifier};
+use crate::{CertificateVerifier, Flavour, TlcpIdentity};
 
 /// The common settings of all connections of one side, as client or as server.
 pub struct Config {
     pub(crate) flavour: Flavour,
-    pub(crate) identity: Identity,
-    pub(crate) verifier: Arc<dyn Verifier>,
+    pub(crate) identity: TlcpIdentity,
+    pub(crate) verifier: Arc<dyn CertificateVerifier>,
     pub(crate) encrypt_then_mac: bool,
 }
 
 impl Config {
     /// Creates a configuration. `identity` has the certificates of this side, `verifier` decides
     /// which peers are accepted.
-    pub fn new(flavour: Flavour, identity: Identity, verifier: Arc<dyn Verifier>) -> Self {
+    pub fn new(
+        flavour: Flavour,
+        identity: TlcpIdentity,
+        verifier: Arc<dyn CertificateVerifier>,
+    ) -> Self {
         Self {
             flavour,
             identity,
@@ -39,7 +43,7 @@ impl Config {
     }
 
     /// Returns the certificates of this side.
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &TlcpIdentity {
         &self.identity
     }
 }

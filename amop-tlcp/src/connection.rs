@@ -7,9 +7,11 @@ use std::time::SystemTime;
 
 use rand_core::CryptoRng;
 
-use crate::handshake::{Handshake, Peer};
-use crate::record::{ContentType, MacOrder, Record, Records};
-use crate::{Alert, Config, Error, PeerCertificates, PeerKeys, Randomness, Role, limits};
+use crate::handshake::{Handshake, HandshakePeer};
+use crate::record::{ContentType, MacOrder, PlainRecord, RecordLayer};
+use crate::{
+    Alert, Config, ConnectionRole, PeerCertificates, PeerKeys, Randomness, TlcpError, limits,
+};
 
 /// One connection, without socket, clock or randomness of its own. Pass received bytes to
 /// [`receive`](Self::receive), send the bytes of [`output`](Self::output), and pass in time and
@@ -25,33 +27,40 @@ use crate::{Alert, Config, Error, PeerCertificates, PeerKeys, Randomness, Role, 
 /// ```
 /// use std::sync::Arc;
 /// use std::time::SystemTime;
-/// use amop_tlcp::{Config, Connection, Flavour, Identity, PeerCertificates, PeerKeys, Refusal, Verifier};
+/// use amop_tlcp::{
+///     CertificateRefusal, CertificateVerifier, Config, Flavour, PeerCertificates, PeerKeys,
+///     TlcpConnection, TlcpIdentity,
+/// };
 /// use rand::{SeedableRng, rngs::StdRng};
 ///
 /// # macro_rules! file { ($name:literal) => { include_str!(concat!("../tests/data/v3/", $name)) } }
 /// // A real verifier looks for a path to the chain's authority, and at validity and revocation.
 /// struct Anybody;
-/// impl Verifier for Anybody {
-///     fn verify(&self, peer: &PeerCertificates, _now: SystemTime) -> Result<PeerKeys, Refusal> {
+/// impl CertificateVerifier for Anybody {
+///     fn verify(
+///         &self,
+///         peer: &PeerCertificates,
+///         _now: SystemTime,
+///     ) -> Result<PeerKeys, CertificateRefusal> {
 ///         peer.public_keys()
 ///     }
 /// }
 ///
-/// let sdk = Identity::from_pem(
+/// let sdk = TlcpIdentity::from_pem(
 ///     file!("sdk/sm_sdk.crt"), file!("sdk/sm_sdk.key"),
 ///     file!("sdk/sm_ensdk.crt"), file!("sdk/sm_ensdk.key"),
 /// )?;
-/// let node = Identity::from_pem(
+/// let node = TlcpIdentity::from_pem(
 ///     file!("node0/sm_ssl.crt"), file!("node0/sm_ssl.key"),
 ///     file!("node0/sm_enssl.crt"), file!("node0/sm_enssl.key"),
 /// )?;
 /// let node_key = *node.public_key();
 /// let config = |identity| Arc::new(Config::new(Flavour::Tlcp, identity, Arc::new(Anybody)));
-/// let mut client = Connection::client(config(sdk), StdRng::from_rng(&mut rand::rng()));
-/// let mut server = Connection::server(config(node), StdRng::from_rng(&mut rand::rng()));
+/// let mut client = TlcpConnection::client(config(sdk), StdRng::from_rng(&mut rand::rng()));
+/// let mut server = TlcpConnection::server(config(node), StdRng::from_rng(&mut rand::rng()));
 ///
 /// /// What one end has to send goes to the other.
-/// fn carry(from: &mut Connection, to: &mut Connection) -> Result<(), amop_tlcp::Error> {
+/// fn carry(from: &mut TlcpConnection, to: &mut TlcpConnection) -> Result<(), amop_tlcp::TlcpError> {
 ///     while !from.output().is_empty() {
 ///         let count = to.receive(SystemTime::now(), from.output())?;
 ///         from.sent(count);
@@ -75,14 +84,14 @@ use crate::{Alert, Config, Error, PeerCertificates, PeerKeys, Randomness, Role, 
 /// assert!(server.peer_has_closed());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Connection {
+pub struct TlcpConnection {
     config: Arc<Config>,
-    role: Role,
+    role: ConnectionRole,
     rng: Randomness,
-    records: Records,
+    records: RecordLayer,
     /// `None` once the handshake has finished.
     handshake: Option<Box<Handshake>>,
-    peer: Option<Box<Peer>>,
+    peer: Option<Box<HandshakePeer>>,
     plaintext: Vec<u8>,
     /// The part of the plaintext that has not been read.
     unread: Range<usize>,
@@ -90,16 +99,16 @@ pub struct Connection {
     warnings: u32,
     peer_has_closed: bool,
     closed: bool,
-    error: Option<Error>,
+    error: Option<TlcpError>,
 }
 
-impl Connection {
+impl TlcpConnection {
     /// Creates the client's end. Its first message waits to be sent.
     ///
     /// All randomness comes from `rng`, which must be cryptographically secure and seeded from the
     /// system.
     pub fn client(config: Arc<Config>, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
-        Self::new(config, Role::Client, Box::new(rng))
+        Self::new(config, ConnectionRole::Client, Box::new(rng))
     }
 
     /// Creates the server's end. It requests certificates and refuses clients without them.
@@ -107,20 +116,20 @@ impl Connection {
     /// All randomness comes from `rng`, which must be cryptographically secure and seeded from the
     /// system.
     pub fn server(config: Arc<Config>, rng: impl CryptoRng + Send + Sync + 'static) -> Self {
-        Self::new(config, Role::Server, Box::new(rng))
+        Self::new(config, ConnectionRole::Server, Box::new(rng))
     }
 
-    fn new(config: Arc<Config>, role: Role, rng: Randomness) -> Self {
+    fn new(config: Arc<Config>, role: ConnectionRole, rng: Randomness) -> Self {
         let mut connection = Self::idle(config, role, rng);
         connection.start();
         connection
     }
 
-    fn idle(config: Arc<Config>, role: Role, rng: Randomness) -> Self {
+    fn idle(config: Arc<Config>, role: ConnectionRole, rng: Randomness) -> Self {
         Self {
             role,
             rng,
-            records: Records::new(config.flavour, role),
+            records: RecordLayer::new(config.flavour, role),
             handshake: Some(Box::new(Handshake::new(Arc::clone(&config), role))),
             config,
             peer: None,
@@ -146,7 +155,7 @@ impl Connection {
     #[cfg(test)]
     pub(crate) fn replaying(
         config: Arc<Config>,
-        role: Role,
+        role: ConnectionRole,
         rng: Randomness,
         replay: crate::handshake::replay::Replay,
     ) -> Self {
@@ -191,7 +200,7 @@ impl Connection {
     ///
     /// Every error ends the connection. An alert for the peer then waits to be sent, unless the
     /// peer itself has ended the connection; send the output before you close the socket.
-    pub fn receive(&mut self, now: SystemTime, input: &[u8]) -> Result<usize, Error> {
+    pub fn receive(&mut self, now: SystemTime, input: &[u8]) -> Result<usize, TlcpError> {
         self.check()?;
         let mut rest = input;
         let result = self.receive_all(now, &mut rest);
@@ -201,7 +210,7 @@ impl Connection {
         }
     }
 
-    fn receive_all(&mut self, now: SystemTime, rest: &mut &[u8]) -> Result<(), Error> {
+    fn receive_all(&mut self, now: SystemTime, rest: &mut &[u8]) -> Result<(), TlcpError> {
         while !rest.is_empty() && self.unread.is_empty() {
             if self.peer_has_closed {
                 *rest = &[];
@@ -214,7 +223,7 @@ impl Connection {
         Ok(())
     }
 
-    fn record(&mut self, now: SystemTime, record: Record) -> Result<(), Error> {
+    fn record(&mut self, now: SystemTime, record: PlainRecord) -> Result<(), TlcpError> {
         if record.kind == ContentType::Alert {
             return self.alert(record.content());
         }
@@ -227,7 +236,7 @@ impl Connection {
             return Ok(());
         }
         if record.kind != ContentType::Data {
-            return Err(Error::Unexpected {
+            return Err(TlcpError::Unexpected {
                 found: record.kind.name().to_owned(),
                 expected: "application data (there is no renegotiation)",
             });
@@ -236,7 +245,7 @@ impl Connection {
         if range.is_empty() {
             self.empty_records += 1;
             if self.empty_records > limits::EMPTY_RECORDS {
-                return Err(Error::Unexpected {
+                return Err(TlcpError::Unexpected {
                     found: "one empty record after the other".to_owned(),
                     expected: "application data",
                 });
@@ -249,11 +258,11 @@ impl Connection {
         Ok(())
     }
 
-    fn alert(&mut self, content: &[u8]) -> Result<(), Error> {
+    fn alert(&mut self, content: &[u8]) -> Result<(), TlcpError> {
         const WARNING: u8 = 1;
         const FATAL: u8 = 2;
         let [level, code] = *content else {
-            return Err(Error::Malformed {
+            return Err(TlcpError::Malformed {
                 message: "an alert",
                 reason: "it is not 2 bytes long",
             });
@@ -262,7 +271,7 @@ impl Connection {
         match level {
             WARNING | FATAL if alert == Alert::CLOSE_NOTIFY => {
                 if self.handshake.is_some() {
-                    return Err(Error::ClosedEarly);
+                    return Err(TlcpError::ClosedEarly);
                 }
                 self.peer_has_closed = true;
                 Ok(())
@@ -270,15 +279,15 @@ impl Connection {
             WARNING => {
                 self.warnings += 1;
                 if self.warnings > limits::WARNINGS {
-                    return Err(Error::Unexpected {
+                    return Err(TlcpError::Unexpected {
                         found: "one warning after the other".to_owned(),
                         expected: "anything else",
                     });
                 }
                 Ok(())
             }
-            FATAL => Err(Error::PeerAlert(alert)),
-            _ => Err(Error::Illegal {
+            FATAL => Err(TlcpError::PeerAlert(alert)),
+            _ => Err(TlcpError::Illegal {
                 message: "an alert",
                 reason: "its level is neither warning nor fatal",
             }),
@@ -289,17 +298,17 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] if the peer has not sent close_notify: an attacker may have cut the
-    /// connection, and data may be missing. During the handshake [`Error::ClosedEarly`].
-    pub fn end_of_input(&mut self) -> Result<(), Error> {
+    /// [`TlcpError::Truncated`] if the peer has not sent close_notify: an attacker may have cut the
+    /// connection, and data may be missing. During the handshake [`TlcpError::ClosedEarly`].
+    pub fn end_of_input(&mut self) -> Result<(), TlcpError> {
         self.check()?;
         if self.peer_has_closed {
             return Ok(());
         }
         let error = if self.handshake.is_some() {
-            Error::ClosedEarly
+            TlcpError::ClosedEarly
         } else {
-            Error::Truncated
+            TlcpError::Truncated
         };
         Err(self.fail(error))
     }
@@ -325,13 +334,13 @@ impl Connection {
     /// # Errors
     ///
     /// If the handshake has not finished, or the connection is closed or has failed.
-    pub fn write(&mut self, data: &[u8]) -> Result<usize, Error> {
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, TlcpError> {
         self.check()?;
         if self.handshake.is_some() {
-            return Err(Error::HandshakePending);
+            return Err(TlcpError::HandshakePending);
         }
         if self.closed {
-            return Err(Error::Closed);
+            return Err(TlcpError::Closed);
         }
         let mut taken = 0;
         for part in data.chunks(limits::PLAINTEXT) {
@@ -384,12 +393,12 @@ impl Connection {
     }
 
     /// Returns the error with which the connection has failed, if it has.
-    pub fn error(&self) -> Option<&Error> {
+    pub fn error(&self) -> Option<&TlcpError> {
         self.error.as_ref()
     }
 
     /// Returns which end this is.
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> ConnectionRole {
         self.role
     }
 
@@ -409,7 +418,7 @@ impl Connection {
         peer.is_some_and(|peer| peer.order == MacOrder::EncryptThenMac)
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), TlcpError> {
         match &self.error {
             Some(error) => Err(error.clone()),
             None => Ok(()),
@@ -418,7 +427,7 @@ impl Connection {
 
     /// Ends the connection, with an alert if the peer should be told. The handshake's keys are
     /// dropped.
-    fn fail(&mut self, error: Error) -> Error {
+    fn fail(&mut self, error: TlcpError) -> TlcpError {
         // After close_notify nothing is sent, not even an alert.
         if let Some(alert) = error.alert().filter(|_| !self.closed) {
             let content = [2, alert.code()];
@@ -434,9 +443,9 @@ impl Connection {
     }
 }
 
-impl fmt::Debug for Connection {
+impl fmt::Debug for TlcpConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
+        f.debug_struct("TlcpConnection")
             .field("flavour", &self.config.flavour)
             .field("role", &self.role)
             .field("handshaking", &self.is_handshaking())

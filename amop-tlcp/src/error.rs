@@ -1,16 +1,17 @@
 //! The errors that end a connection.
 
-use std::error::Error as StdError;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{Alert, Flavour};
 
-/// Why a connection ended or could not be established. After a [`Connection`](crate::Connection)
-/// has returned an error, it returns the same error from every later call.
+/// Why a connection ended or could not be established. After a
+/// [`TlcpConnection`](crate::TlcpConnection) has returned an error, it returns the same error from
+/// every later call.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum TlcpError {
     /// The received bytes are not TLS.
     #[error(
         "the peer does not speak TLS: its first byte is {first:#04x}; check the port, and that the peer has \
@@ -96,7 +97,7 @@ pub enum Error {
     NoCertificates(&'static str),
     /// The peer's certificates are refused.
     #[error("the peer's certificates are refused: {0}")]
-    Refused(#[from] Refusal),
+    Refused(#[from] CertificateRefusal),
     /// A signature in the handshake is wrong.
     #[error(
         "the signature in {message} is not by the key in the peer's certificate; the peer does not have the key of \
@@ -140,7 +141,7 @@ pub enum Error {
     WornOut,
 }
 
-impl Error {
+impl TlcpError {
     /// Returns the alert for the peer, if there is one.
     pub(crate) fn alert(&self) -> Option<Alert> {
         Some(match self {
@@ -183,22 +184,22 @@ fn hint(alert: Alert) -> &'static str {
 
 /// Why certificates are refused, and the alert for the peer.
 #[derive(Debug, Clone)]
-pub struct Refusal {
+pub struct CertificateRefusal {
     alert: Alert,
-    reason: Arc<dyn StdError + Send + Sync>,
+    reason: Arc<dyn Error + Send + Sync>,
 }
 
-impl Refusal {
+impl CertificateRefusal {
     /// Creates a refusal. `alert` is one of the certificate alerts of RFC 5246, for example
     /// [`Alert::UNKNOWN_CA`].
     ///
     /// ```
-    /// use amop_tlcp::{Alert, Refusal};
+    /// use amop_tlcp::{Alert, CertificateRefusal};
     ///
-    /// let refusal = Refusal::new(Alert::UNKNOWN_CA, "its issuer is not in ca.crt");
+    /// let refusal = CertificateRefusal::new(Alert::UNKNOWN_CA, "its issuer is not in ca.crt");
     /// assert_eq!(refusal.to_string(), "its issuer is not in ca.crt");
     /// ```
-    pub fn new(alert: Alert, reason: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub fn new(alert: Alert, reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
             alert,
             reason: Arc::from(reason.into()),
@@ -215,14 +216,14 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CertificateRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)
     }
 }
 
-impl StdError for Refusal {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+impl Error for CertificateRefusal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.reason.source()
     }
 }

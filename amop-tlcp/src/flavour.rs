@@ -58,7 +58,7 @@ impl fmt::Display for Flavour {
 
 /// One end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum ConnectionRole {
     /// The end that connected.
     Client,
     /// The end that accepted.

@@ -27,20 +27,22 @@ use crate::codec::put_prefixed;
 use crate::crypto::Transcript;
 use crate::crypto::prf::{DirectionKeys, Master};
 use crate::messages::{HEADER, MessageType};
-use crate::record::{ContentType, MacOrder, Record, Records};
-use crate::{Config, Error, PeerCertificates, PeerKeys, Randomness, Refusal, Role};
+use crate::record::{ContentType, MacOrder, PlainRecord, RecordLayer};
+use crate::{
+    CertificateRefusal, Config, ConnectionRole, PeerCertificates, PeerKeys, Randomness, TlcpError,
+};
 
 use joiner::Joiner;
 
 /// The data about the peer after the handshake.
-pub(crate) struct Peer {
+pub(crate) struct HandshakePeer {
     pub(crate) certificates: PeerCertificates,
     pub(crate) keys: PeerKeys,
     pub(crate) order: MacOrder,
 }
 
 /// A handshake message.
-struct Message<'a> {
+struct HandshakeMessage<'a> {
     kind: MessageType,
     body: &'a [u8],
     /// The hash of all messages before this one.
@@ -48,18 +50,18 @@ struct Message<'a> {
 }
 
 /// The data that a state needs for its step.
-struct Context<'a> {
+struct HandshakeContext<'a> {
     config: &'a Config,
     transcript: &'a mut Transcript,
-    records: &'a mut Records,
+    records: &'a mut RecordLayer,
     rng: &'a mut Randomness,
     now: SystemTime,
     #[cfg(test)]
     replay: &'a mut Option<replay::Replay>,
 }
 
-impl Context<'_> {
-    fn send(&mut self, kind: MessageType, body: &[u8]) -> Result<(), Error> {
+impl HandshakeContext<'_> {
+    fn send(&mut self, kind: MessageType, body: &[u8]) -> Result<(), TlcpError> {
         let mut message = vec![kind as u8];
         put_prefixed(&mut message, 3, body);
         #[cfg(test)]
@@ -71,7 +73,7 @@ impl Context<'_> {
             .send(ContentType::Handshake, &message, self.rng)
     }
 
-    fn send_change_cipher_spec(&mut self) -> Result<(), Error> {
+    fn send_change_cipher_spec(&mut self) -> Result<(), TlcpError> {
         self.records
             .send(ContentType::ChangeCipherSpec, &[1], self.rng)
     }
@@ -79,11 +81,11 @@ impl Context<'_> {
     /// Sends ChangeCipherSpec, and Finished with the new keys.
     fn finish(
         &mut self,
-        role: Role,
+        role: ConnectionRole,
         master: &Master,
         keys: &DirectionKeys,
         order: MacOrder,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TlcpError> {
         self.send_change_cipher_spec()?;
         self.records.seal_with(keys, order);
         let content = master.finished(role, &self.transcript.hash());
@@ -98,16 +100,18 @@ impl Context<'_> {
 
     /// Reads the peer's certificates and lets the caller verify them. Returns `None` if the list is
     /// empty.
-    fn judge(&self, body: &[u8], order: MacOrder) -> Result<Option<Peer>, Error> {
+    fn judge(&self, body: &[u8], order: MacOrder) -> Result<Option<HandshakePeer>, TlcpError> {
         let Some(certificates) = PeerCertificates::read(body)? else {
             return Ok(None);
         };
         let keys = self.config.verifier.verify(&certificates, self.now)?;
         if keys.signature == keys.encryption {
             let reason = "the certificates for signatures and for encryption have the same key";
-            return Err(Refusal::new(crate::Alert::UNSUPPORTED_CERTIFICATE, reason).into());
+            return Err(
+                CertificateRefusal::new(crate::Alert::UNSUPPORTED_CERTIFICATE, reason).into(),
+            );
         }
-        Ok(Some(Peer {
+        Ok(Some(HandshakePeer {
             certificates,
             keys,
             order,
@@ -116,22 +120,26 @@ impl Context<'_> {
 }
 
 /// Checks that the peer has seen the same handshake as this side.
-fn check_finished(master: &Master, of: Role, message: &Message<'_>) -> Result<(), Error> {
+fn check_finished(
+    master: &Master,
+    of: ConnectionRole,
+    message: &HandshakeMessage<'_>,
+) -> Result<(), TlcpError> {
     let expected = master.finished(of, &message.before);
     if bool::from(expected[..].ct_eq(message.body)) {
         Ok(())
     } else {
-        Err(Error::WrongFinished)
+        Err(TlcpError::WrongFinished)
     }
 }
 
 /// The state of either role.
-enum Step {
-    Client(client::State),
-    Server(server::State),
+enum HandshakeState {
+    Client(client::ClientHandshake),
+    Server(server::ServerHandshake),
 }
 
-impl Step {
+impl HandshakeState {
     /// Returns the message types that may come next.
     fn due(&self) -> &'static [MessageType] {
         match self {
@@ -140,14 +148,18 @@ impl Step {
         }
     }
 
-    fn message(self, message: &Message<'_>, context: &mut Context<'_>) -> Result<Self, Error> {
+    fn message(
+        self,
+        message: &HandshakeMessage<'_>,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Self, TlcpError> {
         Ok(match self {
             Self::Client(state) => Self::Client(state.message(message, context)?),
             Self::Server(state) => Self::Server(state.message(message, context)?),
         })
     }
 
-    fn change_cipher_spec(self, context: &mut Context<'_>) -> Result<Self, Error> {
+    fn change_cipher_spec(self, context: &mut HandshakeContext<'_>) -> Result<Self, TlcpError> {
         Ok(match self {
             Self::Client(state) => Self::Client(state.change_cipher_spec(context)?),
             Self::Server(state) => Self::Server(state.change_cipher_spec(context)?),
@@ -161,20 +173,20 @@ pub(crate) struct Handshake {
     joiner: Joiner,
     transcript: Transcript,
     /// `None` after an error.
-    step: Option<Step>,
+    step: Option<HandshakeState>,
     #[cfg(test)]
     pub(crate) replay: Option<replay::Replay>,
 }
 
 impl Handshake {
-    pub(crate) fn new(config: Arc<Config>, role: Role) -> Self {
+    pub(crate) fn new(config: Arc<Config>, role: ConnectionRole) -> Self {
         Self {
             config,
             joiner: Joiner::default(),
             transcript: Transcript::default(),
             step: Some(match role {
-                Role::Client => Step::Client(client::State::Start),
-                Role::Server => Step::Server(server::State::Hello),
+                ConnectionRole::Client => HandshakeState::Client(client::ClientHandshake::Start),
+                ConnectionRole::Server => HandshakeState::Server(server::ServerHandshake::Hello),
             }),
             #[cfg(test)]
             replay: None,
@@ -184,12 +196,12 @@ impl Handshake {
     /// Sends the ClientHello, if this side is the client.
     pub(crate) fn start(
         &mut self,
-        records: &mut Records,
+        records: &mut RecordLayer,
         rng: &mut Randomness,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TlcpError> {
         self.step(records, rng, SystemTime::UNIX_EPOCH, |step, context| {
             Ok(match step {
-                Step::Client(state) => Step::Client(state.start(context)?),
+                HandshakeState::Client(state) => HandshakeState::Client(state.start(context)?),
                 server => server,
             })
         })
@@ -198,11 +210,11 @@ impl Handshake {
     /// Handles a record of the handshake. Returns the peer when the handshake has finished.
     pub(crate) fn record(
         &mut self,
-        record: &Record,
-        records: &mut Records,
+        record: &PlainRecord,
+        records: &mut RecordLayer,
         rng: &mut Randomness,
         now: SystemTime,
-    ) -> Result<Option<Peer>, Error> {
+    ) -> Result<Option<HandshakePeer>, TlcpError> {
         match record.kind {
             ContentType::Handshake => {
                 self.joiner.add(record.content());
@@ -213,7 +225,7 @@ impl Handshake {
                 if record.content() != [1] || !self.joiner.is_empty() || !self.due().is_empty() {
                     return Err(self.unexpected(record.kind.name()));
                 }
-                self.step(records, rng, now, Step::change_cipher_spec)?;
+                self.step(records, rng, now, HandshakeState::change_cipher_spec)?;
             }
             ContentType::Data | ContentType::Alert => {
                 return Err(self.unexpected(record.kind.name()));
@@ -224,15 +236,15 @@ impl Handshake {
 
     fn messages(
         &mut self,
-        records: &mut Records,
+        records: &mut RecordLayer,
         rng: &mut Randomness,
         now: SystemTime,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TlcpError> {
         while let Some(message) = self.joiner.next(self.due())? {
-            let kind = MessageType::from_code(message[0]).ok_or(Error::HandshakePending)?;
+            let kind = MessageType::from_code(message[0]).ok_or(TlcpError::HandshakePending)?;
             let before = self.transcript.hash();
             self.transcript.add(&message);
-            let message = Message {
+            let message = HandshakeMessage {
                 kind,
                 body: &message[HEADER..],
                 before,
@@ -246,14 +258,17 @@ impl Handshake {
 
     fn step(
         &mut self,
-        records: &mut Records,
+        records: &mut RecordLayer,
         rng: &mut Randomness,
         now: SystemTime,
-        take: impl FnOnce(Step, &mut Context<'_>) -> Result<Step, Error>,
-    ) -> Result<(), Error> {
+        take: impl FnOnce(
+            HandshakeState,
+            &mut HandshakeContext<'_>,
+        ) -> Result<HandshakeState, TlcpError>,
+    ) -> Result<(), TlcpError> {
         // After an error the connection passes no more records to a handshake.
-        let step = self.step.take().ok_or(Error::ClosedEarly)?;
-        let mut context = Context {
+        let step = self.step.take().ok_or(TlcpError::ClosedEarly)?;
+        let mut context = HandshakeContext {
             config: &self.config,
             transcript: &mut self.transcript,
             records,
@@ -267,17 +282,18 @@ impl Handshake {
     }
 
     fn due(&self) -> &'static [MessageType] {
-        self.step.as_ref().map_or(&[], Step::due)
+        self.step.as_ref().map_or(&[], HandshakeState::due)
     }
 
-    fn unexpected(&self, found: &str) -> Error {
+    fn unexpected(&self, found: &str) -> TlcpError {
         joiner::unexpected(found, self.due())
     }
 
-    fn done(&mut self) -> Result<Option<Peer>, Error> {
+    fn done(&mut self) -> Result<Option<HandshakePeer>, TlcpError> {
         match self.step.take() {
             Some(
-                Step::Client(client::State::Done(peer)) | Step::Server(server::State::Done(peer)),
+                HandshakeState::Client(client::ClientHandshake::Done(peer))
+                | HandshakeState::Server(server::ServerHandshake::Done(peer)),
             ) => Ok(Some(peer)),
             step => {
                 self.step = step;

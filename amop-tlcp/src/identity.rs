@@ -4,22 +4,22 @@ use std::fmt;
 
 use der::pem;
 
-use crate::certificates::{Purpose, certificate_message, parse, purpose};
-use crate::crypto::keys::{Decrypter, Signer};
-use crate::{KeyError, PrivateKey, PublicKey, limits};
+use crate::certificates::{KeyPurpose, certificate_message, parse, purpose};
+use crate::crypto::keys::{Decrypter, Sm2Signer};
+use crate::{PrivateKey, Sm2KeyError, Sm2PublicKey, limits};
 
 /// The two certificates of one side with their keys and the authorities above them. Guomi chains
 /// require both certificates of clients, too.
-pub struct Identity {
+pub struct TlcpIdentity {
     /// The body of the Certificate message.
     message: Vec<u8>,
     encryption_certificate: Vec<u8>,
-    pub(crate) signer: Signer,
+    pub(crate) signer: Sm2Signer,
     pub(crate) decrypter: Decrypter,
-    signature_key: PublicKey,
+    signature_key: Sm2PublicKey,
 }
 
-/// Why certificates and keys cannot be used as an [`Identity`].
+/// Why certificates and keys cannot be used as an [`TlcpIdentity`].
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
@@ -31,7 +31,7 @@ pub enum IdentityError {
     Unreadable(&'static str, String),
     /// A key cannot be read.
     #[error("the key for {0}: {1}")]
-    Key(&'static str, KeyError),
+    Key(&'static str, Sm2KeyError),
     /// keyUsage does not allow this use.
     #[error(
         "the certificate for {0} is not for {0} by its keyUsage; check that the two files are not swapped"
@@ -57,7 +57,7 @@ pub enum IdentityError {
 const SIGNATURES: &str = "signatures";
 const ENCRYPTION: &str = "encryption";
 
-impl Identity {
+impl TlcpIdentity {
     /// Creates an identity. `signature` and `encryption` are lists of certificates in DER: first
     /// the certificate itself, then the authorities above it that peers do not have. On chains of
     /// 2.x the agency is sent; on chains of 3.x none is needed.
@@ -71,8 +71,13 @@ impl Identity {
         encryption: &[Vec<u8>],
         encryption_key: PrivateKey,
     ) -> Result<Self, IdentityError> {
-        let own = check(signature, &signature_key, SIGNATURES, Purpose::Signature)?;
-        check(encryption, &encryption_key, ENCRYPTION, Purpose::Encryption)?;
+        let own = check(signature, &signature_key, SIGNATURES, KeyPurpose::Signature)?;
+        check(
+            encryption,
+            &encryption_key,
+            ENCRYPTION,
+            KeyPurpose::Encryption,
+        )?;
         if signature_key.public_key() == encryption_key.public_key() {
             return Err(IdentityError::SameKey);
         }
@@ -91,7 +96,7 @@ impl Identity {
         Ok(Self {
             message,
             encryption_certificate: encryption[0].clone(),
-            signer: Signer::new(&signature_key).map_err(unusable)?,
+            signer: Sm2Signer::new(&signature_key).map_err(unusable)?,
             decrypter: Decrypter::new(encryption_key),
             signature_key: own,
         })
@@ -119,7 +124,7 @@ impl Identity {
     }
 
     /// Returns the key by which peers identify this side.
-    pub fn public_key(&self) -> &PublicKey {
+    pub fn public_key(&self) -> &Sm2PublicKey {
         &self.signature_key
     }
 
@@ -132,9 +137,9 @@ impl Identity {
     }
 }
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for TlcpIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
+        f.debug_struct("TlcpIdentity")
             .field("public_key", &self.signature_key)
             .finish_non_exhaustive()
     }
@@ -145,15 +150,15 @@ fn check(
     chain: &[Vec<u8>],
     key: &PrivateKey,
     what: &'static str,
-    expected: Purpose,
-) -> Result<PublicKey, IdentityError> {
-    let unreadable = |e: crate::Refusal| IdentityError::Unreadable(what, e.to_string());
+    expected: KeyPurpose,
+) -> Result<Sm2PublicKey, IdentityError> {
+    let unreadable = |e: crate::CertificateRefusal| IdentityError::Unreadable(what, e.to_string());
     let leaf = chain.first().ok_or(IdentityError::Missing(what))?;
     let leaf = parse(leaf).map_err(unreadable)?;
     if purpose(&leaf).map_err(unreadable)? != expected {
         return Err(IdentityError::Usage(what));
     }
-    let public = PublicKey::of(&leaf).map_err(unreadable)?;
+    let public = Sm2PublicKey::of(&leaf).map_err(unreadable)?;
     if public != key.public_key() {
         return Err(IdentityError::OtherKey(what));
     }

@@ -6,11 +6,11 @@
 //! [`Flavour`] chooses the protocol; each has one cipher suite here, no resumption and no
 //! renegotiation.
 //!
-//! * [`Connection`] is the protocol itself, for client and server: bytes go in, bytes come out;
+//! * [`TlcpConnection`] is the protocol itself, for client and server: bytes go in, bytes come out;
 //!   time and randomness are passed in. Its documentation has an example.
 //! * [`stream`] is a thin shell around it for tokio (feature `tokio`, on by default).
-//! * [`Verifier`] is a trait with which the caller decides which peers to accept. This crate has no
-//!   implementation of it.
+//! * [`CertificateVerifier`] is a trait with which the caller decides which peers to accept. This
+//!   crate has no implementation of it.
 //!
 //! `README.md` says what has been reviewed and what has not. Read it before you rely on this crate.
 #![forbid(unsafe_code)]
@@ -37,13 +37,13 @@ pub mod stream;
 mod tests;
 
 pub use alert::Alert;
-pub use certificates::{PeerCertificates, PeerKeys, Verifier};
+pub use certificates::{CertificateVerifier, PeerCertificates, PeerKeys};
 pub use config::Config;
-pub use connection::Connection;
-pub use crypto::keys::{KeyError, PrivateKey, PublicKey};
-pub use error::{Error, Refusal};
-pub use flavour::{Flavour, Role};
-pub use identity::{Identity, IdentityError};
+pub use connection::TlcpConnection;
+pub use crypto::keys::{PrivateKey, Sm2KeyError, Sm2PublicKey};
+pub use error::{CertificateRefusal, TlcpError};
+pub use flavour::{ConnectionRole, Flavour};
+pub use identity::{IdentityError, TlcpIdentity};
 
 /// The source of a connection's randomness.
 type Randomness = Box<dyn rand_core::CryptoRng + Send + Sync>;

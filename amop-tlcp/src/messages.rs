@@ -1,8 +1,8 @@
 //! Handshake messages: their types, length limits and contents.
 
-use crate::codec::{Reader, put_prefixed, put_u16};
+use crate::codec::{MessageReader, put_prefixed, put_u16};
 use crate::record::MacOrder;
-use crate::{Error, Flavour, PublicKey, limits};
+use crate::{Flavour, Sm2PublicKey, TlcpError, limits};
 
 /// The length of the header: type and length.
 pub(crate) const HEADER: usize = 4;
@@ -124,8 +124,8 @@ pub(crate) struct ClientHello {
 }
 
 impl ClientHello {
-    pub(crate) fn read(flavour: Flavour, body: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new("ClientHello", body);
+    pub(crate) fn read(flavour: Flavour, body: &[u8]) -> Result<Self, TlcpError> {
+        let mut reader = MessageReader::new("ClientHello", body);
         check_version(flavour, &mut reader)?;
         let random = reader.array()?;
         session_id(&mut reader)?;
@@ -158,7 +158,7 @@ impl ClientHello {
             Ok(())
         })?;
         if !offers(flavour.suite()) {
-            return Err(Error::NoCommonSuite { flavour });
+            return Err(TlcpError::NoCommonSuite { flavour });
         }
         Ok(hello)
     }
@@ -199,13 +199,13 @@ impl ServerHello {
         flavour: Flavour,
         body: &[u8],
         encrypt_then_mac: bool,
-    ) -> Result<Self, Error> {
-        let mut reader = Reader::new("ServerHello", body);
+    ) -> Result<Self, TlcpError> {
+        let mut reader = MessageReader::new("ServerHello", body);
         check_version(flavour, &mut reader)?;
         let random = reader.array()?;
         session_id(&mut reader)?;
         if reader.u16()? != flavour.suite() {
-            return Err(Error::NoCommonSuite { flavour });
+            return Err(TlcpError::NoCommonSuite { flavour });
         }
         if reader.u8()? != 0 {
             return Err(reader.illegal("it chooses a compression"));
@@ -222,7 +222,7 @@ impl ServerHello {
                     }
                     order = MacOrder::EncryptThenMac;
                 }
-                extension => return Err(Error::UnknownExtension { extension }),
+                extension => return Err(TlcpError::UnknownExtension { extension }),
             }
             Ok(())
         })?;
@@ -230,16 +230,16 @@ impl ServerHello {
     }
 }
 
-fn check_version(flavour: Flavour, reader: &mut Reader<'_>) -> Result<(), Error> {
+fn check_version(flavour: Flavour, reader: &mut MessageReader<'_>) -> Result<(), TlcpError> {
     let found = reader.u16()?;
     if found == flavour.version() {
         Ok(())
     } else {
-        Err(Error::Version { flavour, found })
+        Err(TlcpError::Version { flavour, found })
     }
 }
 
-fn session_id(reader: &mut Reader<'_>) -> Result<(), Error> {
+fn session_id(reader: &mut MessageReader<'_>) -> Result<(), TlcpError> {
     if reader.prefixed(1)?.len() > 32 {
         return Err(reader.malformed("its session ID is longer than 32 bytes"));
     }
@@ -247,7 +247,7 @@ fn session_id(reader: &mut Reader<'_>) -> Result<(), Error> {
 }
 
 /// Checks that nothing is renegotiated, since this is the first handshake.
-fn no_renegotiation(content: &[u8], reader: &Reader<'_>) -> Result<(), Error> {
+fn no_renegotiation(content: &[u8], reader: &MessageReader<'_>) -> Result<(), TlcpError> {
     if content == [0] {
         Ok(())
     } else {
@@ -258,9 +258,9 @@ fn no_renegotiation(content: &[u8], reader: &Reader<'_>) -> Result<(), Error> {
 /// Calls `each` for the extensions at the end of a hello, if there are any. An extension must not
 /// occur twice.
 fn for_each_extension(
-    mut reader: Reader<'_>,
-    mut each: impl FnMut(u16, &[u8], &Reader<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut reader: MessageReader<'_>,
+    mut each: impl FnMut(u16, &[u8], &MessageReader<'_>) -> Result<(), TlcpError>,
+) -> Result<(), TlcpError> {
     if reader.is_empty() {
         return Ok(());
     }
@@ -291,7 +291,10 @@ pub(crate) fn put_signature(flavour: Flavour, out: &mut Vec<u8>, signature: &[u8
 }
 
 /// Reads the signature at the end of a message.
-pub(crate) fn read_signature(flavour: Flavour, mut reader: Reader<'_>) -> Result<&[u8], Error> {
+pub(crate) fn read_signature(
+    flavour: Flavour,
+    mut reader: MessageReader<'_>,
+) -> Result<&[u8], TlcpError> {
     if flavour == Flavour::Tls12Sm && reader.array()? != SM2_SM3 {
         return Err(reader.illegal("its signature is not one of SM2 with SM3"));
     }
@@ -301,17 +304,17 @@ pub(crate) fn read_signature(flavour: Flavour, mut reader: Reader<'_>) -> Result
 }
 
 /// Returns an ephemeral key in the form of both key exchanges of 2.x.
-pub(crate) fn point(key: &PublicKey) -> Vec<u8> {
+pub(crate) fn point(key: &Sm2PublicKey) -> Vec<u8> {
     let mut bytes = CURVE.to_vec();
     put_prefixed(&mut bytes, 1, &key.to_sec1());
     bytes
 }
 
-pub(crate) fn read_point(reader: &mut Reader<'_>) -> Result<PublicKey, Error> {
+pub(crate) fn read_point(reader: &mut MessageReader<'_>) -> Result<Sm2PublicKey, TlcpError> {
     if reader.array()? != CURVE {
         return Err(reader.illegal("its curve is not that of SM2"));
     }
-    PublicKey::from_sec1(reader.prefixed(1)?)
+    Sm2PublicKey::from_sec1(reader.prefixed(1)?)
         .ok_or_else(|| reader.illegal("its point is not on the curve of SM2, or is compressed"))
 }
 
@@ -328,8 +331,8 @@ pub(crate) fn certificate_request(flavour: Flavour) -> Vec<u8> {
 
 /// Checks that a CertificateRequest can be read and accepts this side's certificates. Peers name
 /// certificate types that are unrelated to SM2.
-pub(crate) fn check_request(flavour: Flavour, body: &[u8]) -> Result<(), Error> {
-    let mut reader = Reader::new("CertificateRequest", body);
+pub(crate) fn check_request(flavour: Flavour, body: &[u8]) -> Result<(), TlcpError> {
+    let mut reader = MessageReader::new("CertificateRequest", body);
     if reader.prefixed(1)?.is_empty() {
         return Err(reader.malformed("it names no type of certificate"));
     }
@@ -339,7 +342,7 @@ pub(crate) fn check_request(flavour: Flavour, body: &[u8]) -> Result<(), Error> 
             return Err(reader.malformed("its list of signature algorithms has an odd length"));
         }
         if !algorithms.chunks(2).any(|found| found == SM2_SM3) {
-            return Err(Error::NoCommonSuite { flavour });
+            return Err(TlcpError::NoCommonSuite { flavour });
         }
     }
     let mut authorities = reader.nested(2)?;

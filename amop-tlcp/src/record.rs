@@ -7,10 +7,10 @@ mod protect;
 use rand_core::Rng as _;
 
 use crate::crypto::prf::DirectionKeys;
-use crate::{Error, Flavour, Randomness, Role, limits};
+use crate::{ConnectionRole, Flavour, Randomness, TlcpError, limits};
 
 use framer::Framer;
-use protect::{Opener, Sealer};
+use protect::{Opener, RecordSealer};
 
 /// The type of a record's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,14 @@ impl ContentType {
 }
 
 /// A received record, as plaintext.
-pub(crate) struct Record {
+pub(crate) struct PlainRecord {
     pub(crate) kind: ContentType,
     body: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-impl Record {
+impl PlainRecord {
     pub(crate) fn content(&self) -> &[u8] {
         &self.body[self.start..self.end]
     }
@@ -69,23 +69,23 @@ pub(crate) enum MacOrder {
 }
 
 /// The records of both directions of a connection.
-pub(crate) struct Records {
+pub(crate) struct RecordLayer {
     flavour: Flavour,
     framer: Framer,
     opener: Option<Opener>,
-    sealer: Option<Sealer>,
+    sealer: Option<RecordSealer>,
     /// The version in the next unprotected record that is sent.
     plain_version: u16,
     output: Vec<u8>,
     sent: usize,
 }
 
-impl Records {
-    pub(crate) fn new(flavour: Flavour, role: Role) -> Self {
+impl RecordLayer {
+    pub(crate) fn new(flavour: Flavour, role: ConnectionRole) -> Self {
         // Clients of TLS 1.2 use version 1.0 in their first record because of old servers. The
         // clients of FISCO BCOS do this, too.
         let plain_version = match (flavour, role) {
-            (Flavour::Tls12Sm, Role::Client) => 0x0301,
+            (Flavour::Tls12Sm, ConnectionRole::Client) => 0x0301,
             _ => flavour.version(),
         };
         Self {
@@ -104,7 +104,7 @@ impl Records {
     /// # Errors
     ///
     /// If the bytes are not a record, or do not decrypt.
-    pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Record>, Error> {
+    pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<PlainRecord>, TlcpError> {
         let protected = self.opener.is_some();
         let Some((kind, mut body)) = self.framer.feed(input, protected)? else {
             return Ok(None);
@@ -115,12 +115,12 @@ impl Records {
         };
         // The framer reports the same for unprotected records.
         if range.is_empty() && kind != ContentType::Data {
-            return Err(Error::Malformed {
+            return Err(TlcpError::Malformed {
                 message: kind.name(),
                 reason: "the record is empty",
             });
         }
-        Ok(Some(Record {
+        Ok(Some(PlainRecord {
             kind,
             body,
             start: range.start,
@@ -139,7 +139,7 @@ impl Records {
         kind: ContentType,
         content: &[u8],
         rng: &mut Randomness,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TlcpError> {
         for part in content.chunks(limits::PLAINTEXT) {
             self.send_one(kind, part, rng)?;
         }
@@ -152,7 +152,7 @@ impl Records {
         kind: ContentType,
         content: &[u8],
         rng: &mut Randomness,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TlcpError> {
         if let Some(sealer) = &mut self.sealer {
             let mut iv = [0; 16];
             rng.fill_bytes(&mut iv);
@@ -169,7 +169,7 @@ impl Records {
 
     /// Protects everything that is sent from now on.
     pub(crate) fn seal_with(&mut self, keys: &DirectionKeys, order: MacOrder) {
-        self.sealer = Some(Sealer::new(self.flavour, keys, order));
+        self.sealer = Some(RecordSealer::new(self.flavour, keys, order));
     }
 
     /// Expects protection of everything that is received from now on.

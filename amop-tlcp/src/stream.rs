@@ -6,23 +6,23 @@
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use amop_tlcp::{Config, Flavour, Identity, stream};
+//! use amop_tlcp::{Config, Flavour, TlcpIdentity, stream};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
-//! # use amop_tlcp::{PeerCertificates, PeerKeys, Refusal, Verifier};
+//! # use amop_tlcp::{PeerCertificates, PeerKeys, CertificateRefusal, CertificateVerifier};
 //! # macro_rules! file { ($name:literal) => { include_str!(concat!("../tests/data/v2/", $name)) } }
 //! # struct Anybody;
-//! # impl Verifier for Anybody {
-//! #     fn verify(&self, peer: &PeerCertificates, _: std::time::SystemTime) -> Result<PeerKeys, Refusal> {
+//! # impl CertificateVerifier for Anybody {
+//! #     fn verify(&self, peer: &PeerCertificates, _: std::time::SystemTime) -> Result<PeerKeys, CertificateRefusal> {
 //! #         peer.public_keys()
 //! #     }
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let sdk = Identity::from_pem(
+//! let sdk = TlcpIdentity::from_pem(
 //!     file!("sdk/gmsdk.crt"), file!("sdk/gmsdk.key"),
 //!     file!("sdk/gmensdk.crt"), file!("sdk/gmensdk.key"),
 //! )?;
-//! let node = Identity::from_pem(
+//! let node = TlcpIdentity::from_pem(
 //!     file!("node0/gmnode.crt"), file!("node0/gmnode.key"),
 //!     file!("node0/gmennode.crt"), file!("node0/gmennode.key"),
 //! )?;
@@ -55,7 +55,7 @@ use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{Config, Connection, Error};
+use crate::{Config, TlcpConnection, TlcpError};
 
 /// The number of bytes that are read from the socket at a time.
 const CHUNK: usize = 8_192;
@@ -69,7 +69,7 @@ pub enum StreamError {
     Io(#[from] io::Error),
     /// The handshake failed.
     #[error(transparent)]
-    Protocol(#[from] Error),
+    Protocol(#[from] TlcpError),
     /// The handshake took too long.
     #[error(
         "the handshake did not finish within {0:?}; check that the peer speaks this protocol at this port, and that \
@@ -83,7 +83,7 @@ pub enum StreamError {
 /// Reading returns the end of the stream only after the peer's close_notify; a connection that was
 /// cut is an error of the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). Other failures of
 /// the protocol are errors of the kind [`InvalidData`](io::ErrorKind::InvalidData), with an
-/// [`Error`] inside.
+/// [`TlcpError`] inside.
 ///
 /// Written data may wait in the stream, at most 64 KiB, until it is flushed or more is written.
 /// Shut the stream down after the last data; otherwise the peer cannot distinguish the end from a
@@ -93,7 +93,7 @@ pub enum StreamError {
 #[derive(Debug)]
 pub struct TlcpStream<IO> {
     io: IO,
-    connection: Connection,
+    connection: TlcpConnection,
     /// The bytes after the record that is being read.
     leftover: Vec<u8>,
     /// The number of these bytes that have been used.
@@ -113,7 +113,7 @@ pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     patience: Duration,
 ) -> Result<TlcpStream<IO>, StreamError> {
-    let connection = Connection::client(config, UnwrapErr(SysRng));
+    let connection = TlcpConnection::client(config, UnwrapErr(SysRng));
     TlcpStream::handshake(connection, io, patience).await
 }
 
@@ -129,13 +129,13 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     io: IO,
     patience: Duration,
 ) -> Result<TlcpStream<IO>, StreamError> {
-    let connection = Connection::server(config, UnwrapErr(SysRng));
+    let connection = TlcpConnection::server(config, UnwrapErr(SysRng));
     TlcpStream::handshake(connection, io, patience).await
 }
 
 impl<IO> TlcpStream<IO> {
     /// Returns the protocol's state, which includes the peer's identity.
-    pub fn connection(&self) -> &Connection {
+    pub fn connection(&self) -> &TlcpConnection {
         &self.connection
     }
 
@@ -147,7 +147,7 @@ impl<IO> TlcpStream<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
     async fn handshake(
-        connection: Connection,
+        connection: TlcpConnection,
         io: IO,
         patience: Duration,
     ) -> Result<Self, StreamError> {
@@ -181,7 +181,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
 
     /// Takes one chunk from the socket, or the rest of the last one. The inner error is the
     /// protocol's.
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<(), Error>>> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<(), TlcpError>>> {
         if self.taken < self.leftover.len() {
             let rest = &self.leftover[self.taken..];
             let result = self.connection.receive(SystemTime::now(), rest);
@@ -230,10 +230,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlcpStream<IO> {
 }
 
 /// Converts an error for the traits of tokio.
-fn io_error(error: Error) -> io::Error {
+fn io_error(error: TlcpError) -> io::Error {
     let kind = match error {
-        Error::Truncated => io::ErrorKind::UnexpectedEof,
-        Error::Closed => io::ErrorKind::BrokenPipe,
+        TlcpError::Truncated => io::ErrorKind::UnexpectedEof,
+        TlcpError::Closed => io::ErrorKind::BrokenPipe,
         _ => io::ErrorKind::InvalidData,
     };
     io::Error::new(kind, error)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use amop_tlcp::stream::{self, StreamError, TlcpStream};
-use amop_tlcp::{Error, Flavour};
+use amop_tlcp::{Flavour, TlcpError};
 use common::{FLAVOURS, Who};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
@@ -136,11 +136,14 @@ async fn both_ends_learn_why_a_handshake_fails() {
         ),
     );
     assert!(
-        matches!(client, Err(StreamError::Protocol(Error::PeerAlert(_)))),
+        matches!(client, Err(StreamError::Protocol(TlcpError::PeerAlert(_)))),
         "{client:?}"
     );
     assert!(
-        matches!(server, Err(StreamError::Protocol(Error::Version { .. }))),
+        matches!(
+            server,
+            Err(StreamError::Protocol(TlcpError::Version { .. }))
+        ),
         "{server:?}"
     );
 
@@ -149,7 +152,7 @@ async fn both_ends_learn_why_a_handshake_fails() {
     let config = Arc::new(common::config(Flavour::Tlcp, Who::Node));
     let server = stream::accept(config, near, PATIENCE).await;
     assert!(
-        matches!(server, Err(StreamError::Protocol(Error::ClosedEarly))),
+        matches!(server, Err(StreamError::Protocol(TlcpError::ClosedEarly))),
         "{server:?}"
     );
 }

@@ -10,9 +10,9 @@ use rustls::version::TLS12;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::key::PeerFilter;
-use crate::peers::{Lists, PeerVerifier, Rules};
+use crate::peers::{PeerVerifier, ReplaceableLists, Rules};
 use crate::pin::NodeKey;
-use crate::verify::Verifier;
+use crate::verify::RustlsVerifier;
 use crate::{Identity, Mode, Side, TlsError, crypto_provider};
 
 /// The requirements of a node's channel port for its clients.
@@ -230,7 +230,7 @@ impl Identity {
     }
 
     fn verifier(&self, rules: Rules, filter: Option<Arc<dyn PeerFilter>>) -> PeerVerifier {
-        let lists = Lists {
+        let lists = ReplaceableLists {
             revoked: self.revoked().clone(),
             filter,
         };
@@ -242,7 +242,7 @@ impl Identity {
     /// # Errors
     /// Those of [`Identity::client_config`].
     pub fn dialling(&self, verifier: &PeerVerifier) -> Result<Arc<ClientConfig>, TlsError> {
-        let verifier = Verifier::new(verifier.clone(), Side::Server);
+        let verifier = RustlsVerifier::new(verifier.clone(), Side::Server);
         let mut config =
             ClientConfig::builder_with_provider(Arc::new(crypto_provider(self.mode())))
                 .with_protocol_versions(&[&TLS12])?
@@ -264,7 +264,7 @@ impl Identity {
     /// # Errors
     /// Those of [`Identity::client_config`].
     pub fn listening(&self, verifier: &PeerVerifier) -> Result<Arc<ServerConfig>, TlsError> {
-        let verifier = Verifier::new(verifier.clone(), Side::Client);
+        let verifier = RustlsVerifier::new(verifier.clone(), Side::Client);
         let mut config =
             ServerConfig::builder_with_provider(Arc::new(crypto_provider(self.mode())))
                 .with_protocol_versions(&[&TLS12])?

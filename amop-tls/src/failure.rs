@@ -6,7 +6,7 @@ use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved,
 };
 
-use crate::time::Utc;
+use crate::time::UtcSeconds;
 use crate::verify::VerifyError;
 use crate::{Mode, Side};
 
@@ -139,7 +139,7 @@ pub enum HandshakeFailure {
 
 fn expired(not_after: Option<u64>) -> String {
     match not_after.map(i64::try_from) {
-        Some(Ok(at)) => format!("expired at {}", Utc(at)),
+        Some(Ok(at)) => format!("expired at {}", UtcSeconds(at)),
         _ => "has expired".to_owned(),
     }
 }

@@ -19,9 +19,9 @@ use crate::key::{PublicKey, public_key_of};
 use crate::known::Known;
 use crate::path::{self, Anchor};
 use crate::pem;
-use crate::revoke::{Issuer, KeyId, Revoked};
+use crate::revoke::{Issuer, KeyDigest, Revoked};
 use crate::role::Role;
-use crate::sign::{self, KeyProblem};
+use crate::sign::{self, PrivateKeyProblem};
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Mode, TlsError};
 
@@ -145,7 +145,7 @@ pub struct Identity {
     revoked: Revoked,
     public_key: Option<PublicKey>,
     /// The key that signed the leaf, if it is known.
-    own_issuer: Option<KeyId>,
+    own_issuer: Option<KeyDigest>,
     issuer: String,
     role: Role,
     subject: String,
@@ -199,9 +199,9 @@ impl Identity {
         // A missing file is reported before the problem of another file.
         let (cert_text, key_text, ca_text) = (cert.bytes()?, key.bytes()?, ca.bytes()?);
         Self::build(
-            Source::new(cert.name(), &cert_text)?,
-            Source::new(key.name(), &key_text)?,
-            Source::new(ca.name(), &ca_text)?,
+            NamedPem::new(cert.name(), &cert_text)?,
+            NamedPem::new(key.name(), &key_text)?,
+            NamedPem::new(ca.name(), &ca_text)?,
         )
     }
 
@@ -211,13 +211,13 @@ impl Identity {
     /// [`TlsError`], with "the certificate PEM", "the key PEM" and "the CA PEM" as file names.
     pub fn from_pem(cert: &[u8], key: &[u8], ca: &[u8]) -> Result<Self, TlsError> {
         Self::build(
-            Source::new("the certificate PEM".into(), cert)?,
-            Source::new("the key PEM".into(), key)?,
-            Source::new("the CA PEM".into(), ca)?,
+            NamedPem::new("the certificate PEM".into(), cert)?,
+            NamedPem::new("the key PEM".into(), key)?,
+            NamedPem::new("the CA PEM".into(), ca)?,
         )
     }
 
-    fn build(cert: Source, key: Source, ca: Source) -> Result<Self, TlsError> {
+    fn build(cert: NamedPem, key: NamedPem, ca: NamedPem) -> Result<Self, TlsError> {
         let chain = cert.certificates()?;
         let parsed = cert.parse(&chain)?;
         let leaf = parsed.first().ok_or_else(|| cert.no_certificate())?;
@@ -286,8 +286,8 @@ impl Identity {
     pub fn with_revocation(mut self, name: &str, bytes: &[u8]) -> Result<Self, TlsError> {
         // A file in DER has only the list, no certificates.
         let source = match pem::tidy(bytes) {
-            Ok(text) => Source::tidied(name.to_owned(), text),
-            Err(_) => Source::tidied(name.to_owned(), Zeroizing::default()),
+            Ok(text) => NamedPem::tidied(name.to_owned(), text),
+            Err(_) => NamedPem::tidied(name.to_owned(), Zeroizing::default()),
         };
         let along = if source.contains("-----BEGIN CERTIFICATE-----") {
             source.certificates()?
@@ -295,7 +295,7 @@ impl Identity {
             Vec::new()
         };
         let along = source.parse(&along)?;
-        let own = Source::tidied(self.cert_file.clone(), Zeroizing::default());
+        let own = NamedPem::tidied(self.cert_file.clone(), Zeroizing::default());
         let own = own.parse(&self.chain)?;
         let issuers: Vec<Issuer<'_>> = self
             .anchors
@@ -419,7 +419,7 @@ impl Identity {
     }
 }
 
-fn mode_of_leaf(leaf: &Cert<'_>, source: &Source) -> Result<Mode, TlsError> {
+fn mode_of_leaf(leaf: &Cert<'_>, source: &NamedPem) -> Result<Mode, TlsError> {
     match leaf.key_alg {
         _ if leaf.is_guomi() => Err(source.guomi()),
         Ok(KeyAlg::Secp256k1) if PublicKey::from_point(leaf.key_bits()).is_none() => {
@@ -449,7 +449,7 @@ fn mode_of_leaf(leaf: &Cert<'_>, source: &Source) -> Result<Mode, TlsError> {
 
 /// Returns the key that signed this side's leaf. It is searched for in this side's chain and in
 /// `ca.crt`.
-fn own_issuer(leaf: &Cert<'_>, chain: &[Cert<'_>], anchors: &[Anchor]) -> Option<KeyId> {
+fn own_issuer(leaf: &Cert<'_>, chain: &[Cert<'_>], anchors: &[Anchor]) -> Option<KeyDigest> {
     let of_chain = chain.iter().skip(1).filter_map(|cert| {
         let key_alg = cert.key_alg.ok()?;
         (cert.subject() == leaf.issuer()).then(|| (key_alg, cert.key_bits()))
@@ -465,7 +465,7 @@ fn own_issuer(leaf: &Cert<'_>, chain: &[Cert<'_>], anchors: &[Anchor]) -> Option
         })
     };
     let (key_alg, key_bits) = of_chain.chain(of_anchors).find(signed)?;
-    Some(KeyId::new(key_alg, key_bits))
+    Some(KeyDigest::new(key_alg, key_bits))
 }
 
 /// Refuses an EC certificate with an RSA `ca.crt`, or the reverse: these are mixed-up folders of a
@@ -475,8 +475,8 @@ fn check_modes(
     mode: Mode,
     chain: &[Cert<'_>],
     anchors: &[Anchor],
-    cert: &Source,
-    ca: &Source,
+    cert: &NamedPem,
+    ca: &NamedPem,
 ) -> Result<(), TlsError> {
     let of_anchor = |anchor: &Anchor| match anchor.key_alg() {
         KeyAlg::Rsa => Mode::Rsa,
@@ -497,12 +497,12 @@ fn check_modes(
 }
 
 /// The PEM sections of one file, and its name in errors.
-struct Source {
+struct NamedPem {
     name: String,
     text: Zeroizing<String>,
 }
 
-impl Source {
+impl NamedPem {
     fn new(name: String, text: &[u8]) -> Result<Self, TlsError> {
         match pem::tidy(text) {
             Ok(text) => Ok(Self::tidied(name, text)),
@@ -612,12 +612,12 @@ impl Source {
     fn signing_key(&self, der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, TlsError> {
         let file = || self.name.clone();
         sign::load(der).map_err(|problem| match problem {
-            KeyProblem::Guomi => self.guomi(),
-            KeyProblem::Curve(curve) => TlsError::UnsupportedCurve {
+            PrivateKeyProblem::Guomi => self.guomi(),
+            PrivateKeyProblem::Curve(curve) => TlsError::UnsupportedCurve {
                 file: file(),
                 curve: curve.into(),
             },
-            KeyProblem::Other(detail) => TlsError::BadKey {
+            PrivateKeyProblem::Other(detail) => TlsError::BadKey {
                 file: file(),
                 detail,
             },

@@ -17,7 +17,7 @@ use rustls::AlertDescription;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::cert::Cert;
-use crate::verify::{Verifier, VerifyError};
+use crate::verify::{RustlsVerifier, VerifyError};
 use crate::{Admitted, ClientOptions, HandshakeFailure, Identity, Mode, Side, TlsError};
 
 /// Suites with forward secrecy come first: nodes let the client choose (channel-v2 section 2.4), so
@@ -62,7 +62,7 @@ const KEY_BITS: RangeInclusive<u32> = 2048..=8192;
 #[derive(Clone)]
 pub struct LegacyRsa {
     context: SslContext,
-    verifier: Arc<Verifier>,
+    verifier: Arc<RustlsVerifier>,
 }
 
 impl fmt::Debug for LegacyRsa {
@@ -131,7 +131,7 @@ impl Identity {
         builder.check_private_key()?;
         Ok(LegacyRsa {
             context: builder.build(),
-            verifier: Arc::new(Verifier::new(
+            verifier: Arc::new(RustlsVerifier::new(
                 self.verifier_of_legacy_nodes(options),
                 Side::Server,
             )),
@@ -183,7 +183,7 @@ impl LegacyRsa {
 /// The result of one handshake of [`LegacyRsa`].
 #[derive(Debug)]
 pub struct LegacyHandshake {
-    verifier: Arc<Verifier>,
+    verifier: Arc<RustlsVerifier>,
     /// Why this side refused the node.
     refused: Arc<OnceLock<VerifyError>>,
 }
@@ -210,7 +210,7 @@ impl LegacyHandshake {
         Ok(self.judge(ssl)?.1)
     }
 
-    fn judge(&self, ssl: &SslRef) -> Result<Judged, HandshakeFailure> {
+    fn judge(&self, ssl: &SslRef) -> Result<JudgedChain, HandshakeFailure> {
         judge(&self.verifier, ssl).map_err(refusal)
     }
 
@@ -242,10 +242,10 @@ fn no_chain() -> VerifyError {
     }
 }
 
-type Judged = (Vec<CertificateDer<'static>>, Admitted);
+type JudgedChain = (Vec<CertificateDer<'static>>, Admitted);
 
 /// Verifies the chain that the node sent.
-fn judge(verifier: &Verifier, ssl: &SslRef) -> Result<Judged, VerifyError> {
+fn judge(verifier: &RustlsVerifier, ssl: &SslRef) -> Result<JudgedChain, VerifyError> {
     let sent = ssl.peer_cert_chain().ok_or_else(no_chain)?;
     let mut chain = Vec::with_capacity(sent.len());
     for (position, cert) in sent.iter().enumerate() {

@@ -130,7 +130,7 @@ pub use key::{
 pub use legacy::{LegacyHandshake, LegacyRsa};
 #[cfg(feature = "legacy-rsa")]
 pub use openssl;
-pub use peers::{Admitted, Lapse, PeerVerifier, Standing};
+pub use peers::{AdmissionLapse, Admitted, PeerVerifier, Standing};
 pub use pin::{NodeKey, ParseNodeKeyError};
 pub use provider::crypto_provider;
 pub use role::Role;

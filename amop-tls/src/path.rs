@@ -6,7 +6,7 @@ use x509_cert::name::Name;
 use crate::algs;
 use crate::cert::{Basic, Cert, KeyAlg, one_line};
 use crate::known::{Fact, Known};
-use crate::revoke::{Issuer, KeyId, Link, Revoked};
+use crate::revoke::{Issuer, IssuerSerial, KeyDigest, Revoked};
 use crate::verify::VerifyError;
 
 /// The maximum number of certificates that a peer may send. Usual chains have at most three; an
@@ -111,9 +111,9 @@ pub(crate) struct Path {
     /// When the first certificate on the path expires, the anchor included; in seconds since 1970.
     pub(crate) expires: i64,
     /// The certificates on the path, without the anchor, each identified by its issuer's key.
-    pub(crate) links: Box<[Link]>,
+    pub(crate) links: Box<[IssuerSerial]>,
     /// The key that signed the leaf.
-    pub(crate) issuer: KeyId,
+    pub(crate) issuer: KeyDigest,
     /// A digest that distinguishes the agency from all others; see
     /// [`Standing::agency_digest`](crate::Standing::agency_digest).
     pub(crate) agency: [u8; 32],
@@ -207,10 +207,10 @@ struct Trusted<'t> {
 }
 
 /// An intermediate on the way down.
-struct Step {
+struct PathStep {
     /// The index among the certificates that the peer sent.
     cert: usize,
-    link: Link,
+    link: IssuerSerial,
 }
 
 struct Search<'s, 'a> {
@@ -236,7 +236,7 @@ impl Search<'_, '_> {
     fn below(
         &mut self,
         issuer: &Trusted<'_>,
-        above: &mut Vec<Step>,
+        above: &mut Vec<PathStep>,
     ) -> Result<Option<Path>, VerifyError> {
         self.steps_left = self
             .steps_left
@@ -273,9 +273,9 @@ impl Search<'_, '_> {
             if !self.issued(issuer, cert)? {
                 continue;
             }
-            above.push(Step {
+            above.push(PathStep {
                 cert: i,
-                link: Link::new(issuer.key_bits, cert.serial()),
+                link: IssuerSerial::new(issuer.key_bits, cert.serial()),
             });
             let next = Trusted {
                 subject: cert.subject(),
@@ -293,12 +293,12 @@ impl Search<'_, '_> {
         Ok(None)
     }
 
-    fn path(&self, issuer: &Trusted<'_>, above: &[Step]) -> Path {
-        let leaf = Link::new(issuer.key_bits, self.leaf.serial());
+    fn path(&self, issuer: &Trusted<'_>, above: &[PathStep]) -> Path {
+        let leaf = IssuerSerial::new(issuer.key_bits, self.leaf.serial());
         Path {
             links: above.iter().map(|step| step.link).chain([leaf]).collect(),
             expires: issuer.expires.min(self.leaf.not_after),
-            issuer: KeyId::new(issuer.key_alg, issuer.key_bits),
+            issuer: KeyDigest::new(issuer.key_alg, issuer.key_bits),
             agency: self.agency(issuer, above),
         }
     }
@@ -306,8 +306,8 @@ impl Search<'_, '_> {
     /// Returns the agency, counted from the lowest anchor on the path. If `ca.crt` has a CA and the
     /// root above it, peers may send the CA or leave it out; this must neither split one agency
     /// into two nor merge all into one.
-    fn agency(&self, issuer: &Trusted<'_>, above: &[Step]) -> [u8; 32] {
-        let is_anchor = |step: &Step| {
+    fn agency(&self, issuer: &Trusted<'_>, above: &[PathStep]) -> [u8; 32] {
+        let is_anchor = |step: &PathStep| {
             let cert = &self.others[step.cert];
             self.anchors.iter().any(|anchor| {
                 cert.key_alg == Ok(anchor.key_alg) && cert.key_bits() == anchor.key_bits
@@ -316,7 +316,7 @@ impl Search<'_, '_> {
         let below = above.iter().rposition(is_anchor).map_or(0, |at| at + 1);
         match above.get(below) {
             Some(step) => step.link.bytes(),
-            None => KeyId::new(issuer.key_alg, issuer.key_bits).bytes(),
+            None => KeyDigest::new(issuer.key_alg, issuer.key_bits).bytes(),
         }
     }
 
@@ -337,7 +337,7 @@ impl Search<'_, '_> {
         }
         if self
             .revoked
-            .contains(&Link::new(issuer.key_bits, cert.serial()))
+            .contains(&IssuerSerial::new(issuer.key_bits, cert.serial()))
         {
             self.note(VerifyError::Revoked {
                 subject: cert.subject_line(),

@@ -14,9 +14,9 @@ use crate::key::{PeerFilter, PeerInfo, PublicKey, info_of, public_key_of};
 use crate::known::Known;
 use crate::path::{self, Anchor, Path};
 use crate::pin::NodeKey;
-use crate::revoke::{KeyId, Link, Revoked};
+use crate::revoke::{IssuerSerial, KeyDigest, Revoked};
 use crate::role::Role;
-use crate::time::Utc;
+use crate::time::UtcSeconds;
 use crate::verify::{OwnIssuer, VerifyError};
 use crate::{Identity, Mode, Side};
 
@@ -26,16 +26,16 @@ use crate::{Identity, Mode, Side};
 /// Created by [`Identity::verifier_of_sdks`], [`Identity::verifier_of_peers`] and
 /// [`Identity::verifier_of_nodes`]. Clones share everything.
 #[derive(Clone)]
-pub struct PeerVerifier(Arc<Shared>);
+pub struct PeerVerifier(Arc<PeerVerifierInner>);
 
-struct Shared {
+struct PeerVerifierInner {
     mode: Mode,
     anchors: Arc<[Anchor]>,
     rules: Rules,
     known: Known,
     /// Digests of the keys that signed a handshake with SHA-1 recently.
     by_sha1: Mutex<VecDeque<[u8; 32]>>,
-    lists: RwLock<Arc<Lists>>,
+    lists: RwLock<Arc<ReplaceableLists>>,
 }
 
 /// The number of keys that signed with SHA-1 that are remembered.
@@ -60,7 +60,7 @@ pub(crate) struct Rules {
 
 /// The lists that can be replaced.
 #[derive(Clone, Default)]
-pub(crate) struct Lists {
+pub(crate) struct ReplaceableLists {
     pub(crate) revoked: Revoked,
     pub(crate) filter: Option<Arc<dyn PeerFilter>>,
 }
@@ -81,7 +81,7 @@ pub struct Admitted {
 pub struct Standing {
     public_key: Option<PublicKey>,
     expires: i64,
-    links: Box<[Link]>,
+    links: Box<[IssuerSerial]>,
     key: [u8; 32],
     agency: [u8; 32],
 }
@@ -116,9 +116,9 @@ impl Standing {
 /// Why a peer that was accepted may no longer stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum Lapse {
+pub enum AdmissionLapse {
     /// A certificate on its path has expired.
-    #[error("a certificate of its chain expired at {}; renew it", Utc(*at))]
+    #[error("a certificate of its chain expired at {}; renew it", UtcSeconds(*at))]
     Expired {
         /// The end of its validity in seconds since 1970.
         at: i64,
@@ -141,8 +141,13 @@ impl fmt::Debug for PeerVerifier {
 }
 
 impl PeerVerifier {
-    pub(crate) fn new(mode: Mode, anchors: Arc<[Anchor]>, rules: Rules, lists: Lists) -> Self {
-        Self(Arc::new(Shared {
+    pub(crate) fn new(
+        mode: Mode,
+        anchors: Arc<[Anchor]>,
+        rules: Rules,
+        lists: ReplaceableLists,
+    ) -> Self {
+        Self(Arc::new(PeerVerifierInner {
             mode,
             anchors,
             rules,
@@ -182,7 +187,7 @@ impl PeerVerifier {
         let (true, Ok(alg)) = (self.0.rules.sha1_signatures, leaf.key_alg) else {
             return;
         };
-        let key = KeyId::new(alg, leaf.key_bits()).bytes();
+        let key = KeyDigest::new(alg, leaf.key_bits()).bytes();
         let mut keys = self.by_sha1();
         let old = keys.iter().position(|known| *known == key);
         match (old, scheme == algs::OLD_SCHEME) {
@@ -225,11 +230,11 @@ impl PeerVerifier {
     /// Checks whether a peer that was accepted still is, at `now` and with the current lists.
     ///
     /// # Errors
-    /// [`Lapse`] if it is not.
-    pub fn still_admits(&self, standing: &Standing, now: UnixTime) -> Result<(), Lapse> {
+    /// [`AdmissionLapse`] if it is not.
+    pub fn still_admits(&self, standing: &Standing, now: UnixTime) -> Result<(), AdmissionLapse> {
         if seconds(now) > standing.expires {
             let at = standing.expires;
-            return Err(Lapse::Expired { at });
+            return Err(AdmissionLapse::Expired { at });
         }
         let lists = self.lists();
         if standing
@@ -237,12 +242,12 @@ impl PeerVerifier {
             .iter()
             .any(|link| lists.revoked.contains(link))
         {
-            return Err(Lapse::Revoked);
+            return Err(AdmissionLapse::Revoked);
         }
         match (&lists.filter, &standing.public_key) {
             (Some(filter), Some(key)) if filter.allow(key) => Ok(()),
             (None, _) => Ok(()),
-            _ => Err(Lapse::Unlisted),
+            _ => Err(AdmissionLapse::Unlisted),
         }
     }
 
@@ -256,14 +261,14 @@ impl PeerVerifier {
     /// They apply to every later handshake; check existing connections with
     /// [`still_admits`](Self::still_admits).
     pub fn replace_lists(&self, identity: &Identity, filter: Option<Arc<dyn PeerFilter>>) {
-        let lists = Arc::new(Lists {
+        let lists = Arc::new(ReplaceableLists {
             revoked: identity.revoked().clone(),
             filter,
         });
         *self.0.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
     }
 
-    fn lists(&self) -> Arc<Lists> {
+    fn lists(&self) -> Arc<ReplaceableLists> {
         let lists = self.0.lists.read().unwrap_or_else(PoisonError::into_inner);
         lists.clone()
     }
@@ -287,7 +292,7 @@ impl PeerVerifier {
         let standing = Standing {
             key: leaf
                 .key_alg
-                .map_or([0; 32], |alg| KeyId::new(alg, leaf.key_bits()).bytes()),
+                .map_or([0; 32], |alg| KeyDigest::new(alg, leaf.key_bits()).bytes()),
             agency: path.agency,
             public_key: info.public_key,
             expires: path.expires,
@@ -343,7 +348,12 @@ impl PeerVerifier {
         Ok(())
     }
 
-    fn check_rules(&self, leaf: &Cert<'_>, path: &Path, lists: &Lists) -> Result<(), VerifyError> {
+    fn check_rules(
+        &self,
+        leaf: &Cert<'_>,
+        path: &Path,
+        lists: &ReplaceableLists,
+    ) -> Result<(), VerifyError> {
         let rules = &self.0.rules;
         if rules.no_sdks && leaf.role() == Role::Sdk {
             return Err(VerifyError::SdkCertificate {

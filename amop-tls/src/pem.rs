@@ -89,7 +89,7 @@ impl std::error::Error for PemProblem {}
 
 /// One section of a tidied text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Section<'a> {
+struct PemSection<'a> {
     /// The offset of its beginning in bytes.
     at: usize,
     label: &'a str,
@@ -121,7 +121,7 @@ pub fn tidy(text: &[u8]) -> Result<Zeroizing<String>, PemProblem> {
     let mut rest = 0;
     while let Some(section) = next_section(&text, rest)? {
         rest = section.end;
-        let Section { label, body, .. } = section;
+        let PemSection { label, body, .. } = section;
         tidied.push_str(BEGIN);
         tidied.push_str(label);
         tidied.push_str("-----\n");
@@ -157,7 +157,7 @@ pub fn is_encrypted(tidied: &str) -> bool {
 fn push_base64(
     tidied: &mut Zeroizing<String>,
     text: &str,
-    section: Section<'_>,
+    section: PemSection<'_>,
 ) -> Result<(), PemProblem> {
     let mut digits = 0;
     for (at, character) in section.body.char_indices() {
@@ -184,7 +184,7 @@ fn push_base64(
     Ok(())
 }
 
-fn next_section(text: &str, from: usize) -> Result<Option<Section<'_>>, PemProblem> {
+fn next_section(text: &str, from: usize) -> Result<Option<PemSection<'_>>, PemProblem> {
     let Some(found) = text[from..].find(BEGIN) else {
         return Ok(None);
     };
@@ -210,7 +210,7 @@ fn next_section(text: &str, from: usize) -> Result<Option<Section<'_>>, PemProbl
     if text[body..body + length].contains(BEGIN) {
         return Err(unfinished());
     }
-    Ok(Some(Section {
+    Ok(Some(PemSection {
         at,
         label,
         body: &text[body..body + length],

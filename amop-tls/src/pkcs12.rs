@@ -20,7 +20,7 @@ use der::{Decode, Encode, Sequence};
 use des::TdesEde3;
 use zeroize::Zeroizing;
 
-use self::derive::Purpose;
+use self::derive::KdfPurpose;
 
 /// The maximum number of iterations, more than any tool uses; a file must not keep a program busy.
 const MAX_ITERATIONS: u32 = 1_000_000;
@@ -229,7 +229,7 @@ fn decrypt(
             let rounds = bounded(iterations)?;
             let derive =
                 |purpose, len| derive::by_sha1(purpose, password, salt.as_bytes(), rounds, len);
-            let (key, iv) = (derive(Purpose::Key, 24), derive(Purpose::Iv, 8));
+            let (key, iv) = (derive(KdfPurpose::Key, 24), derive(KdfPurpose::Iv, 8));
             triple_des(&key, &iv, bytes)
         }
         PBES2 => {

@@ -35,9 +35,9 @@ use thiserror::Error;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use self::keys::Key;
+use self::keys::CaKey;
 pub use self::rsa::{RsaAuthority, RsaIssued};
-use self::x509::Shape;
+use self::x509::CertificateKind;
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
@@ -125,7 +125,7 @@ impl Leaf {
 #[derive(Debug)]
 pub struct Authority {
     certificate: Certificate,
-    key: Key,
+    key: CaKey,
     cert_pem: String,
 }
 
@@ -133,7 +133,7 @@ pub struct Authority {
 #[derive(Debug)]
 pub struct Agency {
     certificate: Certificate,
-    key: Key,
+    key: CaKey,
     cert_pem: String,
     /// The agencies between this one and the root, if there are any.
     above_pem: String,
@@ -183,9 +183,9 @@ impl Authority {
     /// Those of [`Authority::new_ec`], and dates out of order or outside 1970 to 9999.
     pub fn new_ec_with(common_name: &str, validity: Validity) -> Result<Self, PkiError> {
         check_name(common_name)?;
-        let key = Key::generate_ec()?;
+        let key = CaKey::generate_ec()?;
         let subject = x509::name(common_name, "chain")?;
-        let certificate = x509::certificate(Shape::V1, subject, &key, validity, None)?;
+        let certificate = x509::certificate(CertificateKind::V1, subject, &key, validity, None)?;
         Self::assemble(certificate, key)
     }
 
@@ -195,12 +195,12 @@ impl Authority {
     /// If the texts are not PEM, not secp256k1, or the key belongs to another certificate.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let certificate = first_certificate(cert_pem)?;
-        let key = Key::ec_from_pem(key_pem)?;
+        let key = CaKey::ec_from_pem(key_pem)?;
         check_pair(&certificate, &key)?;
         Self::assemble(certificate, key)
     }
 
-    fn assemble(certificate: Certificate, key: Key) -> Result<Self, PkiError> {
+    fn assemble(certificate: Certificate, key: CaKey) -> Result<Self, PkiError> {
         let cert_pem = cert_pem(&certificate)?;
         Ok(Self {
             certificate,
@@ -223,10 +223,11 @@ impl Authority {
     /// Those of [`Authority::agency`], and dates out of order or outside 1970 to 9999.
     pub fn agency_with(&self, name: &str, validity: Validity) -> Result<Agency, PkiError> {
         check_name(name)?;
-        let key = Key::generate_ec()?;
+        let key = CaKey::generate_ec()?;
         let subject = x509::name(name, "agency")?;
         let issuer = Some((&self.certificate, &self.key));
-        let certificate = x509::certificate(Shape::Agency, subject, &key, validity, issuer)?;
+        let certificate =
+            x509::certificate(CertificateKind::Agency, subject, &key, validity, issuer)?;
         Agency::assemble(certificate, key, self.cert_pem.clone())
     }
 
@@ -266,7 +267,7 @@ impl Agency {
     pub fn from_pem(root_pem: &str, agency_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let root = first_certificate(root_pem)?;
         let certificate = first_certificate(agency_pem)?;
-        let key = Key::ec_from_pem(key_pem)?;
+        let key = CaKey::ec_from_pem(key_pem)?;
         check_pair(&certificate, &key)?;
         if certificate.tbs_certificate().issuer() != root.tbs_certificate().subject() {
             return Err(PkiError::Certificate(format!(
@@ -278,7 +279,7 @@ impl Agency {
         Self::assemble(certificate, key, cert_pem(&root)?)
     }
 
-    fn assemble(certificate: Certificate, key: Key, root_pem: String) -> Result<Self, PkiError> {
+    fn assemble(certificate: Certificate, key: CaKey, root_pem: String) -> Result<Self, PkiError> {
         let cert_pem = cert_pem(&certificate)?;
         Ok(Self {
             certificate,
@@ -295,11 +296,12 @@ impl Agency {
     /// If the chain would not accept the name, or the random source fails.
     pub fn agency(&self, name: &str) -> Result<Self, PkiError> {
         check_name(name)?;
-        let key = Key::generate_ec()?;
+        let key = CaKey::generate_ec()?;
         let subject = x509::name(name, "agency")?;
         let issuer = Some((&self.certificate, &self.key));
         let validity = Validity::from_now();
-        let certificate = x509::certificate(Shape::Agency, subject, &key, validity, issuer)?;
+        let certificate =
+            x509::certificate(CertificateKind::Agency, subject, &key, validity, issuer)?;
         let below = Self::assemble(certificate, key, self.root_pem.clone())?;
         Ok(Self {
             above_pem: [self.cert_pem.as_str(), &self.above_pem].concat(),
@@ -348,10 +350,11 @@ impl Agency {
         name: &str,
         validity: Validity,
     ) -> Result<Issued, PkiError> {
-        let key = Key::generate_ec_leaf()?;
+        let key = CaKey::generate_ec_leaf()?;
         let subject = x509::name(name, unit)?;
         let issuer = Some((&self.certificate, &self.key));
-        let certificate = x509::certificate(Shape::Leaf, subject, &key, validity, issuer)?;
+        let certificate =
+            x509::certificate(CertificateKind::Leaf, subject, &key, validity, issuer)?;
         let leaf_pem = cert_pem(&certificate)?;
         Ok(Issued {
             cert_pem: [&leaf_pem, &self.cert_pem, &self.above_pem, &self.root_pem]
@@ -439,7 +442,7 @@ pub fn check_name(name: &str) -> Result<(), PkiError> {
     }
 }
 
-fn check_pair(certificate: &Certificate, key: &Key) -> Result<(), PkiError> {
+fn check_pair(certificate: &Certificate, key: &CaKey) -> Result<(), PkiError> {
     let spki = certificate.tbs_certificate().subject_public_key_info();
     if *spki == key.spki()? {
         Ok(())

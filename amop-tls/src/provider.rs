@@ -45,7 +45,7 @@ pub fn crypto_provider(mode: Mode) -> CryptoProvider {
         cipher_suites,
         kx_groups,
         signature_verification_algorithms: *mode.algs(),
-        key_provider: &sign::Keys,
+        key_provider: &sign::KeyLoader,
         ..default_provider()
     }
 }

@@ -25,7 +25,7 @@ const MAX_LISTS: usize = 32;
 /// The signed part of a list, RFC 5280 section 5.1, of version 1 or 2: `openssl ca -gencrl` writes
 /// both.
 #[derive(Sequence)]
-pub(crate) struct Tbs {
+pub(crate) struct TbsList {
     #[asn1(optional = "true")]
     pub(crate) version: Option<Version>,
     pub(crate) signature: AlgorithmIdentifierOwned,
@@ -40,8 +40,8 @@ pub(crate) struct Tbs {
 }
 
 #[derive(Sequence)]
-pub(crate) struct Signed {
-    pub(crate) tbs: Tbs,
+pub(crate) struct SignedList {
+    pub(crate) tbs: TbsList,
     pub(crate) algorithm: AlgorithmIdentifierOwned,
     pub(crate) signature: BitString,
 }
@@ -58,9 +58,9 @@ pub(crate) struct Issuer<'a> {
 
 /// Identifies a key by its digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct KeyId([u8; 32]);
+pub(crate) struct KeyDigest([u8; 32]);
 
-impl KeyId {
+impl KeyDigest {
     pub(crate) fn bytes(self) -> [u8; 32] {
         self.0
     }
@@ -74,9 +74,9 @@ impl KeyId {
 /// is used instead of the name: many authorities have the same name ("chain"), and an agency can
 /// choose any name for an authority below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Link([u8; 32]);
+pub(crate) struct IssuerSerial([u8; 32]);
 
-impl Link {
+impl IssuerSerial {
     pub(crate) fn bytes(self) -> [u8; 32] {
         self.0
     }
@@ -88,19 +88,19 @@ impl Link {
 
 /// A list whose signature was checked.
 #[derive(Debug)]
-struct List {
-    revoked: HashSet<Link>,
+struct RevocationList {
+    revoked: HashSet<IssuerSerial>,
     next_update: Option<i64>,
 }
 
 /// The revoked certificates.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Revoked {
-    lists: Vec<Arc<List>>,
+    lists: Vec<Arc<RevocationList>>,
 }
 
 impl Revoked {
-    pub(crate) fn contains(&self, link: &Link) -> bool {
+    pub(crate) fn contains(&self, link: &IssuerSerial) -> bool {
         self.lists.iter().any(|list| list.revoked.contains(link))
     }
 
@@ -155,13 +155,13 @@ fn lists_in(
     Ok(lists)
 }
 
-fn read(file: &str, der: &[u8], issuers: &[Issuer<'_>]) -> Result<List, TlsError> {
+fn read(file: &str, der: &[u8], issuers: &[Issuer<'_>]) -> Result<RevocationList, TlsError> {
     let bad = |detail: String| TlsError::BadCrl {
         file: file.to_owned(),
         detail,
     };
     let malformed = |error: der::Error| bad(format!("not an X.509 revocation list ({error})"));
-    let signed = Signed::from_der(der).map_err(malformed)?;
+    let signed = SignedList::from_der(der).map_err(malformed)?;
     let signed_part = cert::signed_part(der).map_err(malformed)?;
     let tbs = signed.tbs;
     if tbs.signature != signed.algorithm {
@@ -216,9 +216,9 @@ fn read(file: &str, der: &[u8], issuers: &[Issuer<'_>]) -> Result<List, TlsError
         )));
     }
     let revoked = tbs.revoked.into_iter().flatten();
-    Ok(List {
+    Ok(RevocationList {
         revoked: revoked
-            .map(|entry| Link::new(issuer.key_bits, entry.serial_number.as_bytes()))
+            .map(|entry| IssuerSerial::new(issuer.key_bits, entry.serial_number.as_bytes()))
             .collect(),
         next_update: tbs.next_update.map(cert::seconds),
     })
@@ -240,10 +240,10 @@ mod tests {
         let validity = Validity::starting(SystemTime::now());
         let list = root.revoke(&[root.cert_pem()], validity).unwrap();
         let der = lists_in("the list", list.as_bytes()).unwrap().remove(0);
-        let mut signed = Signed::from_der(&der).unwrap();
+        let mut signed = SignedList::from_der(&der).unwrap();
         assert_eq!(signed.tbs.version, Some(Version::V2));
         signed.tbs.version = None;
-        let again = Signed::from_der(&signed.to_der().unwrap()).unwrap();
+        let again = SignedList::from_der(&signed.to_der().unwrap()).unwrap();
         assert_eq!(again.tbs.version, None);
         assert_eq!(again.tbs.revoked.unwrap().len(), 1);
     }

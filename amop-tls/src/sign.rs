@@ -16,7 +16,7 @@ const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
 /// Why a private key is not usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum KeyProblem {
+pub(crate) enum PrivateKeyProblem {
     Guomi,
     /// It is on an elliptic curve other than secp256k1.
     Curve(&'static str),
@@ -25,7 +25,7 @@ pub(crate) enum KeyProblem {
 }
 
 /// Reads a secp256k1 key (PKCS#8 or SEC1) or an RSA key (PKCS#8 or PKCS#1).
-pub(crate) fn load(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyProblem> {
+pub(crate) fn load(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, PrivateKeyProblem> {
     let bytes = der.secret_der();
     if !matches!(der, PrivateKeyDer::Pkcs1(_)) {
         // This accepts PKCS#8 and SEC1, the latter also without curve or public key.
@@ -38,28 +38,36 @@ pub(crate) fn load(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyPr
         }
     }
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(der)
-        .map_err(|e| KeyProblem::Other(e.to_string()))?;
+        .map_err(|e| PrivateKeyProblem::Other(e.to_string()))?;
     match key.algorithm() {
         SignatureAlgorithm::RSA => Ok(key),
-        other => Err(KeyProblem::Other(format!("its algorithm is {other:?}"))),
+        other => Err(PrivateKeyProblem::Other(format!(
+            "its algorithm is {other:?}"
+        ))),
     }
 }
 
 /// Searches for the identifier of a well-known curve, to report the curve of a key. This is precise
 /// enough for a message, since the key has already been refused.
-fn foreign_curve(der: &[u8]) -> Option<KeyProblem> {
+fn foreign_curve(der: &[u8]) -> Option<PrivateKeyProblem> {
     let has = |oid: &[u8]| der.windows(oid.len()).any(|window| window == oid);
-    let curves: [(&[u8], KeyProblem); 4] = [
+    let curves: [(&[u8], PrivateKeyProblem); 4] = [
         (
             b"\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d",
-            KeyProblem::Guomi,
+            PrivateKeyProblem::Guomi,
         ),
         (
             b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
-            KeyProblem::Curve("P-256"),
+            PrivateKeyProblem::Curve("P-256"),
         ),
-        (b"\x06\x05\x2b\x81\x04\x00\x22", KeyProblem::Curve("P-384")),
-        (b"\x06\x05\x2b\x81\x04\x00\x23", KeyProblem::Curve("P-521")),
+        (
+            b"\x06\x05\x2b\x81\x04\x00\x22",
+            PrivateKeyProblem::Curve("P-384"),
+        ),
+        (
+            b"\x06\x05\x2b\x81\x04\x00\x23",
+            PrivateKeyProblem::Curve("P-521"),
+        ),
     ];
     curves
         .into_iter()
@@ -116,18 +124,20 @@ impl Signer for Secp256k1Signer {
 
 /// Lets programs that use the crypto provider directly [`load`] keys.
 #[derive(Debug)]
-pub(crate) struct Keys;
+pub(crate) struct KeyLoader;
 
-impl KeyProvider for Keys {
+impl KeyProvider for KeyLoader {
     fn load_private_key(
         &self,
         key_der: PrivateKeyDer<'static>,
     ) -> Result<Arc<dyn SigningKey>, Error> {
         load(&Zeroizing::new(key_der)).map_err(|problem| {
             Error::General(match problem {
-                KeyProblem::Guomi => "SM2 private keys are not supported".into(),
-                KeyProblem::Curve(name) => format!("private keys on {name} are not supported"),
-                KeyProblem::Other(detail) => detail,
+                PrivateKeyProblem::Guomi => "SM2 private keys are not supported".into(),
+                PrivateKeyProblem::Curve(name) => {
+                    format!("private keys on {name} are not supported")
+                }
+                PrivateKeyProblem::Other(detail) => detail,
             })
         })
     }

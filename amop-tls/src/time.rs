@@ -6,9 +6,9 @@ use der::DateTime;
 
 /// Seconds since 1970, shown as `2021-01-01T00:00:00Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Utc(pub(crate) i64);
+pub(crate) struct UtcSeconds(pub(crate) i64);
 
-impl fmt::Display for Utc {
+impl fmt::Display for UtcSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let since = u64::try_from(self.0).map(Duration::from_secs);
         match since.map(DateTime::from_unix_duration) {
@@ -25,8 +25,11 @@ mod tests {
 
     #[test]
     fn times_are_read_by_people() {
-        assert_eq!(Utc(1_609_459_200).to_string(), "2021-01-01T00:00:00Z");
-        assert_eq!(Utc(-5).to_string(), "-5 seconds since 1970");
-        assert!(Utc(i64::MAX).to_string().ends_with("since 1970"));
+        assert_eq!(
+            UtcSeconds(1_609_459_200).to_string(),
+            "2021-01-01T00:00:00Z"
+        );
+        assert_eq!(UtcSeconds(-5).to_string(), "-5 seconds since 1970");
+        assert!(UtcSeconds(i64::MAX).to_string().ends_with("since 1970"));
     }
 }

@@ -19,8 +19,8 @@ use crate::algs;
 use crate::cert::Cert;
 use crate::key::PublicKey;
 use crate::peers::{Admitted, PeerVerifier};
-use crate::revoke::KeyId;
-use crate::time::Utc;
+use crate::revoke::KeyDigest;
+use crate::time::UtcSeconds;
 use crate::{Mode, Side};
 
 /// Why a peer's certificate is refused.
@@ -41,7 +41,7 @@ pub enum VerifyError {
         subject: String,
     },
     /// A certificate has expired.
-    #[error("the certificate of {subject:?} expired at {}; renew it", Utc(*not_after))]
+    #[error("the certificate of {subject:?} expired at {}; renew it", UtcSeconds(*not_after))]
     Expired {
         /// The subject of the expired certificate.
         subject: String,
@@ -51,7 +51,7 @@ pub enum VerifyError {
     /// A certificate is not valid yet; perhaps a clock is wrong.
     #[error(
         "the certificate of {subject:?} is valid only from {}; check the clocks of both machines",
-        Utc(*not_before)
+        UtcSeconds(*not_before)
     )]
     NotYetValid {
         /// The subject of the certificate.
@@ -233,28 +233,28 @@ impl VerifyError {
 /// The issuer of this side's first certificate.
 #[derive(Clone)]
 pub(crate) struct OwnIssuer {
-    pub(crate) key: KeyId,
+    pub(crate) key: KeyDigest,
     pub(crate) line: String,
 }
 
 /// Answers the questions of rustls about the certificates of one side.
-pub(crate) struct Verifier {
+pub(crate) struct RustlsVerifier {
     peers: PeerVerifier,
     /// The peer's end of the connection.
     peer: Side,
     algs: &'static WebPkiSupportedAlgorithms,
 }
 
-impl fmt::Debug for Verifier {
+impl fmt::Debug for RustlsVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier")
+        f.debug_struct("RustlsVerifier")
             .field("peers", &self.peers)
             .field("peer", &self.peer)
             .finish_non_exhaustive()
     }
 }
 
-impl Verifier {
+impl RustlsVerifier {
     pub(crate) fn new(peers: PeerVerifier, peer: Side) -> Self {
         let algs = peers.handshake_algs(peer);
         Self { peers, peer, algs }
@@ -296,7 +296,7 @@ fn no_tls13() -> Result<HandshakeSignatureValid, Error> {
     Err(Error::General("TLS 1.3 is not supported".into()))
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for RustlsVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -335,7 +335,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-impl ClientCertVerifier for Verifier {
+impl ClientCertVerifier for RustlsVerifier {
     /// Returns an empty list, as FISCO nodes send it (channel-v2 section 2.4).
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]

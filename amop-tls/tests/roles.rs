@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use amop_tls::pki::{Agency, Authority, Issued, Leaf, Validity};
 use amop_tls::{
-    ClientOptions, HandshakeFailure, Identity, Lapse, Mode, NodeKey, PeerOptions, PublicKey, Role,
-    ServerOptions, Side, TlsError, VerifyError, peer_info,
+    AdmissionLapse, ClientOptions, HandshakeFailure, Identity, Mode, NodeKey, PeerOptions,
+    PublicKey, Role, ServerOptions, Side, TlsError, VerifyError, peer_info,
 };
 use common::*;
 use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject};
@@ -379,7 +379,14 @@ fn lists_are_replaced_while_they_are_in_use() {
         .with_revocation("root.crl", of_root.as_bytes())
         .unwrap();
     verifier.replace_lists(&with, None);
-    assert_eq!(judged(), [Ok(()), Err(Lapse::Revoked), Err(Lapse::Revoked)]);
+    assert_eq!(
+        judged(),
+        [
+            Ok(()),
+            Err(AdmissionLapse::Revoked),
+            Err(AdmissionLapse::Revoked)
+        ]
+    );
     for (issued, welcome) in issued.iter().zip([true, false, false]) {
         let client = identity(issued, &agency).peer_client_config(None).unwrap();
         assert_eq!(handshake(client, server.clone()).ok(), welcome);
@@ -391,7 +398,11 @@ fn lists_are_replaced_while_they_are_in_use() {
     verifier.replace_lists(&own, Some(filter));
     assert_eq!(
         judged(),
-        [Err(Lapse::Unlisted), Ok(()), Err(Lapse::Unlisted)]
+        [
+            Err(AdmissionLapse::Unlisted),
+            Ok(()),
+            Err(AdmissionLapse::Unlisted)
+        ]
     );
     assert!(verifier.lists_admit(&listed) && !verifier.lists_admit(&PublicKey([1; 64])));
     verifier.replace_lists(&own, None);
@@ -456,7 +467,7 @@ fn a_standing_ends_with_the_first_certificate() {
         let end = seconds(start + Duration::from_secs(1000));
         assert_eq!(standing.expires(), end);
         assert_eq!(verifier.still_admits(&standing, time(end)), Ok(()));
-        let expired = Err(Lapse::Expired { at: end });
+        let expired = Err(AdmissionLapse::Expired { at: end });
         assert_eq!(verifier.still_admits(&standing, time(end + 1)), expired);
     }
 }

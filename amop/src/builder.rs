@@ -14,10 +14,10 @@ use amop_proto::{
 use amop_tls::{ClientOptions, Identity, NodeKey, PemSource};
 
 use crate::{
-    Client, ConfigError, ConnectError, Connections, Offline, Reconnect, SdkConfig, Tls, TopicKey,
-    TopicPublicKey,
-    client::Options,
-    connection::Settings,
+    Client, ConnectError, ConnectionPolicy, OfflinePolicy, ReconnectPolicy, SdkConfig,
+    SdkConfigError, Tls, TopicKey, TopicPublicKey,
+    client::ClientSettings,
+    connection::ConnectionSettings,
     dial::{Endpoint, RustlsDialer},
     find_certificates,
     tls::Backend,
@@ -53,9 +53,9 @@ const LONGEST_PROBE: Duration = Duration::from_millis(2500);
 #[must_use = "call `connect` to get a client"]
 pub struct ClientBuilder {
     endpoints: Vec<String>,
-    connections: Connections,
-    reconnect: Reconnect,
-    offline: Offline,
+    connections: ConnectionPolicy,
+    reconnect: ReconnectPolicy,
+    offline: OfflinePolicy,
     copies: usize,
     ask_another: Option<Duration>,
     certificates: Certificates,
@@ -87,9 +87,9 @@ impl Default for ClientBuilder {
         let session = ClientConfig::default();
         Self {
             endpoints: vec!["127.0.0.1:20200".to_owned()],
-            connections: Connections::default(),
-            reconnect: Reconnect::default(),
-            offline: Offline::default(),
+            connections: ConnectionPolicy::default(),
+            reconnect: ReconnectPolicy::default(),
+            offline: OfflinePolicy::default(),
             copies: 2,
             ask_another: None,
             certificates: Certificates::Find,
@@ -119,16 +119,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the line that cannot be used: for instance, a `privateKey` whose file
-    /// does not exist.
-    pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+    /// [`SdkConfigError`] names the line that cannot be used: for instance, a `privateKey` whose
+    /// file does not exist.
+    pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, SdkConfigError> {
         let config = SdkConfig::load(path)?;
         for warning in &config.warnings {
             tracing::warn!(file = %config.path.display(), "{warning}");
         }
         let mut builder = Self::default().endpoints(config.endpoints.iter().map(String::as_str));
         for topic in &config.private_topics {
-            let failed = |source| ConfigError::PrivateTopic {
+            let failed = |source| SdkConfigError::PrivateTopic {
                 path: config.path.clone(),
                 line: topic.line,
                 topic: topic.topic.clone(),
@@ -193,20 +193,20 @@ impl ClientBuilder {
     }
 
     /// Sets how many of the endpoints to connect to. Default: all.
-    pub fn connections(mut self, connections: Connections) -> Self {
+    pub fn connections(mut self, connections: ConnectionPolicy) -> Self {
         self.connections = connections;
         self
     }
 
     /// Sets when and how often to reconnect. Default: without limit, with pauses of 0.5 s to 20 s.
-    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+    pub fn reconnect(mut self, reconnect: ReconnectPolicy) -> Self {
         self.reconnect = reconnect;
         self
     }
 
     /// Sets what publishing and subscribing do while no node is connected. Default: wait, until the
     /// [`timeout`](Self::timeout).
-    pub fn offline(mut self, offline: Offline) -> Self {
+    pub fn offline(mut self, offline: OfflinePolicy) -> Self {
         self.offline = offline;
         self
     }
@@ -402,23 +402,23 @@ impl ClientBuilder {
         }
     }
 
-    pub(crate) fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> ClientSettings {
         let longest_topic = amop_proto::channel::HEADER_LEN + 1 + amop_proto::MAX_TOPIC_LEN;
         let longest = |bytes: usize| bytes.clamp(longest_topic, PROTOCOL_MAX_FRAME);
-        Options {
+        ClientSettings {
             timeout: hold(self.timeout),
             connect_timeout: hold(self.connect_timeout),
             drain_timeout: hold(self.drain_timeout),
             queue: self.queue,
             connections: match self.connections {
-                Connections::All => usize::MAX,
-                Connections::AtMost(most) => most.max(1),
+                ConnectionPolicy::All => usize::MAX,
+                ConnectionPolicy::AtMost(most) => most.max(1),
             },
             reconnect: self.reconnect.clone(),
             offline: self.offline,
             copies: self.copies,
             ask_another: self.ask_another,
-            connection: Settings {
+            connection: ConnectionSettings {
                 session: ClientConfig {
                     heartbeat: self.heartbeat,
                     // A node is given up after twice this time, so that there is time for another

@@ -5,20 +5,20 @@ use std::{collections::HashMap, fmt, future::Future, path::Path, sync::Arc, time
 use amop_proto::{
     TopicName,
     channel::PrivateName,
-    client::{CloseReason, Kind},
+    client::{CloseReason, MessageKind},
 };
 use amop_seal::{ReplayGuard, SealingKey, SealingPublicKey};
 use amop_tls::PublicKey;
 use bytes::Bytes;
 
 use crate::{
-    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, GrantError, Offline,
-    Overflow, PublishError, Publisher, RawPublisher, RawSubscription, Reconnect, Request,
-    SealedDeliveries, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
+    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, GrantError, OfflinePolicy,
+    OverflowPolicy, PublishError, Publisher, RawPublisher, RawSubscription, ReconnectPolicy,
+    Request, SealedDeliveries, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
     SubscribeError, Subscription, SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
-    connection::Settings,
-    hub::Hub,
-    publish::Answer,
+    connection::ConnectionSettings,
+    inner::ClientInner,
+    publish::ReceivedAnswer,
     supervisor::{self, Dialer},
     topic::wire_topic,
 };
@@ -27,29 +27,29 @@ use crate::{
 ///
 /// Cloning is cheap, and all clones share the connections. [`close`](Self::close) ends them
 /// cleanly; dropping the last clone does the same in the background, even if subscriptions are
-/// left. The client reconnects when a connection is lost, see [`Reconnect`], and subscriptions
-/// continue; [`events`](Self::events) reports it.
+/// left. The client reconnects when a connection is lost, see [`ReconnectPolicy`], and
+/// subscriptions continue; [`events`](Self::events) reports it.
 ///
 /// See the [crate's documentation](crate) for what is promised when.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    guard: Arc<CloseOnDrop>,
 }
 
-struct Inner {
-    hub: Arc<Hub>,
+struct CloseOnDrop {
+    inner: Arc<ClientInner>,
 }
 
-impl Drop for Inner {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.hub.close();
+        self.inner.close();
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("endpoints", &self.hub().endpoints)
+            .field("endpoints", &self.inner().endpoints)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }
@@ -57,20 +57,20 @@ impl fmt::Debug for Client {
 
 /// The settings of a client.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(crate) struct ClientSettings {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) queue: usize,
     /// The number of endpoints to connect to at a time; at least 1.
     pub(crate) connections: usize,
-    pub(crate) reconnect: Reconnect,
-    pub(crate) offline: Offline,
+    pub(crate) reconnect: ReconnectPolicy,
+    pub(crate) offline: OfflinePolicy,
     /// The number of connections that a multicast to FISCO nodes is sent over; at least 1.
     pub(crate) copies: usize,
     /// The time after which a unicast to a FISCO node is sent over another connection as well.
     pub(crate) ask_another: Option<Duration>,
-    pub(crate) connection: Settings,
+    pub(crate) connection: ConnectionSettings,
     pub(crate) grants: Vec<(PrivateName, Vec<TopicPublicKey>)>,
     /// The keys of subscriptions to private topics.
     pub(crate) keys: HashMap<PrivateName, TopicKey>,
@@ -134,21 +134,21 @@ impl Client {
     pub(crate) async fn start<D: Dialer>(
         dialer: D,
         endpoints: Vec<Arc<str>>,
-        options: Options,
+        options: ClientSettings,
         seed: [u8; 32],
     ) -> Result<Self, ConnectError> {
-        let hub = Hub::new(endpoints, options, seed);
-        supervisor::start(&hub, dialer);
+        let inner = ClientInner::new(endpoints, options, seed);
+        supervisor::start(&inner, dialer);
         // Created before the wait, so that the connections are closed if this future is dropped.
         let client = Self {
-            inner: Arc::new(Inner { hub }),
+            guard: Arc::new(CloseOnDrop { inner }),
         };
-        client.hub().connected().await?;
+        client.inner().connected().await?;
         Ok(client)
     }
 
-    fn hub(&self) -> &Arc<Hub> {
-        &self.inner.hub
+    fn inner(&self) -> &Arc<ClientInner> {
+        &self.guard.inner
     }
 
     // ---- the connections ----
@@ -160,18 +160,18 @@ impl Client {
 
     /// Returns all endpoints, connected or not.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.hub().endpoints.iter().map(|endpoint| &**endpoint)
+        self.inner().endpoints.iter().map(|endpoint| &**endpoint)
     }
 
     /// Returns the nodes that are connected now.
     pub fn nodes(&self) -> Vec<NodeInfo> {
-        self.hub().nodes()
+        self.inner().nodes()
     }
 
     /// Returns the protocol version, 1 to 3, in use with the first connected node; if none is
     /// connected, with the first node that was.
     pub fn protocol_version(&self) -> u32 {
-        let node = self.hub().first_node();
+        let node = self.inner().first_node();
         // There was at least one node: a client exists only after the first connection.
         node.map_or(1, |node| node.protocol_version)
     }
@@ -179,30 +179,31 @@ impl Client {
     /// Returns the compatibility version of the first connected node, e.g. `2.11.1`, or if none is
     /// connected, of the first node that was; `None` if it did not answer the version handshake.
     pub fn node_version(&self) -> Option<String> {
-        self.hub().first_node()?.node_version
+        self.inner().first_node()?.node_version
     }
 
     /// Returns the public key, which also is the node id, of the first connected node, or if none
     /// is connected, of the first node that was; `None` if its certificate is an RSA one.
     pub fn node_public_key(&self) -> Option<PublicKey> {
-        self.hub().first_node()?.public_key
+        self.inner().first_node()?.public_key
     }
 
     /// Returns whether a connection is open, as far as the client knows.
     pub fn is_connected(&self) -> bool {
-        self.hub().is_connected()
+        self.inner().is_connected()
     }
 
     /// Returns a stream of what happens to the connections and subscriptions from now on. It begins
     /// with a [`Connected`](crate::Event::Connected) for each node that is connected now.
     pub fn events(&self) -> Events {
-        self.hub().events()
+        self.inner().events()
     }
 
     /// Waits until the client is closed for good and returns why: because of
-    /// [`close`](Self::close), or because the client gave up every endpoint, see [`Reconnect`].
+    /// [`close`](Self::close), or because the client gave up every endpoint, see
+    /// [`ReconnectPolicy`].
     pub async fn closed(&self) -> CloseReason {
-        self.hub().closed().await
+        self.inner().closed().await
     }
 
     /// Closes the connections of all clones. Queued messages are written and the connections are
@@ -213,8 +214,8 @@ impl Client {
     /// give them to another subscriber, or their publishers get an error. [`drain`](Self::drain)
     /// lets the program read and answer them before closing.
     pub async fn close(&self) {
-        self.hub().close();
-        self.hub().join().await;
+        self.inner().close();
+        self.inner().join().await;
     }
 
     /// Closes without losing a message that was accepted. It unsubscribes from every topic, waits
@@ -230,7 +231,7 @@ impl Client {
     /// [`DrainError`] if this did not finish within
     /// [`drain_timeout`](ClientBuilder::drain_timeout). The client is closed in this case, too.
     pub async fn drain(&self) -> Result<(), DrainError> {
-        let drained = self.hub().drain().await;
+        let drained = self.inner().drain().await;
         self.close().await;
         drained
     }
@@ -261,7 +262,7 @@ impl Client {
         topic: &str,
         message: &T,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
-        self.publish(Kind::Unicast, encode(topic, message))
+        self.publish(MessageKind::Unicast, encode(topic, message))
     }
 
     /// Sends a message to all subscribers of its type's topic. Returns once a node has taken it; it
@@ -290,7 +291,7 @@ impl Client {
         topic: &str,
         message: &T,
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
-        self.publish(Kind::Multicast, encode(topic, message))
+        self.publish(MessageKind::Multicast, encode(topic, message))
     }
 
     /// Sends a message to one subscriber of its type's topic and waits for the reply. The message
@@ -329,7 +330,9 @@ impl Client {
         let encoded = encode(topic, message);
         async move {
             let (topic, payload) = encoded?;
-            let answer = self.exchange(Kind::Unicast, &topic, &payload).await?;
+            let answer = self
+                .exchange(MessageKind::Unicast, &topic, &payload)
+                .await?;
             R::ReplyCodec::decode(answer.payload).map_err(|source| PublishError::Reply {
                 topic: PrivateName::shown(&topic).to_owned(),
                 endpoint: answer.connection.endpoint().to_owned(),
@@ -340,7 +343,7 @@ impl Client {
 
     async fn publish(
         &self,
-        kind: Kind,
+        kind: MessageKind,
         encoded: Result<(TopicName, Bytes), PublishError>,
     ) -> Result<(), PublishError> {
         let (topic, payload) = encoded?;
@@ -357,8 +360,12 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_unicast`](Self::publish_unicast).
-    pub async fn unicast(&self, topic: &TopicName, payload: Bytes) -> Result<Reply, PublishError> {
-        let answer = self.exchange(Kind::Unicast, topic, &payload).await?;
+    pub async fn publish_unicast_raw(
+        &self,
+        topic: &TopicName,
+        payload: Bytes,
+    ) -> Result<Reply, PublishError> {
+        let answer = self.exchange(MessageKind::Unicast, topic, &payload).await?;
         Ok(Reply {
             seq: answer.seq.to_string(),
             payload: answer.payload,
@@ -370,8 +377,13 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_multicast`](Self::publish_multicast).
-    pub async fn multicast(&self, topic: &TopicName, payload: Bytes) -> Result<(), PublishError> {
-        self.exchange(Kind::Multicast, topic, &payload).await?;
+    pub async fn publish_multicast_raw(
+        &self,
+        topic: &TopicName,
+        payload: Bytes,
+    ) -> Result<(), PublishError> {
+        self.exchange(MessageKind::Multicast, topic, &payload)
+            .await?;
         Ok(())
     }
 
@@ -395,16 +407,16 @@ impl Client {
 
     /// As [`publisher`](Self::publisher), for bytes.
     pub fn publisher_raw(&self, topic: &TopicName) -> RawPublisher {
-        RawPublisher::new(Arc::clone(self.hub()), topic)
+        RawPublisher::new(Arc::clone(self.inner()), topic)
     }
 
     async fn exchange(
         &self,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
-    ) -> Result<Answer, PublishError> {
-        self.hub().publish(kind, topic, payload).await
+    ) -> Result<ReceivedAnswer, PublishError> {
+        self.inner().publish(kind, topic, payload).await
     }
 
     // ---- subscribing ----
@@ -412,7 +424,7 @@ impl Client {
     /// Returns a builder of a subscription, for its own queue length, overflow policy, topic or
     /// key.
     pub fn subscription<T: Topic>(&self) -> SubscriptionBuilder<T> {
-        SubscriptionBuilder::new(Arc::clone(self.hub()))
+        SubscriptionBuilder::new(Arc::clone(self.inner()))
     }
 
     /// Subscribes to a type's topic. The subscription yields messages and acknowledges each unicast
@@ -445,7 +457,7 @@ impl Client {
     ///
     /// [`SubscribeError`].
     pub async fn deliveries<T: Topic>(&self) -> Result<Deliveries<T>, SubscribeError> {
-        self.deliveries_of(T::TOPIC).await
+        self.deliveries_to(T::TOPIC).await
     }
 
     /// As [`deliveries`](Self::deliveries), of a topic with another name.
@@ -453,7 +465,7 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
-    pub async fn deliveries_of<T: Topic>(
+    pub async fn deliveries_to<T: Topic>(
         &self,
         topic: &str,
     ) -> Result<Deliveries<T>, SubscribeError> {
@@ -470,9 +482,9 @@ impl Client {
         &self,
         topic: &TopicName,
     ) -> Result<RawSubscription, SubscribeError> {
-        let hub = Arc::clone(self.hub());
-        let queue = hub.options.queue;
-        RawSubscription::start(topic.clone(), hub, queue, Overflow::default(), None).await
+        let inner = Arc::clone(self.inner());
+        let queue = inner.options.queue;
+        RawSubscription::start(topic.clone(), inner, queue, OverflowPolicy::default(), None).await
     }
 
     // ---- private topics ----
@@ -518,9 +530,9 @@ impl Client {
             let topic = topic.to_string();
             return Err(GrantError::NoKeys { topic });
         }
-        self.hub().routes.grant(topic, keys);
+        self.inner().subscriptions.grant(topic, keys);
         let push_topic = std::slice::from_ref(topic.push_topic());
-        self.announced(topic, self.hub().subscribed(push_topic).await)
+        self.announced(topic, self.inner().subscribed(push_topic).await)
     }
 
     /// Ends the [`grant`](Self::grant) of a type's private topic for all keys: this client verifies
@@ -534,7 +546,7 @@ impl Client {
     ///
     /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant has ended, too.
     pub async fn revoke<T: Topic>(&self) -> Result<bool, GrantError> {
-        self.revoke_of(&private_name::<T>()?).await
+        self.revoke_to(&private_name::<T>()?).await
     }
 
     /// As [`revoke`](Self::revoke), for a topic with another name, or without a type.
@@ -542,11 +554,11 @@ impl Client {
     /// # Errors
     ///
     /// As [`revoke`](Self::revoke).
-    pub async fn revoke_of(&self, topic: &PrivateName) -> Result<bool, GrantError> {
-        let granted = self.hub().routes.revoke(topic);
+    pub async fn revoke_to(&self, topic: &PrivateName) -> Result<bool, GrantError> {
+        let granted = self.inner().subscriptions.revoke(topic);
         if granted {
             let push_topic = std::slice::from_ref(topic.push_topic());
-            self.announced(topic, self.hub().unsubscribed(push_topic).await)?;
+            self.announced(topic, self.inner().unsubscribed(push_topic).await)?;
         }
         Ok(granted)
     }
@@ -591,7 +603,8 @@ impl Client {
     }
 
     /// Subscribes to a private topic without decoding its messages: they stay bytes. They are
-    /// published by [`unicast`](Self::unicast) and [`multicast`](Self::multicast) to
+    /// published by [`publish_unicast_raw`](Self::publish_unicast_raw) and
+    /// [`publish_multicast_raw`](Self::publish_multicast_raw) to
     /// [`topic.topic()`](PrivateName::topic).
     ///
     /// # Errors
@@ -602,10 +615,10 @@ impl Client {
         topic: &PrivateName,
         key: &TopicKey,
     ) -> Result<RawSubscription, SubscribeError> {
-        let hub = Arc::clone(self.hub());
+        let inner = Arc::clone(self.inner());
         let (topic, key) = (topic.topic().clone(), Some(key.clone()));
-        let queue = hub.options.queue;
-        RawSubscription::start(topic, hub, queue, Overflow::default(), key).await
+        let queue = inner.options.queue;
+        RawSubscription::start(topic, inner, queue, OverflowPolicy::default(), key).await
     }
 
     // ---- sealed topics ----
@@ -637,7 +650,7 @@ impl Client {
         recipients: &[SealingPublicKey],
     ) -> Result<Sealer<T>, PublishError> {
         Sealer::new(
-            Arc::clone(self.hub()),
+            Arc::clone(self.inner()),
             TopicName::new(topic)?,
             key,
             recipients,
@@ -682,7 +695,7 @@ impl Client {
     /// Returns a builder of a subscription to a sealed topic, for its own queue length, overflow
     /// policy or topic.
     pub fn sealed_subscription<T: SealedTopic>(&self) -> SealedSubscriptionBuilder<T> {
-        SealedSubscriptionBuilder::new(Arc::clone(self.hub()))
+        SealedSubscriptionBuilder::new(Arc::clone(self.inner()))
     }
 }
 

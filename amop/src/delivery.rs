@@ -10,16 +10,19 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, Seq, code},
-    client::{CloseReason, Kind},
+    channel::{PrivateName, Seq, result_code},
+    client::{CloseReason, MessageKind},
 };
 use bytes::Bytes;
 
-use crate::{Codec, ReplyError, Request, connection::Connection, queue::Incoming, routes::Routes};
+use crate::{
+    Codec, ReplyError, Request, connection::Connection, queue::Incoming,
+    subscriptions::Subscriptions,
+};
 
 /// Where a message came from. The message must be answered; dropping this answers it, too.
-pub(crate) struct Receipt {
-    kind: Kind,
+pub(crate) struct Responder {
+    kind: MessageKind,
     seq: Seq,
     topic: TopicName,
     connection: Connection,
@@ -28,27 +31,27 @@ pub(crate) struct Receipt {
     /// How long the node waits for an answer, in milliseconds.
     answer_within: u32,
     /// The table that the answer is recorded in; `None` for a multicast.
-    routes: Option<Arc<Routes>>,
+    subscriptions: Option<Arc<Subscriptions>>,
     /// Whether the publisher gets an error if there is no reply.
     needs_reply: bool,
     answered: bool,
 }
 
-impl Receipt {
-    pub(crate) fn of(incoming: Incoming, routes: &Arc<Routes>) -> (Self, Bytes) {
-        let unicast = incoming.kind == Kind::Unicast;
-        let receipt = Self {
+impl Responder {
+    pub(crate) fn of(incoming: Incoming, subscriptions: &Arc<Subscriptions>) -> (Self, Bytes) {
+        let unicast = incoming.kind == MessageKind::Unicast;
+        let responder = Self {
             kind: incoming.kind,
             seq: incoming.seq,
             topic: incoming.topic,
             connection: incoming.connection,
             at: incoming.at,
             answer_within: u32::try_from(incoming.answer_within.as_millis()).unwrap_or(u32::MAX),
-            routes: unicast.then(|| Arc::clone(routes)),
+            subscriptions: unicast.then(|| Arc::clone(subscriptions)),
             needs_reply: false,
             answered: false,
         };
-        (receipt, incoming.payload)
+        (responder, incoming.payload)
     }
 
     /// Sets whether the message is a request: without a reply, its publisher gets an error.
@@ -56,7 +59,7 @@ impl Receipt {
         self.needs_reply = needs_reply;
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> MessageKind {
         self.kind
     }
 
@@ -75,7 +78,7 @@ impl Receipt {
 
     /// Answers, unless the message is a multicast.
     pub(crate) fn answer(mut self, result: i32, payload: &[u8]) -> Result<(), ReplyError> {
-        if self.kind == Kind::Multicast {
+        if self.kind == MessageKind::Multicast {
             return Err(ReplyError::Multicast {
                 topic: self.topic.to_string(),
             });
@@ -112,33 +115,33 @@ impl Receipt {
     /// Sends the answer to every connection that brought the message. Returns whether one of them
     /// was still open.
     fn send(&self, result: i32, payload: &[u8]) -> bool {
-        let Some(routes) = &self.routes else {
+        let Some(subscriptions) = &self.subscriptions else {
             return false;
         };
-        let ways = routes.answered(&self.topic, self.seq, result, payload);
+        let ways = subscriptions.answered(&self.topic, self.seq, result, payload);
         let mut sent = false;
         for way in &ways {
             sent |= way.respond(self.seq, &self.topic, result, payload);
         }
-        routes.sent();
+        subscriptions.sent();
         sent
     }
 
     /// Returns the result for a message that the program did not answer.
     fn unanswered(&self) -> i32 {
         if std::thread::panicking() {
-            code::FAILED
+            result_code::FAILED
         } else if self.needs_reply {
-            code::NO_REPLY
+            result_code::NO_REPLY
         } else {
-            code::SUCCESS
+            result_code::SUCCESS
         }
     }
 }
 
-impl Drop for Receipt {
+impl Drop for Responder {
     fn drop(&mut self) {
-        if self.kind == Kind::Unicast && !self.answered {
+        if self.kind == MessageKind::Unicast && !self.answered {
             // This fails only if the connection is lost; then the node has told the publisher.
             self.send(self.unanswered(), b"");
         }
@@ -162,29 +165,29 @@ impl Drop for Receipt {
 /// no type that says whether they are requests: answer each of them.
 pub struct Delivery<T> {
     message: T,
-    receipt: Receipt,
+    responder: Responder,
 }
 
 impl<T> Delivery<T> {
-    pub(crate) fn new(message: T, receipt: Receipt) -> Self {
-        Self { message, receipt }
+    pub(crate) fn new(message: T, responder: Responder) -> Self {
+        Self { message, responder }
     }
 
     /// Returns the message's seq, which logs of nodes and publishers show, too. Copies of one
     /// multicast that come through several nodes have the same seq.
     pub fn seq(&self) -> String {
-        self.receipt.seq.to_string()
+        self.responder.seq.to_string()
     }
 
     /// Returns the topic that it was published to; for a private topic, its name.
     pub fn topic(&self) -> &str {
-        PrivateName::shown(&self.receipt.topic)
+        PrivateName::shown(&self.responder.topic)
     }
 
     /// Returns whether it is a unicast or a multicast; only the publisher of a unicast waits for an
     /// answer.
-    pub fn kind(&self) -> Kind {
-        self.receipt.kind
+    pub fn kind(&self) -> MessageKind {
+        self.responder.kind
     }
 
     /// Returns the message alone. A unicast is acknowledged with an empty payload; on a topic with
@@ -199,7 +202,8 @@ impl<T> Delivery<T> {
     ///
     /// [`ReplyError`].
     pub fn reply_bytes(self, payload: impl AsRef<[u8]>) -> Result<(), ReplyError> {
-        self.receipt.answer(code::SUCCESS, payload.as_ref())
+        self.responder
+            .answer(result_code::SUCCESS, payload.as_ref())
     }
 
     /// Refuses a unicast: its publisher gets `code` as
@@ -210,12 +214,12 @@ impl<T> Delivery<T> {
     ///
     /// [`ReplyError`].
     pub fn refuse(self, code: i32) -> Result<(), ReplyError> {
-        let code = if code == code::SUCCESS {
-            code::NO_SESSION
+        let code = if code == result_code::SUCCESS {
+            result_code::NO_SESSION
         } else {
             code
         };
-        self.receipt.answer(code, b"")
+        self.responder.answer(code, b"")
     }
 }
 
@@ -233,10 +237,10 @@ impl<T: Request> Delivery<T> {
             )
         };
         match T::ReplyCodec::encode(&reply) {
-            Ok(payload) => self.receipt.answer(code::SUCCESS, &payload),
+            Ok(payload) => self.responder.answer(result_code::SUCCESS, &payload),
             Err(source) => {
-                let topic = self.receipt.topic.to_string();
-                self.receipt.answer(code::NO_REPLY, b"")?;
+                let topic = self.responder.topic.to_string();
+                self.responder.answer(result_code::NO_REPLY, b"")?;
                 Err(ReplyError::Encode { topic, source })
             }
         }
@@ -255,9 +259,9 @@ impl<T: fmt::Debug> fmt::Debug for Delivery<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("message", &self.message)
-            .field("kind", &self.receipt.kind)
-            .field("seq", &self.receipt.seq)
-            .field("topic", &self.receipt.topic)
+            .field("kind", &self.responder.kind)
+            .field("seq", &self.responder.seq)
+            .field("topic", &self.responder.topic)
             .finish()
     }
 }

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
-    ConnectError, Stage,
+    ConnectError, ConnectStage,
     expiry::Expiry,
     supervisor::{Dialed, Dialer},
 };
@@ -118,7 +118,7 @@ impl Budget {
         self.deadline
     }
 
-    pub(crate) fn timeout(&self, stage: Stage) -> ConnectError {
+    pub(crate) fn timeout(&self, stage: ConnectStage) -> ConnectError {
         ConnectError::Timeout {
             endpoint: self.endpoint.to_string(),
             stage,
@@ -129,7 +129,7 @@ impl Budget {
     /// Runs a step within the time that is left.
     pub(crate) async fn spend<F: Future>(
         &self,
-        stage: Stage,
+        stage: ConnectStage,
         step: F,
     ) -> Result<F::Output, ConnectError> {
         timeout_at(self.deadline, step)
@@ -219,7 +219,7 @@ where
         source,
     };
     let addresses = budget
-        .spend(Stage::Resolve, resolve)
+        .spend(ConnectStage::Resolve, resolve)
         .await?
         .map_err(unresolved)?;
     let mut race = Race::new(endpoint, addresses);
@@ -237,11 +237,11 @@ struct Race<'a> {
     endpoint: &'a Endpoint,
     addresses: AddressRace,
     /// The furthest step that one of them has reached.
-    stage: Stage,
+    stage: ConnectStage,
 }
 
 /// A finished step of one of the addresses.
-enum Step<S> {
+enum ConnectStep<S> {
     Connected(SocketAddr, io::Result<TcpStream>),
     Shaken(Result<S, ConnectError>),
 }
@@ -251,7 +251,7 @@ impl<'a> Race<'a> {
         Self {
             endpoint,
             addresses: AddressRace::new(addresses),
-            stage: Stage::Tcp,
+            stage: ConnectStage::Tcp,
         }
     }
 
@@ -263,7 +263,7 @@ impl<'a> Race<'a> {
         let mut last: Option<ConnectError> = None;
         loop {
             while let Some(address) = self.addresses.poll(Instant::now().into_std()) {
-                connecting.push(async move { Step::Connected(address, tcp(address).await) });
+                connecting.push(async move { ConnectStep::Connected(address, tcp(address).await) });
             }
             if connecting.is_empty() && shaking.is_empty() {
                 return Err(last);
@@ -277,16 +277,16 @@ impl<'a> Race<'a> {
             };
             let step = tokio::select! {
                 Some(step) = connecting.next() => step,
-                Some(shaken) = shaking.next() => Step::Shaken(shaken),
+                Some(shaken) = shaking.next() => ConnectStep::Shaken(shaken),
                 () = due => continue,
             };
             match step {
-                Step::Connected(_, Ok(stream)) => {
-                    self.stage = Stage::Tls;
+                ConnectStep::Connected(_, Ok(stream)) => {
+                    self.stage = ConnectStage::Tls;
                     self.addresses.connected(Instant::now().into_std());
                     shaking.push(shake(stream));
                 }
-                Step::Connected(address, Err(source)) => {
+                ConnectStep::Connected(address, Err(source)) => {
                     self.addresses.failed();
                     let endpoint = self.endpoint.to_string();
                     let error = ConnectError::Tcp {
@@ -298,8 +298,8 @@ impl<'a> Race<'a> {
                         last = Some(error);
                     }
                 }
-                Step::Shaken(Ok(stream)) => return Ok(stream),
-                Step::Shaken(Err(error)) => {
+                ConnectStep::Shaken(Ok(stream)) => return Ok(stream),
+                ConnectStep::Shaken(Err(error)) => {
                     self.addresses.failed();
                     last = Some(error);
                 }

@@ -4,13 +4,13 @@ use std::{fmt, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicError,
-    channel::{FrameError, code},
-    client::{CloseReason, Kind},
+    channel::{FrameError, result_code},
+    client::{CloseReason, MessageKind},
 };
 use amop_tls::{HandshakeFailure, TlsError};
 use bytes::Bytes;
 
-use crate::{CodecError, ConfigError, OpenError, ReaderError, SealError};
+use crate::{CodecError, OpenError, ReaderError, SdkConfigError, SealError};
 
 /// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum ConnectError {
         /// The endpoint.
         endpoint: String,
         /// The step that did not finish.
-        stage: Stage,
+        stage: ConnectStage,
         /// The time allowed for everything.
         after: Duration,
     },
@@ -105,7 +105,7 @@ pub enum ConnectError {
     NoEndpoint,
     /// The configuration file cannot be used.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] SdkConfigError),
     /// The connection ended before it could be used: it failed, or the node closed it instead of
     /// answering the version handshake or confirming the topics.
     #[error("{}", closed_early(endpoint, reason))]
@@ -159,7 +159,7 @@ fn list(failures: &[Arc<ConnectError>]) -> String {
 /// A step of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Stage {
+pub enum ConnectStage {
     /// Finding the host's addresses.
     Resolve,
     /// The TCP connection.
@@ -172,7 +172,7 @@ pub enum Stage {
     Topics,
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for ConnectStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Resolve => "resolving the host name",
@@ -420,7 +420,7 @@ pub enum PublishError {
     /// The subscriber refused the message with a code of its own.
     #[error(
         "the subscriber of {topic:?} (by way of {endpoint}) answered with result {code} ({})",
-        code::describe(*code)
+        result_code::describe(*code)
     )]
     Rejected {
         /// The topic.
@@ -657,12 +657,12 @@ pub struct FlushError {
 #[error(
     "cannot decode a {} of {len} bytes to {topic:?} (seq {seq}): {source}; compare the topic's \
      type and codec with the publisher's",
-    match kind { Kind::Unicast => "unicast", Kind::Multicast => "multicast" }
+    match kind { MessageKind::Unicast => "unicast", MessageKind::Multicast => "multicast" }
 )]
 pub struct DecodeError {
     pub(crate) topic: String,
     pub(crate) seq: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) len: usize,
     pub(crate) source: Arc<CodecError>,
 }
@@ -679,7 +679,7 @@ impl DecodeError {
     }
 
     /// Returns whether it is a unicast or a multicast. The publisher of a unicast got result 105.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.kind
     }
 

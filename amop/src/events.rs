@@ -112,7 +112,7 @@ pub enum Event {
 /// A stream of [`Event`]s, made by [`Client::events`](crate::Client::events). It keeps the last 256
 /// unread events, and ends when the client is closed.
 #[derive(Debug)]
-pub struct Events(Arc<Inbox>);
+pub struct Events(Arc<EventInbox>);
 
 impl Events {
     /// Returns the next event; `None` once the client is closed.
@@ -142,18 +142,18 @@ impl Stream for Events {
 }
 
 #[derive(Debug, Default)]
-struct Inbox(Mutex<Content>);
+struct EventInbox(Mutex<EventQueue>);
 
 #[derive(Debug, Default)]
-struct Content {
+struct EventQueue {
     events: VecDeque<Event>,
     missed: u64,
     closed: bool,
     waker: Option<Waker>,
 }
 
-impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, Content> {
+impl EventInbox {
+    fn lock(&self) -> MutexGuard<'_, EventQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -174,7 +174,7 @@ impl Inbox {
     }
 }
 
-impl Content {
+impl EventQueue {
     /// Adds losses to an unread event about the same topic, so that the total stays right even if
     /// other events are dropped. Returns whether there was such an event.
     fn add_up(&mut self, event: &Event) -> bool {
@@ -227,18 +227,18 @@ impl Content {
 
 /// Passes events to all streams. Its lock is the innermost of all.
 #[derive(Debug, Default)]
-pub(crate) struct Reporter {
-    inboxes: Mutex<Vec<Weak<Inbox>>>,
+pub(crate) struct EventReporter {
+    inboxes: Mutex<Vec<Weak<EventInbox>>>,
 }
 
-impl Reporter {
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Inbox>>> {
+impl EventReporter {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<EventInbox>>> {
         self.inboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a new stream that begins with `first`.
     pub(crate) fn stream(&self, first: impl IntoIterator<Item = Event>) -> Events {
-        let inbox = Arc::new(Inbox::default());
+        let inbox = Arc::new(EventInbox::default());
         for event in first {
             inbox.put(event);
         }
@@ -269,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_keeps_the_newest_and_says_what_is_missing() {
-        let reporter = Reporter::default();
+        let reporter = EventReporter::default();
         let mut events = reporter.stream([]);
         let total = CAPACITY as u64 + 3;
         for n in 0..total {
@@ -290,7 +290,7 @@ mod tests {
 
     #[tokio::test]
     async fn losses_add_up_and_outlive_what_else_happens() {
-        let reporter = Reporter::default();
+        let reporter = EventReporter::default();
         let mut events = reporter.stream([]);
         for n in 0..2 * CAPACITY as u64 {
             reporter.report(lagged(n % 2, 1));
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn streams_that_are_gone_are_forgotten() {
-        let reporter = Reporter::default();
+        let reporter = EventReporter::default();
         for _ in 0..10 {
             drop(reporter.stream([]));
         }

@@ -92,13 +92,13 @@ impl Later {
 pub(crate) struct Losses<L> {
     me: Weak<Self>,
     later: Arc<Later>,
-    state: Mutex<State<L>>,
+    state: Mutex<LossState<L>>,
     event: Box<dyn Fn(u64, L) + Send + Sync>,
     line: Box<dyn Fn(u64, L) + Send + Sync>,
 }
 
 #[derive(Debug)]
-struct State<L> {
+struct LossState<L> {
     total: u64,
     last: Option<L>,
     /// The number of losses that no event has reported yet.
@@ -128,7 +128,7 @@ impl<L: Clone + Send + 'static> Losses<L> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             later: Arc::clone(later),
-            state: Mutex::new(State {
+            state: Mutex::new(LossState {
                 total: 0,
                 last: None,
                 unreported: 0,
@@ -142,7 +142,7 @@ impl<L: Clone + Send + 'static> Losses<L> {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<L>> {
+    fn lock(&self) -> MutexGuard<'_, LossState<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -212,11 +212,11 @@ impl<L: Clone + Send + 'static> Tell for Losses<L> {
 pub(crate) struct Warnings {
     me: Weak<Self>,
     later: Arc<Later>,
-    inner: Mutex<Inner>,
+    inner: Mutex<ReportState>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ReportState {
     log: LogThrottle<(), ()>,
     waits: bool,
 }
@@ -232,14 +232,14 @@ impl Warnings {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             later: Arc::clone(later),
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(ReportState {
                 log: LogThrottle::new(LogLimits::default()),
                 waits: false,
             }),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, ReportState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -88,7 +88,7 @@
 //!   for its node fails with [`ReplyError::Late`].
 //! * When a subscription's queue is full, a unicast is refused, so that the node tries another
 //!   subscriber, and a multicast is dropped and counted ([`Subscription::stats`]).
-//!   [`Client::subscription`] offers other policies, see [`Overflow`].
+//!   [`Client::subscription`] offers other policies, see [`OverflowPolicy`].
 //! * A message that cannot be decoded is counted and logged ([`Subscription::errors`]), or
 //!   delivered as an error ([`Deliveries`]); the publisher of a unicast gets
 //!   [`PublishError::Undecodable`].
@@ -147,7 +147,7 @@
 //!   104 may come again. Subscribers on other SDKs do not recognise copies of unicasts; they may
 //!   process one twice when a connection is lost.
 //! * While no node is connected, publishing and subscribing wait until the timeout, or fail at
-//!   once, see [`Offline`]. [`Reconnect`] says how often to try.
+//!   once, see [`OfflinePolicy`]. [`ReconnectPolicy`] says how often to try.
 //!
 //! # Private topics
 //!
@@ -289,7 +289,7 @@ mod dial;
 mod error;
 mod events;
 mod expiry;
-mod hub;
+mod inner;
 mod later;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
@@ -300,27 +300,27 @@ mod private;
 mod publish;
 mod publisher;
 mod queue;
-mod quiet;
-mod routes;
 mod sdk_config;
 mod sealed;
 mod subscribe;
 mod subscription;
+mod subscriptions;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod topic;
+mod warning_interval;
 mod ways;
 
 pub use amop_derive::{AmopTopic, topic};
 pub use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
-    channel::{MAX_PRIVATE_LEN, PrivateName, code},
-    client::{CloseReason, Kind},
+    channel::{MAX_PRIVATE_LEN, PrivateName, result_code},
+    client::{CloseReason, MessageKind},
 };
 pub use amop_seal::{
-    FileStore, GuardError, KeyId, OpenError, ReaderError, Refusal, ReplayGuard, ReplayStore,
+    FileStore, GuardError, KeyId, OpenError, ReaderError, ReplayGuard, ReplayRefusal, ReplayStore,
     SealError, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey,
 };
 pub use amop_tls::{
@@ -333,16 +333,16 @@ pub use client::{Client, NodeInfo, Reply};
 pub use codec::{Codec, CodecError};
 pub use delivery::Delivery;
 pub use error::{
-    CertificatesNotFound, ConnectError, DecodeError, DrainError, FlushError, GrantError,
-    PublishError, ReplyError, Stage, SubscribeError,
+    CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
+    GrantError, PublishError, ReplyError, SubscribeError,
 };
 pub use events::{Event, Events};
-pub use policy::{Connections, Offline, Overflow, Reconnect};
+pub use policy::{ConnectionPolicy, OfflinePolicy, OverflowPolicy, ReconnectPolicy};
 pub use private::{KeyError, KeyProblem, TopicKey, TopicPublicKey, VerificationFailure};
 pub use publisher::{Publisher, RawPublisher};
 pub use queue::SubscriptionStats;
 pub use sdk_config::{
-    ConfigError, ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout,
+    ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkConfigError, SdkLayout,
 };
 pub use sealed::{
     SealedDeliveries, SealedDelivery, SealedDeliveryError, SealedPublisher, SealedRefusals,

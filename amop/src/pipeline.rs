@@ -15,14 +15,14 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{FlushError, PublishError, publish::Publishing};
+use crate::{FlushError, PublishError, publish::InFlightCounter};
 
 /// The messages of one publisher that no node has confirmed yet.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     topic: TopicName,
     timeout: Duration,
-    publishing: Arc<Publishing>,
+    publishing: Arc<InFlightCounter>,
     /// The number of messages that wait, here or at a connection.
     unconfirmed: AtomicUsize,
     bytes: AtomicUsize,
@@ -113,7 +113,11 @@ impl Pipelined {
 }
 
 impl Pipeline {
-    pub(crate) fn new(topic: TopicName, timeout: Duration, publishing: Arc<Publishing>) -> Self {
+    pub(crate) fn new(
+        topic: TopicName,
+        timeout: Duration,
+        publishing: Arc<InFlightCounter>,
+    ) -> Self {
         Self {
             topic,
             timeout,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How many of its endpoints a client connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Connections {
+pub enum ConnectionPolicy {
     /// All of them.
     #[default]
     All,
@@ -15,7 +15,7 @@ pub enum Connections {
 
 /// What publishing and subscribing do while no node is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Offline {
+pub enum OfflinePolicy {
     /// Wait for a connection, until the timeout.
     #[default]
     Wait,
@@ -25,7 +25,7 @@ pub enum Offline {
 
 /// What happens to a message when its subscription's queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Overflow {
+pub enum OverflowPolicy {
     /// The new message is turned away: a unicast is refused with result 104, so that the node tries
     /// another subscriber, and a multicast is dropped. The queue keeps its messages.
     #[default]
@@ -49,13 +49,13 @@ pub enum Overflow {
 /// half of the pause and all of it, so that the clients of a node that restarts do not all come
 /// back at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reconnect {
+pub struct ReconnectPolicy {
     pub(crate) first: Duration,
     pub(crate) max: Duration,
     pub(crate) retries: Option<u32>,
 }
 
-impl Default for Reconnect {
+impl Default for ReconnectPolicy {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
@@ -65,7 +65,7 @@ impl Default for Reconnect {
     }
 }
 
-impl Reconnect {
+impl ReconnectPolicy {
     /// Reconnects without limit; the default.
     pub fn forever() -> Self {
         Self::default()

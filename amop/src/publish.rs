@@ -12,7 +12,7 @@ use std::{
 use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq},
-    client::{Attempt, Attempts, CloseReason, Kind, Next},
+    client::{AttemptEnd, Attempts, CloseReason, MessageKind, NextAttempt},
 };
 use bytes::Bytes;
 use tokio::{
@@ -21,15 +21,15 @@ use tokio::{
 };
 
 use crate::{
-    DrainError, Offline, PublishError, SubscribeError,
-    connection::{Connection, Failed, Message},
-    hub::{Hub, Picked},
-    queue::Queue,
+    DrainError, OfflinePolicy, PublishError, SubscribeError,
+    connection::{AttemptFailure, Connection, OutgoingMessage},
+    inner::{ClientInner, Picked},
+    queue::DeliveryQueue,
 };
 
 /// The answer to a message.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ReceivedAnswer {
     pub(crate) seq: Seq,
     pub(crate) payload: Bytes,
     /// The connection that brought it.
@@ -39,15 +39,16 @@ pub(crate) struct Answer {
 /// The error to return if no attempt succeeds: the one after which least is known about the
 /// message.
 #[derive(Debug, Default)]
-struct Verdict(Option<(u8, PublishError)>);
+struct FinalError(Option<(u8, PublishError)>);
 
-impl Verdict {
-    fn note(&mut self, attempt: Attempt, error: PublishError) {
+impl FinalError {
+    fn note(&mut self, attempt: AttemptEnd, error: PublishError) {
         let rank = match (attempt, &error) {
-            (Attempt::NotSent, _) => 0,
-            (Attempt::Turned, PublishError::NoSubscriber { .. }) | (Attempt::Unverified, _) => 1,
-            (Attempt::Turned, _) => 2,
-            (Attempt::Lost | Attempt::CutOff, _) => 3,
+            (AttemptEnd::NotSent, _) => 0,
+            (AttemptEnd::Refused, PublishError::NoSubscriber { .. })
+            | (AttemptEnd::Unverified, _) => 1,
+            (AttemptEnd::Refused, _) => 2,
+            (AttemptEnd::Lost | AttemptEnd::CutOff, _) => 3,
         };
         if self.0.as_ref().is_none_or(|&(most, _)| most <= rank) {
             self.0 = Some((rank, error));
@@ -74,7 +75,7 @@ impl Verdict {
     }
 }
 
-impl Hub {
+impl ClientInner {
     // ---- publishing ----
 
     /// Publishes a message over one connection after the other, until one brings an answer.
@@ -84,10 +85,10 @@ impl Hub {
     /// verification.
     pub(crate) async fn publish(
         &self,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
-    ) -> Result<Answer, PublishError> {
+    ) -> Result<ReceivedAnswer, PublishError> {
         let deadline = Instant::now() + self.options.timeout;
         self.publish_until(deadline, kind, topic, payload).await
     }
@@ -96,15 +97,15 @@ impl Hub {
     pub(crate) async fn publish_until(
         &self,
         deadline: Instant,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
-    ) -> Result<Answer, PublishError> {
+    ) -> Result<ReceivedAnswer, PublishError> {
         let private = PrivateName::of_topic(topic);
         self.check_granted(private.as_ref())?;
         self.sealed.check(topic, payload)?;
         let _counted = self.publishing.one();
-        let message = Message {
+        let message = OutgoingMessage {
             kind,
             seq: None,
             topic,
@@ -119,7 +120,7 @@ impl Hub {
     /// Checks that messages may be published to a topic; a private topic must be granted.
     pub(crate) fn check_granted(&self, private: Option<&PrivateName>) -> Result<(), PublishError> {
         match private {
-            Some(name) if !self.routes.is_granted(name) => Err(PublishError::NotGranted {
+            Some(name) if !self.subscriptions.is_granted(name) => Err(PublishError::NotGranted {
                 topic: name.to_string(),
             }),
             _ => Ok(()),
@@ -129,17 +130,17 @@ impl Hub {
     /// Tries a message over one connection after the other.
     pub(crate) async fn deliver(
         &self,
-        mut message: Message<'_>,
+        mut message: OutgoingMessage<'_>,
         private: Option<&PrivateName>,
-    ) -> Result<Answer, PublishError> {
+    ) -> Result<ReceivedAnswer, PublishError> {
         let topic = message.topic;
         let mut attempts = Attempts::after_cut_offs(message.cut_offs);
-        let mut verdict = Verdict::default();
+        let mut verdict = FinalError::default();
         let mut copied = false;
         // Subscribed before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
         // Subscribed before the first attempt, for the same reason.
-        let mut verifications = private.map(|_| self.routes.verifications());
+        let mut verifications = private.map(|_| self.subscriptions.verifications());
         loop {
             match self.pick(&attempts, topic, message.kind) {
                 Picked::Connection(connection) => {
@@ -151,7 +152,7 @@ impl Hub {
                     let connection = sent.connection;
                     match sent.result {
                         Ok((seq, payload)) => {
-                            return Ok(Answer {
+                            return Ok(ReceivedAnswer {
                                 seq,
                                 payload,
                                 connection,
@@ -184,10 +185,10 @@ impl Hub {
             // No attempt was lost, so a node is connected, and a subscriber may still be verified.
             let verifying = private.is_some() && !attempts.lost();
             let until = match (next, self.options.offline) {
-                (Next::Pause(pause), _) if verifying => Some(Instant::now() + pause),
-                (Next::Finish, _) | (_, Offline::FailFast) => None,
-                (Next::Wait, Offline::Wait) => Some(message.deadline),
-                (Next::Pause(pause), Offline::Wait) => Some(Instant::now() + pause),
+                (NextAttempt::Pause(pause), _) if verifying => Some(Instant::now() + pause),
+                (NextAttempt::Finish, _) | (_, OfflinePolicy::FailFast) => None,
+                (NextAttempt::Wait, OfflinePolicy::Wait) => Some(message.deadline),
+                (NextAttempt::Pause(pause), OfflinePolicy::Wait) => Some(Instant::now() + pause),
             };
             if let Some(until) = until {
                 // Try again after a connection was made or lost, a subscriber was verified, or the
@@ -246,7 +247,7 @@ impl Hub {
                 topic: PrivateName::shown(topic).to_owned(),
                 endpoints: self.names(),
             };
-            if self.options.offline == Offline::FailFast && self.close_reason().is_none() {
+            if self.options.offline == OfflinePolicy::FailFast && self.close_reason().is_none() {
                 return Err(offline);
             }
             if timeout_at(deadline, changes.changed()).await.is_err() {
@@ -298,11 +299,11 @@ impl Hub {
     pub(crate) async fn drain(&self) -> Result<(), DrainError> {
         let after = self.options.drain_timeout;
         let deadline = Instant::now() + after;
-        let left = self.routes.leave_all();
+        let left = self.subscriptions.leave_all();
         let drained = async {
             let settling: Vec<_> = left
                 .iter()
-                .flat_map(|(topic, _)| self.sync_topics(&self.routes.topics_of(topic)))
+                .flat_map(|(topic, _)| self.sync_topics(&self.subscriptions.topics_of(topic)))
                 .collect();
             for (connection, settling) in settling {
                 // A connection that does not confirm, or is lost, is closed later like the others.
@@ -314,7 +315,7 @@ impl Hub {
             for (_, queue) in &left {
                 queue.emptied().await;
             }
-            self.routes.all_answered().await;
+            self.subscriptions.all_answered().await;
             self.publishing.over().await;
         };
         timeout_at(deadline, drained)
@@ -322,11 +323,11 @@ impl Hub {
             .map_err(|_| self.undrained(&left, after))
     }
 
-    fn undrained(&self, left: &[(TopicName, Arc<Queue>)], after: Duration) -> DrainError {
+    fn undrained(&self, left: &[(TopicName, Arc<DeliveryQueue>)], after: Duration) -> DrainError {
         let unread = left.iter().map(|(_, queue)| queue.stats().waiting);
         DrainError {
             unread: unread.sum(),
-            unanswered: self.routes.pending(),
+            unanswered: self.subscriptions.pending(),
             publishing: self.publishing.count(),
             after,
         }
@@ -339,15 +340,15 @@ impl Hub {
 ///
 /// The error of the message if no other connection should be tried.
 fn note(
-    message: &Message<'_>,
+    message: &OutgoingMessage<'_>,
     private: Option<&PrivateName>,
-    (attempts, verdict): (&mut Attempts, &mut Verdict),
+    (attempts, verdict): (&mut Attempts, &mut FinalError),
     connection: &Connection,
-    failed: Failed,
+    failed: AttemptFailure,
 ) -> Result<(), PublishError> {
     let (attempt, error) = match failed {
-        Failed::Final(error) => return Err(std::mem::take(verdict).after(error)),
-        Failed::Retry(attempt, error) => (attempt, error),
+        AttemptFailure::Final(error) => return Err(std::mem::take(verdict).after(error)),
+        AttemptFailure::Retry(attempt, error) => (attempt, error),
     };
     let (attempt, error) = match (private, error) {
         (Some(name), PublishError::NoSubscriber { endpoint, .. }) => {
@@ -356,17 +357,17 @@ fn note(
                 endpoint,
                 after: message.timeout,
             };
-            (Attempt::Unverified, error)
+            (AttemptEnd::Unverified, error)
         }
         (_, error) => (attempt, error),
     };
     attempts.ended(connection.id(), attempt);
-    if attempt == Attempt::CutOff {
+    if attempt == AttemptEnd::CutOff {
         if attempts.is_costly() {
             return Err(error);
         }
         // A single loss may be chance.
-        verdict.note(Attempt::Lost, connection.gone(message.topic));
+        verdict.note(AttemptEnd::Lost, connection.gone(message.topic));
         return Ok(());
     }
     verdict.note(attempt, error);
@@ -384,12 +385,12 @@ async fn changed(watched: &mut Option<watch::Receiver<()>>) {
 
 /// A counter of the messages that are being published.
 #[derive(Debug, Default)]
-pub(crate) struct Publishing {
+pub(crate) struct InFlightCounter {
     count: AtomicUsize,
     none: Notify,
 }
 
-impl Publishing {
+impl InFlightCounter {
     /// Counts one message until the returned value is dropped.
     pub(crate) fn one(&self) -> Counted<'_> {
         self.add();
@@ -425,7 +426,7 @@ impl Publishing {
     }
 }
 
-pub(crate) struct Counted<'a>(&'a Publishing);
+pub(crate) struct Counted<'a>(&'a InFlightCounter);
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {

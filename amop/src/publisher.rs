@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, marker::PhantomData, pin::pin, sync::Arc};
 use amop_proto::{
     TopicName,
     channel::PrivateName,
-    client::{Attempt, Attempts, Kind},
+    client::{AttemptEnd, Attempts, MessageKind},
 };
 use bytes::Bytes;
 use tokio::{
@@ -15,8 +15,8 @@ use tokio::{
 
 use crate::{
     Codec, FlushError, PublishError, Topic,
-    connection::{Connection, Failed, Message, PipelinedMessage},
-    hub::{Hub, Picked},
+    connection::{AttemptFailure, Connection, OutgoingMessage, PipelinedMessage},
+    inner::{ClientInner, Picked},
     pipeline::{Again, Lost, Pipeline},
 };
 
@@ -117,7 +117,7 @@ impl<T: Topic> Publisher<T> {
 /// As [`Publisher`], for bytes. Returned by
 /// [`Client::publisher_raw`](crate::Client::publisher_raw).
 pub struct RawPublisher {
-    hub: Arc<Hub>,
+    inner: Arc<ClientInner>,
     private: Option<PrivateName>,
     pipeline: Arc<Pipeline>,
     /// The connection in use.
@@ -146,13 +146,13 @@ impl Drop for RawPublisher {
 }
 
 impl RawPublisher {
-    pub(crate) fn new(hub: Arc<Hub>, topic: &TopicName) -> Self {
-        let publishing = Arc::clone(&hub.publishing);
-        let timeout = hub.options.timeout;
+    pub(crate) fn new(inner: Arc<ClientInner>, topic: &TopicName) -> Self {
+        let publishing = Arc::clone(&inner.publishing);
+        let timeout = inner.options.timeout;
         Self {
             private: PrivateName::of_topic(topic),
             pipeline: Arc::new(Pipeline::new(topic.clone(), timeout, publishing)),
-            hub,
+            inner,
             connection: None,
             others: Vec::new(),
             count: 0,
@@ -178,7 +178,7 @@ impl RawPublisher {
         // A task that publishes all the time lets other tasks run.
         consume_budget().await;
         self.check_granted()?;
-        self.hub.sealed.check(self.pipeline.topic(), &payload)?;
+        self.inner.sealed.check(self.pipeline.topic(), &payload)?;
         let mut deadline = None;
         if self.is_full(payload.len()) || self.has_lost() {
             let until = *deadline.insert(Instant::now() + self.pipeline.timeout());
@@ -220,7 +220,7 @@ impl RawPublisher {
     }
 
     fn check_granted(&self) -> Result<(), PublishError> {
-        self.hub.check_granted(self.private.as_ref())
+        self.inner.check_granted(self.private.as_ref())
     }
 
     fn has_lost(&self) -> bool {
@@ -247,7 +247,7 @@ impl RawPublisher {
                 return Err(PublishError::Congested {
                     topic: self.shown().to_owned(),
                     endpoint: connection
-                        .map_or_else(|| self.hub.names(), |c| c.endpoint().to_owned()),
+                        .map_or_else(|| self.inner.names(), |c| c.endpoint().to_owned()),
                     after: pipeline.timeout(),
                 });
             }
@@ -322,11 +322,11 @@ impl RawPublisher {
                     self.send_copies(message, deadline).await;
                     return Ok(());
                 }
-                Err(Failed::Final(error)) => return Err(error),
+                Err(AttemptFailure::Final(error)) => return Err(error),
                 // The connection is closed, so it is not chosen again.
-                Err(Failed::Retry(Attempt::NotSent, _)) => self.connection = None,
+                Err(AttemptFailure::Retry(AttemptEnd::NotSent, _)) => self.connection = None,
                 // The message is too long for this node; another one may take it.
-                Err(Failed::Retry(..)) => {
+                Err(AttemptFailure::Retry(..)) => {
                     let until = until(self.pipeline.timeout());
                     return self.deliver(message, until).await;
                 }
@@ -336,14 +336,14 @@ impl RawPublisher {
 
     fn pick(&self) -> Picked {
         let attempts = Attempts::default();
-        self.hub
-            .pick(&attempts, self.pipeline.topic(), Kind::Multicast)
+        self.inner
+            .pick(&attempts, self.pipeline.topic(), MessageKind::Multicast)
     }
 
     /// Puts copies of a message into the send buffers of other connections, if there are any: a
     /// FISCO node does not deliver to its own subscribers.
     async fn send_copies(&mut self, message: PipelinedMessage<'_>, deadline: Option<Instant>) {
-        let copies = self.hub.options.copies - 1;
+        let copies = self.inner.options.copies - 1;
         let mut asked: Vec<u64> = self.connection.iter().map(Connection::id).collect();
         self.others.retain(Connection::is_open);
         let mut sent = 0;
@@ -353,7 +353,8 @@ impl RawPublisher {
                 Some(other) => other.clone(),
                 None => {
                     let topic = self.pipeline.topic();
-                    let Some(other) = self.hub.pick_other(topic, Kind::Multicast, &asked) else {
+                    let Some(other) = self.inner.pick_other(topic, MessageKind::Multicast, &asked)
+                    else {
                         return;
                     };
                     self.others.push(other.clone());
@@ -367,8 +368,8 @@ impl RawPublisher {
             };
             match other.enqueue(&self.pipeline, message, deadline).await {
                 Ok(_) => sent += 1,
-                Err(Failed::Retry(..)) => {}
-                Err(Failed::Final(error)) => {
+                Err(AttemptFailure::Retry(..)) => {}
+                Err(AttemptFailure::Final(error)) => {
                     let topic = self.shown();
                     tracing::debug!(topic, "a copy of a multicast was not sent: {error}");
                     return;
@@ -391,9 +392,9 @@ impl RawPublisher {
             ..
         } = message;
         // A message that is sent again is already counted by the pipeline.
-        let _counted = seq.is_none().then(|| self.hub.publishing.one());
-        let message = Message {
-            kind: Kind::Multicast,
+        let _counted = seq.is_none().then(|| self.inner.publishing.one());
+        let message = OutgoingMessage {
+            kind: MessageKind::Multicast,
             seq,
             topic: self.pipeline.topic(),
             payload,
@@ -401,7 +402,7 @@ impl RawPublisher {
             timeout: self.pipeline.timeout(),
             cut_offs,
         };
-        self.hub.deliver(message, self.private.as_ref()).await?;
+        self.inner.deliver(message, self.private.as_ref()).await?;
         Ok(())
     }
 }

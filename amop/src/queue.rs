@@ -10,12 +10,12 @@ use std::{
 use amop_proto::{
     TopicName,
     channel::Seq,
-    client::{Kind, Push},
+    client::{MessageKind, Push},
 };
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::{Overflow, connection::Connection, later::Losses};
+use crate::{OverflowPolicy, connection::Connection, later::Losses};
 
 /// The most bytes of payload in one queue. An empty queue takes any message.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 /// A message that waits for the program.
 #[derive(Debug, Clone)]
 pub(crate) struct Incoming {
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) seq: Seq,
     pub(crate) topic: TopicName,
     pub(crate) payload: Bytes,
@@ -65,25 +65,25 @@ pub struct SubscriptionStats {
     /// Unicasts that were refused because the queue was full, or because a message in it had not
     /// been read for as long as a node waits (5 s). The node tries another subscriber.
     pub refused: u64,
-    /// Messages that had to wait at a connection until there was room ([`Overflow::Block`]).
+    /// Messages that had to wait at a connection until there was room ([`OverflowPolicy::Block`]).
     pub blocked: u64,
     /// Messages in the queue now.
     pub waiting: usize,
 }
 
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct DeliveryQueue {
     capacity: usize,
-    overflow: Overflow,
-    inner: Mutex<Inner>,
+    overflow: OverflowPolicy,
+    inner: Mutex<QueueState>,
     /// Notified when a message is taken out, for tasks that wait until the queue is empty.
     taken: watch::Sender<()>,
     /// Reports messages that were turned away.
-    losses: Arc<Losses<(Kind, Seq)>>,
+    losses: Arc<Losses<(MessageKind, Seq)>>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct QueueState {
     items: VecDeque<Incoming>,
     bytes: usize,
     waker: Option<Waker>,
@@ -95,7 +95,7 @@ struct Inner {
     stats: SubscriptionStats,
 }
 
-impl Inner {
+impl QueueState {
     fn has_room(&self, capacity: usize, len: usize) -> bool {
         self.items.is_empty()
             || (self.items.len() < capacity && self.bytes.saturating_add(len) <= MAX_BYTES)
@@ -115,7 +115,7 @@ impl Inner {
     /// the unicast.
     fn is_unread(&self, incoming: &Incoming) -> bool {
         let oldest = self.items.front();
-        incoming.kind == Kind::Unicast
+        incoming.kind == MessageKind::Unicast
             && oldest.is_some_and(|oldest| oldest.at + oldest.answer_within <= incoming.at)
     }
 
@@ -138,12 +138,12 @@ pub(crate) enum Pushed {
     /// The queue has it. The messages in the list were removed to make room.
     Taken(Vec<Incoming>),
     /// The queue did not take it.
-    Left(Incoming, Why),
+    Left(Incoming, NotQueued),
 }
 
 /// Why a queue did not take a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum NotQueued {
     /// The queue is full, and the message is turned away.
     Full,
     /// The queue is full, and the message's connection must wait.
@@ -152,11 +152,11 @@ pub(crate) enum Why {
     Closed,
 }
 
-impl Queue {
+impl DeliveryQueue {
     pub(crate) fn new(
         capacity: usize,
-        overflow: Overflow,
-        losses: Arc<Losses<(Kind, Seq)>>,
+        overflow: OverflowPolicy,
+        losses: Arc<Losses<(MessageKind, Seq)>>,
     ) -> Self {
         Self {
             capacity,
@@ -167,7 +167,7 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -181,7 +181,7 @@ impl Queue {
     /// out.
     pub(crate) fn blocks(&self, incoming: &Incoming, held: bool) -> bool {
         let mut inner = self.lock();
-        if self.overflow != Overflow::Block
+        if self.overflow != OverflowPolicy::Block
             || inner.leaving
             || inner.closed
             || inner.has_room(self.capacity, incoming.payload.len())
@@ -197,23 +197,23 @@ impl Queue {
     pub(crate) fn push(&self, incoming: Incoming, held: bool) -> Pushed {
         let mut inner = self.lock();
         if inner.closed {
-            return Pushed::Left(incoming, Why::Closed);
+            return Pushed::Left(incoming, NotQueued::Closed);
         }
         // A queue with the policy `Block` turns nothing away.
-        if self.overflow != Overflow::Block && inner.is_unread(&incoming) {
-            return Pushed::Left(incoming, Why::Full);
+        if self.overflow != OverflowPolicy::Block && inner.is_unread(&incoming) {
+            return Pushed::Left(incoming, NotQueued::Full);
         }
         let mut evicted = Vec::new();
         let len = incoming.payload.len();
         while !(inner.has_room(self.capacity, len) || held && inner.leaving) {
             match self.overflow {
-                Overflow::DropOldest => evicted.extend(inner.pop()),
-                Overflow::Block if !inner.leaving => {
+                OverflowPolicy::DropOldest => evicted.extend(inner.pop()),
+                OverflowPolicy::Block if !inner.leaving => {
                     inner.block(&incoming.connection, held);
-                    return Pushed::Left(incoming, Why::Blocked);
+                    return Pushed::Left(incoming, NotQueued::Blocked);
                 }
-                Overflow::DropNewest | Overflow::Block => {
-                    return Pushed::Left(incoming, Why::Full);
+                OverflowPolicy::DropNewest | OverflowPolicy::Block => {
+                    return Pushed::Left(incoming, NotQueued::Full);
                 }
             }
         }
@@ -227,11 +227,11 @@ impl Queue {
     }
 
     /// Counts and reports a message that was turned away.
-    pub(crate) fn count_loss(&self, kind: Kind, seq: Seq) {
+    pub(crate) fn count_loss(&self, kind: MessageKind, seq: Seq) {
         let mut inner = self.lock();
         match kind {
-            Kind::Unicast => inner.stats.refused += 1,
-            Kind::Multicast => inner.stats.dropped += 1,
+            MessageKind::Unicast => inner.stats.refused += 1,
+            MessageKind::Multicast => inner.stats.dropped += 1,
         }
         drop(inner);
         self.losses.count((kind, seq));
@@ -315,7 +315,7 @@ impl Queue {
     /// As [`close`](Self::close), and removes the unicasts, because their answers could not be
     /// sent.
     pub(crate) fn close_without_unicasts(&self) {
-        self.close_and_retain(|incoming| incoming.kind == Kind::Multicast);
+        self.close_and_retain(|incoming| incoming.kind == MessageKind::Multicast);
     }
 
     /// As [`close`](Self::close), and removes all messages.
@@ -348,7 +348,7 @@ impl Queue {
     }
 }
 
-fn retain(inner: &mut Inner, mut keep: impl FnMut(&Incoming) -> bool) -> Vec<Incoming> {
+fn retain(inner: &mut QueueState, mut keep: impl FnMut(&Incoming) -> bool) -> Vec<Incoming> {
     let (kept, taken) = inner.items.drain(..).partition(|incoming| keep(incoming));
     inner.items = kept;
     inner.bytes = inner.items.iter().map(|item| item.payload.len()).sum();

@@ -10,7 +10,7 @@ use std::{
 
 use amop_proto::channel::PrivateName;
 use amop_tls::PemSource;
-use read::Reader;
+use read::SdkConfigReader;
 use zeroize::Zeroizing;
 
 use crate::{KeyError, TopicKey, TopicPublicKey};
@@ -110,8 +110,8 @@ impl PrivateTopic {
     }
 
     /// Returns the topic's name after checking it.
-    pub(crate) fn name(&self, path: &Path) -> Result<PrivateName, ConfigError> {
-        PrivateName::new(&self.topic).map_err(|error| ConfigError::Value {
+    pub(crate) fn name(&self, path: &Path) -> Result<PrivateName, SdkConfigError> {
+        PrivateName::new(&self.topic).map_err(|error| SdkConfigError::Value {
             path: path.to_owned(),
             line: self.line,
             key: "amop.topicName".to_owned(),
@@ -151,7 +151,7 @@ impl fmt::Display for ConfigWarning {
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum SdkConfigError {
     /// It cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -225,16 +225,16 @@ impl SdkConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`].
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+    /// [`SdkConfigError`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, SdkConfigError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read {
+        let bytes = std::fs::read(path).map_err(|source| SdkConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let valid = &bytes[..error.valid_up_to()];
-            ConfigError::Syntax {
+            SdkConfigError::Syntax {
                 path: path.to_owned(),
                 line: 1 + valid.iter().filter(|&&byte| byte == b'\n').count(),
                 message: "not UTF-8 text, perhaps GBK; save the file as UTF-8".to_owned(),
@@ -247,9 +247,9 @@ impl SdkConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`].
-    pub fn parse(path: impl AsRef<Path>, text: &str) -> Result<Self, ConfigError> {
-        Reader::new(path.as_ref(), text).read()
+    /// [`SdkConfigError`].
+    pub fn parse(path: impl AsRef<Path>, text: &str) -> Result<Self, SdkConfigError> {
+        SdkConfigReader::new(path.as_ref(), text).read()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use crate::{
-    Deliveries, Overflow, RawSubscription, SubscribeError, Subscription, Topic, TopicKey,
-    delivery::Of, hub::Hub, topic::wire_topic,
+    Deliveries, OverflowPolicy, RawSubscription, SubscribeError, Subscription, Topic, TopicKey,
+    delivery::Of, inner::ClientInner, topic::wire_topic,
 };
 
 /// A builder of a subscription, returned by [`Client::subscription`](crate::Client::subscription).
@@ -20,7 +20,7 @@ use crate::{
 /// let mut ticks = client
 ///     .subscription::<Tick>()
 ///     .queue(16)
-///     .overflow(amop::Overflow::DropOldest)
+///     .overflow(amop::OverflowPolicy::DropOldest)
 ///     .subscribe()
 ///     .await?;
 /// # Ok(())
@@ -29,21 +29,21 @@ use crate::{
 #[derive(Debug, Clone)]
 #[must_use = "call `subscribe` or `deliveries` to subscribe"]
 pub struct SubscriptionBuilder<T> {
-    hub: Arc<Hub>,
+    inner: Arc<ClientInner>,
     topic: String,
     queue: usize,
-    overflow: Overflow,
+    overflow: OverflowPolicy,
     key: Option<TopicKey>,
     message: Of<T>,
 }
 
 impl<T: Topic> SubscriptionBuilder<T> {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(inner: Arc<ClientInner>) -> Self {
         Self {
-            queue: hub.options.queue,
-            hub,
+            queue: inner.options.queue,
+            inner,
             topic: T::TOPIC.to_owned(),
-            overflow: Overflow::default(),
+            overflow: OverflowPolicy::default(),
             key: None,
             message: PhantomData,
         }
@@ -63,8 +63,9 @@ impl<T: Topic> SubscriptionBuilder<T> {
         self
     }
 
-    /// Sets what happens to a message when the queue is full. Default [`Overflow::DropNewest`].
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
+    /// Sets what happens to a message when the queue is full. Default
+    /// [`OverflowPolicy::DropNewest`].
+    pub fn overflow(mut self, overflow: OverflowPolicy) -> Self {
         self.overflow = overflow;
         self
     }
@@ -104,7 +105,7 @@ impl<T: Topic> SubscriptionBuilder<T> {
     /// [`SubscribeError`].
     pub async fn raw(self) -> Result<RawSubscription, SubscribeError> {
         let topic = wire_topic::<T>(&self.topic)?;
-        RawSubscription::start(topic, self.hub, self.queue, self.overflow, self.key)
+        RawSubscription::start(topic, self.inner, self.queue, self.overflow, self.key)
             .await
             .map(|raw| raw.of_requests(T::REQUEST))
     }

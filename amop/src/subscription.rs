@@ -10,20 +10,21 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, code},
+    channel::{PrivateName, result_code},
     log::OneLine,
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
 use crate::{
-    Codec, DecodeError, Delivery, Overflow, SubscribeError, SubscriptionStats, Topic, TopicKey,
+    Codec, DecodeError, Delivery, OverflowPolicy, SubscribeError, SubscriptionStats, Topic,
+    TopicKey,
     connection::Connection,
-    delivery::{Of, Receipt},
-    hub::Hub,
+    delivery::{Of, Responder},
+    inner::ClientInner,
     later::Warnings,
-    queue::{Incoming, Queue},
-    routes::{NotAdded, Routes},
+    queue::{DeliveryQueue, Incoming},
+    subscriptions::{NotAdded, Subscriptions},
 };
 
 /// A subscription whose messages are not decoded: a stream of deliveries of bytes.
@@ -33,8 +34,8 @@ use crate::{
 /// gives them to other subscribers.
 pub struct RawSubscription {
     topic: TopicName,
-    queue: Arc<Queue>,
-    hub: Arc<Hub>,
+    queue: Arc<DeliveryQueue>,
+    inner: Arc<ClientInner>,
     /// Whether its unicasts are requests.
     needs_reply: bool,
 }
@@ -42,26 +43,26 @@ pub struct RawSubscription {
 impl RawSubscription {
     pub(crate) async fn start(
         topic: TopicName,
-        hub: Arc<Hub>,
+        inner: Arc<ClientInner>,
         capacity: usize,
-        overflow: Overflow,
+        overflow: OverflowPolicy,
         key: Option<TopicKey>,
     ) -> Result<Self, SubscribeError> {
         let name = PrivateName::of_topic(&topic);
         let shown = || PrivateName::shown(&topic).to_owned();
-        let configured = |name| hub.options.keys.get(name).cloned();
+        let configured = |name| inner.options.keys.get(name).cloned();
         let proof = match (&name, key) {
             (None, None) => None,
             (None, Some(_)) => return Err(SubscribeError::NotPrivate { topic: shown() }),
             (Some(name), key) => match key.or_else(|| configured(name)) {
-                Some(key) => Some((key, hub.new_route(name))),
+                Some(key) => Some((key, inner.new_route(name))),
                 None => return Err(SubscribeError::NoKey { topic: shown() }),
             },
         };
         let proof = proof.as_ref().map(|(key, route)| (key, route.clone()));
-        let queue = match hub.routes.add(&topic, proof, capacity, overflow) {
+        let queue = match inner.subscriptions.add(&topic, proof, capacity, overflow) {
             Ok(queue) => queue,
-            Err(NotAdded::Closed) => return Err(hub.unsubscribable(&topic)),
+            Err(NotAdded::Closed) => return Err(inner.unsubscribable(&topic)),
             Err(NotAdded::OtherKey) => return Err(SubscribeError::OtherKey { topic: shown() }),
         };
         // If this future is dropped after this point, the subscription is dropped, which undoes
@@ -69,11 +70,14 @@ impl RawSubscription {
         let subscription = Self {
             topic,
             queue,
-            hub,
+            inner,
             needs_reply: false,
         };
-        let topics = subscription.hub.routes.topics_of(&subscription.topic);
-        subscription.hub.subscribed(&topics).await?;
+        let topics = subscription
+            .inner
+            .subscriptions
+            .topics_of(&subscription.topic);
+        subscription.inner.subscribed(&topics).await?;
         Ok(subscription)
     }
 
@@ -101,18 +105,18 @@ impl RawSubscription {
 
     /// Unsubscribes. Messages that were delivered before can still be read; then the stream ends.
     ///
-    /// While this call waits, a full queue turns messages away even with [`Overflow::Block`],
+    /// While this call waits, a full queue turns messages away even with [`OverflowPolicy::Block`],
     /// because the caller cannot read during the call.
     ///
     /// # Errors
     ///
     /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
-        self.hub.routes.leave(&self.topic, &self.queue);
-        let topics = self.hub.routes.topics_of(&self.topic);
-        let result = self.hub.unsubscribed(&topics).await;
+        self.inner.subscriptions.leave(&self.topic, &self.queue);
+        let topics = self.inner.subscriptions.topics_of(&self.topic);
+        let result = self.inner.unsubscribed(&topics).await;
         // Messages are accepted until here: a node may have sent them before it removed the topic.
-        self.hub.routes.remove(&self.topic, &self.queue);
+        self.inner.subscriptions.remove(&self.topic, &self.queue);
         Connection::wake_all(self.queue.close());
         result
     }
@@ -124,8 +128,8 @@ impl RawSubscription {
         self
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
+    pub(crate) fn inner(&self) -> &ClientInner {
+        &self.inner
     }
 
     pub(crate) fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Incoming>> {
@@ -139,26 +143,26 @@ impl Stream for RawSubscription {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let incoming = ready!(self.poll_incoming(cx));
         Poll::Ready(incoming.map(|incoming| {
-            let (mut receipt, payload) = Receipt::of(incoming, &self.hub.routes);
-            receipt.set_needs_reply(self.needs_reply);
-            Delivery::new(payload, receipt)
+            let (mut responder, payload) = Responder::of(incoming, &self.inner.subscriptions);
+            responder.set_needs_reply(self.needs_reply);
+            Delivery::new(payload, responder)
         }))
     }
 }
 
 impl Drop for RawSubscription {
     fn drop(&mut self) {
-        let topics = self.hub.routes.topics_of(&self.topic);
-        self.hub.routes.remove(&self.topic, &self.queue);
+        let topics = self.inner.subscriptions.topics_of(&self.topic);
+        self.inner.subscriptions.remove(&self.topic, &self.queue);
         let (unread, blocked) = self.queue.close_and_drain();
         for incoming in unread {
-            let (receipt, _) = Receipt::of(incoming, &self.hub.routes);
+            let (responder, _) = Responder::of(incoming, &self.inner.subscriptions);
             // This fails for a multicast, which has no answer, and if the connection is lost, which
             // needs none.
-            let _ = receipt.answer(code::NO_SESSION, b"");
+            let _ = responder.answer(result_code::NO_SESSION, b"");
         }
         Connection::wake_all(blocked);
-        self.hub.sync_topics(&topics);
+        self.inner.sync_topics(&topics);
     }
 }
 
@@ -252,7 +256,7 @@ impl<T: Topic> Stream for Deliveries<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let incoming = ready!(self.raw.poll_incoming(cx));
-        Poll::Ready(incoming.map(|incoming| decode(incoming, &self.raw.hub.routes)))
+        Poll::Ready(incoming.map(|incoming| decode(incoming, &self.raw.inner.subscriptions)))
     }
 }
 
@@ -301,7 +305,7 @@ impl<T: Topic> Subscription<T> {
                  publishers get the error 'no reply'; use deliveries instead"
             );
         }
-        let log = Warnings::new(raw.hub.routes.later());
+        let log = Warnings::new(raw.inner.subscriptions.later());
         Self {
             raw,
             errors: DecodeErrors::default(),
@@ -354,7 +358,7 @@ impl<T: Topic> Stream for Subscription<T> {
             let Some(incoming) = ready!(self.raw.poll_incoming(cx)) else {
                 return Poll::Ready(None);
             };
-            match decode::<T>(incoming, &self.raw.hub.routes) {
+            match decode::<T>(incoming, &self.raw.inner.subscriptions) {
                 Ok(delivery) => return Poll::Ready(Some(delivery.into_inner())),
                 Err(error) => {
                     let this = &mut *self;
@@ -378,23 +382,26 @@ impl<T> fmt::Debug for Subscription<T> {
 }
 
 /// Decodes a message, or tells its publisher that it cannot be decoded.
-fn decode<T: Topic>(incoming: Incoming, routes: &Arc<Routes>) -> Result<Delivery<T>, DecodeError> {
-    let (mut receipt, payload) = Receipt::of(incoming, routes);
-    receipt.set_needs_reply(T::REQUEST);
+fn decode<T: Topic>(
+    incoming: Incoming,
+    subscriptions: &Arc<Subscriptions>,
+) -> Result<Delivery<T>, DecodeError> {
+    let (mut responder, payload) = Responder::of(incoming, subscriptions);
+    responder.set_needs_reply(T::REQUEST);
     let len = payload.len();
     match T::Codec::decode(payload) {
-        Ok(message) => Ok(Delivery::new(message, receipt)),
+        Ok(message) => Ok(Delivery::new(message, responder)),
         Err(source) => {
             let error = DecodeError {
-                topic: PrivateName::shown(receipt.topic()).to_owned(),
-                seq: receipt.seq().to_string(),
-                kind: receipt.kind(),
+                topic: PrivateName::shown(responder.topic()).to_owned(),
+                seq: responder.seq().to_string(),
+                kind: responder.kind(),
                 len,
                 source: Arc::new(source),
             };
             // This fails for a multicast, which has no answer, and if the connection is lost, which
             // needs none.
-            let _ = receipt.answer(code::DECODE, b"");
+            let _ = responder.answer(result_code::DECODE, b"");
             Err(error)
         }
     }

@@ -18,11 +18,11 @@ use tokio::{
 };
 
 use crate::{
-    ConnectError, Stage,
+    ConnectError, ConnectStage,
     connection::{Connection, Hello},
     dial::Budget,
     expiry::{Expiry, expired},
-    hub::{Hub, node_info},
+    inner::{ClientInner, node_info},
 };
 
 /// Makes streams to a client's endpoints.
@@ -48,22 +48,22 @@ pub(crate) struct Dialed<S> {
 }
 
 /// Starts the task. It ends when the client is closed, or when every endpoint is given up.
-pub(crate) fn start<D: Dialer>(hub: &Arc<Hub>, dialer: D) {
-    let supervising = Supervising(Arc::clone(hub));
+pub(crate) fn start<D: Dialer>(inner: &Arc<ClientInner>, dialer: D) {
+    let supervising = Supervising(Arc::clone(inner));
     let task = tokio::spawn(async move {
         let supervising = supervising;
-        let hub = &supervising.0;
+        let inner = &supervising.0;
         let reason = tokio::select! {
-            reason = supervise(hub, &dialer) => reason,
-            never = hub.later.run() => match never {},
+            reason = supervise(inner, &dialer) => reason,
+            never = inner.later.run() => match never {},
         };
-        hub.finish(reason);
+        inner.finish(reason);
     });
-    hub.supervised_by(task);
+    inner.supervised_by(task);
 }
 
 /// Ends the client if the runtime shuts down or the task panics, so that no caller waits forever.
-struct Supervising(Arc<Hub>);
+struct Supervising(Arc<ClientInner>);
 
 impl Supervising {
     fn end(&self, why: &str) {
@@ -86,17 +86,17 @@ impl Drop for Supervising {
     }
 }
 
-async fn supervise<D: Dialer>(hub: &Hub, dialer: &D) -> CloseReason {
+async fn supervise<D: Dialer>(inner: &ClientInner, dialer: &D) -> CloseReason {
     let mut links: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send + '_>>> =
         FuturesUnordered::new();
-    let mut changes = hub.changes();
+    let mut changes = inner.changes();
     let reason = loop {
-        if let Some(reason) = hub.is_over() {
+        if let Some(reason) = inner.is_over() {
             break reason;
         }
-        let again = match hub.next_dial() {
+        let again = match inner.next_dial() {
             Ok(index) => {
-                links.push(Box::pin(link(hub, dialer, index)));
+                links.push(Box::pin(link(inner, dialer, index)));
                 continue;
             }
             Err(again) => again,
@@ -119,12 +119,12 @@ async fn supervise<D: Dialer>(hub: &Hub, dialer: &D) -> CloseReason {
 }
 
 /// Runs one connection, from dialling to its end.
-async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
-    let endpoint = &hub.endpoints[index];
-    let budget = Budget::new(Arc::clone(endpoint), hub.options.connect_timeout);
+async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
+    let endpoint = &inner.endpoints[index];
+    let budget = Budget::new(Arc::clone(endpoint), inner.options.connect_timeout);
     let dialed = tokio::select! {
         biased;
-        () = closing(hub) => return,
+        () = closing(inner) => return,
         dialed = dialer.dial(index, &budget) => dialed,
     };
     let Dialed {
@@ -133,23 +133,23 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
         expiry,
     } = match dialed {
         Ok(dialed) => dialed,
-        Err(error) => return hub.failed(index, error),
+        Err(error) => return inner.failed(index, error),
     };
-    let (id, seed, longest_taken) = hub.new_connection(index);
+    let (id, seed, longest_taken) = inner.new_connection(index);
     let (connection, hello) = Connection::start(
         stream,
         id,
         Arc::clone(endpoint),
-        &hub.options.connection,
+        &inner.options.connection,
         seed,
-        Arc::clone(&hub.routes),
+        Arc::clone(&inner.subscriptions),
         longest_taken,
     );
-    hub.joining(index, &connection);
-    match settle(hub, &connection, hello, &budget).await {
+    inner.joining(index, &connection);
+    match settle(inner, &connection, hello, &budget).await {
         Ok(Hello { node_version }) => {
             let info = node_info(&connection, node_version, public_key);
-            hub.joined(index, &connection, info);
+            inner.joined(index, &connection, info);
             let reason = tokio::select! {
                 biased;
                 reason = connection.lost() => reason,
@@ -158,42 +158,42 @@ async fn link<D: Dialer>(hub: &Hub, dialer: &D, index: usize) {
                     connection.lost().await
                 }
             };
-            hub.lost(index, reason);
+            inner.lost(index, reason);
         }
         Err(error) => {
             connection.close();
-            hub.failed(index, error);
+            inner.failed(index, error);
         }
     }
     connection.join().await;
 }
 
 /// Waits until the client is being closed.
-async fn closing(hub: &Hub) {
-    let mut changes = hub.changes();
-    while hub.close_reason().is_none() {
-        // This cannot fail, because `hub` owns the sender.
+async fn closing(inner: &ClientInner) {
+    let mut changes = inner.changes();
+    while inner.close_reason().is_none() {
+        // This cannot fail, because `inner` owns the sender.
         let _ = changes.changed().await;
     }
 }
 
 /// Waits for the version handshake, and until the node has confirmed the topics.
 async fn settle(
-    hub: &Hub,
+    inner: &ClientInner,
     connection: &Connection,
     hello: oneshot::Receiver<Hello>,
     budget: &Budget,
 ) -> Result<Hello, ConnectError> {
     let failed = |reason| failed(connection.endpoint().to_owned(), reason);
     let hello = budget
-        .spend(Stage::Handshake, hello)
+        .spend(ConnectStage::Handshake, hello)
         .await?
         .map_err(|_| failed(connection.close_reason()))?;
-    let topics = hub.routes.wanted();
+    let topics = inner.subscriptions.wanted();
     let settling = connection.sync_topics(&topics);
     match connection.settled(settling, budget.deadline()).await {
         Ok(true) => Ok(hello),
-        Ok(false) => Err(budget.timeout(Stage::Topics)),
+        Ok(false) => Err(budget.timeout(ConnectStage::Topics)),
         Err(reason) => Err(failed(Some(reason))),
     }
 }

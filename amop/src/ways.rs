@@ -8,7 +8,7 @@ use std::{future::pending, time::Duration};
 
 use amop_proto::{
     channel::Seq,
-    client::{Attempt, Kind},
+    client::{AttemptEnd, MessageKind},
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -16,21 +16,21 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     PublishError,
-    connection::{Connection, Failed, Message},
-    hub::Hub,
+    connection::{AttemptFailure, Connection, OutgoingMessage},
+    inner::ClientInner,
 };
 
 /// The outcome of a message that was sent.
-pub(crate) struct Sent {
+pub(crate) struct SendOutcome {
     /// The result from `connection`.
-    pub(crate) result: Result<(Seq, Bytes), Failed>,
+    pub(crate) result: Result<(Seq, Bytes), AttemptFailure>,
     pub(crate) connection: Connection,
     /// The failures of other connections before.
-    pub(crate) failed: Vec<(Connection, Failed)>,
+    pub(crate) failed: Vec<(Connection, AttemptFailure)>,
 }
 
-impl Sent {
-    fn by(connection: Connection, result: Result<(Seq, Bytes), Failed>) -> Self {
+impl SendOutcome {
+    fn by(connection: Connection, result: Result<(Seq, Bytes), AttemptFailure>) -> Self {
         Self {
             result,
             connection,
@@ -39,28 +39,28 @@ impl Sent {
     }
 }
 
-impl Hub {
+impl ClientInner {
     /// Sends a message over a connection, and to FISCO nodes over others as well. `copied`: other
     /// nodes have already taken copies of it.
     pub(crate) async fn send(
         &self,
         connection: Connection,
-        message: &mut Message<'_>,
+        message: &mut OutgoingMessage<'_>,
         copied: &mut bool,
-    ) -> Sent {
+    ) -> SendOutcome {
         if !connection.is_overlay() {
             match (message.kind, self.options.ask_another) {
-                (Kind::Multicast, _) if self.options.copies > 1 && !*copied => {
+                (MessageKind::Multicast, _) if self.options.copies > 1 && !*copied => {
                     return self.send_copies(connection, message, copied).await;
                 }
-                (Kind::Unicast, Some(pause)) => {
+                (MessageKind::Unicast, Some(pause)) => {
                     return self.ask_several(connection, message, pause).await;
                 }
                 _ => {}
             }
         }
         let result = connection.exchange(message).await;
-        Sent::by(connection, result)
+        SendOutcome::by(connection, result)
     }
 
     /// Sends a multicast over several connections. It succeeds if all nodes that could be reached
@@ -68,9 +68,9 @@ impl Hub {
     async fn send_copies(
         &self,
         connection: Connection,
-        message: &mut Message<'_>,
+        message: &mut OutgoingMessage<'_>,
         copied: &mut bool,
-    ) -> Sent {
+    ) -> SendOutcome {
         message.seq.get_or_insert_with(|| self.new_seq());
         let copy = *message;
         let (first, others) = tokio::join!(
@@ -79,10 +79,10 @@ impl Hub {
         );
         *copied = others.taken > 0;
         let result = match (first, others.error) {
-            (Ok(_), Some(error)) => Err(Failed::Final(error)),
+            (Ok(_), Some(error)) => Err(AttemptFailure::Final(error)),
             (first, _) => first,
         };
-        Sent {
+        SendOutcome {
             result,
             connection,
             failed: others.failed,
@@ -90,22 +90,22 @@ impl Hub {
     }
 
     /// Sends the copies of a multicast whose first connection has the number `first`.
-    async fn copies(&self, first: u64, message: Message<'_>) -> Copies {
-        let mut copies = Copies::default();
+    async fn copies(&self, first: u64, message: OutgoingMessage<'_>) -> CopyOutcomes {
+        let mut copies = CopyOutcomes::default();
         let mut asked = vec![first];
         while copies.taken + 1 < self.options.copies {
-            let Some(other) = self.pick_other(message.topic, Kind::Multicast, &asked) else {
+            let Some(other) = self.pick_other(message.topic, MessageKind::Multicast, &asked) else {
                 break;
             };
             asked.push(other.id());
             match other.exchange(&mut message.clone()).await {
                 Ok(_) => copies.taken += 1,
-                Err(Failed::Final(error)) => {
+                Err(AttemptFailure::Final(error)) => {
                     copies.error = Some(error);
                     break;
                 }
                 Err(failed) => {
-                    let costly = matches!(failed, Failed::Retry(Attempt::CutOff, _));
+                    let costly = matches!(failed, AttemptFailure::Retry(AttemptEnd::CutOff, _));
                     copies.failed.push((other, failed));
                     if costly {
                         break;
@@ -121,9 +121,9 @@ impl Hub {
     async fn ask_several(
         &self,
         first: Connection,
-        message: &mut Message<'_>,
+        message: &mut OutgoingMessage<'_>,
         pause: Duration,
-    ) -> Sent {
+    ) -> SendOutcome {
         message.seq.get_or_insert_with(|| self.new_seq());
         let message = *message;
         let ask = |connection: Connection| {
@@ -151,7 +151,7 @@ impl Hub {
                     match result {
                         Err(this) if !is_last && !is_answer(&this) => failed.push((connection, this)),
                         result => {
-                            return Sent {
+                            return SendOutcome {
                                 result,
                                 connection,
                                 failed,
@@ -160,7 +160,7 @@ impl Hub {
                     }
                 }
                 () = due => {
-                    let other = self.pick_other(message.topic, Kind::Unicast, &asked);
+                    let other = self.pick_other(message.topic, MessageKind::Unicast, &asked);
                     next = other.as_ref().map(|_| Instant::now() + pause);
                     if let Some(other) = other {
                         asked.push(other.id());
@@ -174,18 +174,18 @@ impl Hub {
 
 /// The outcome of the copies of a multicast.
 #[derive(Default)]
-struct Copies {
+struct CopyOutcomes {
     taken: usize,
     error: Option<PublishError>,
-    failed: Vec<(Connection, Failed)>,
+    failed: Vec<(Connection, AttemptFailure)>,
 }
 
 /// Returns whether an error is a subscriber's answer, which another node would not change.
-fn is_answer(failed: &Failed) -> bool {
+fn is_answer(failed: &AttemptFailure) -> bool {
     use PublishError::{NoReply, Rejected, SubscriberFailed, Undecodable};
     matches!(
         failed,
-        Failed::Final(
+        AttemptFailure::Final(
             NoReply { .. } | Rejected { .. } | SubscriberFailed { .. } | Undecodable { .. }
         )
     )

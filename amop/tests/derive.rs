@@ -375,7 +375,7 @@ fn futures_are_send() {
     check(|client, _| Quote::subscribe(client));
     check(|client, _| Quote::subscribe_to(client, "a"));
     check(|client, _| Quote::deliveries(client));
-    check(|client, _| Quote::deliveries_of(client, "a"));
+    check(|client, _| Quote::deliveries_to(client, "a"));
     check(|client, quote| quote.publish_unicast(client));
     check(|client, quote| quote.publish_unicast_to(client, "a"));
     check(|client, quote| quote.publish_multicast(client));

@@ -53,7 +53,7 @@ mod recorder {
         };
     }
     subscribing!(subscribe, subscribe_to, Subscription);
-    subscribing!(deliveries, deliveries_of, Deliveries);
+    subscribing!(deliveries, deliveries_to, Deliveries);
 
     macro_rules! publishing {
         ($own:ident, $other:ident, $bound:ident, $result:ty, $value:expr) => {
@@ -124,8 +124,8 @@ async fn subscribing() {
     assert_eq!(client.calls(), ["subscribe_to other"]);
     let _: recorder::Deliveries<Ping> = Ping::deliveries(&client).await.unwrap();
     assert_eq!(client.calls(), ["deliveries own"]);
-    Ping::deliveries_of(&client, "other").await.unwrap();
-    assert_eq!(client.calls(), ["deliveries_of other"]);
+    Ping::deliveries_to(&client, "other").await.unwrap();
+    assert_eq!(client.calls(), ["deliveries_to other"]);
 }
 
 /// A message with a cell in it is `Send` but not `Sync`; its futures can be spawned nevertheless.

@@ -6,7 +6,7 @@ use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, Seq},
     p2p::{
         PeerCodec, PeerFrame,
-        mesh::{Envelope, NodeKey, packet},
+        mesh::{RoutingKey, UnicastHeader, packet},
         protocol,
     },
 };
@@ -36,16 +36,16 @@ fn message(payload: usize) -> Frame {
 
 /// Returns a unicast as sent between overlay nodes.
 fn peer_message(payload: usize) -> PeerFrame {
-    let envelope = Envelope {
-        source: NodeKey(1),
-        target: NodeKey(2),
+    let header = UnicastHeader {
+        source: RoutingKey(1),
+        target: RoutingKey(2),
         id: 3,
     };
     PeerFrame {
         protocol: protocol::EXTENSION,
         packet: packet::UNICAST,
         seq: 32,
-        body: envelope.seal(&message(payload)),
+        body: header.encode(&message(payload)),
     }
 }
 

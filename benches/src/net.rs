@@ -13,14 +13,14 @@ use std::{
 use amop_proto::{
     channel::{Frame, FrameType, Seq, encode_topics, rpc::NodeFacts},
     node::{
-        Action, Checker, Event, Limits, Node as Machine, NodeConfig, PeerId, PeerIdentity,
+        Action, Checker, Limits, MachineConfig, NodeEvent, NodeMachine, PeerId, PeerIdentity,
         SessionId, SessionIdentity, Timeouts,
     },
     p2p::{
         NodeId, PeerFrame,
         mesh::{
-            self, Identified, NodeKey, Record, Refusal, SharedSecret, Signer, Subject, Verifier,
-            Whole, packet,
+            self, Identified, IdentityRefusal, Record, RoutingKey, SharedSecret, StatementSigner,
+            StatementVerifier, Subject, Whole, packet,
         },
         protocol,
     },
@@ -48,7 +48,7 @@ pub(crate) struct Link {
 }
 
 struct Node {
-    machine: Machine,
+    machine: NodeMachine,
     due: Option<Instant>,
     /// It took something in since that was asked.
     worked: bool,
@@ -62,7 +62,7 @@ struct Unsigned(NodeId);
 
 const SIGNATURE: &[u8] = &[7; 70];
 
-impl Signer for Unsigned {
+impl StatementSigner for Unsigned {
     fn algorithm(&self) -> u8 {
         SharedSecret::ALGORITHM
     }
@@ -76,12 +76,12 @@ impl Signer for Unsigned {
     }
 }
 
-impl Verifier for Unsigned {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
+impl StatementVerifier for Unsigned {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
         SharedSecret::new(self.0).identify(chain)
     }
 
-    fn admits(&self, _: &NodeId) -> Result<(), Refusal> {
+    fn admits(&self, _: &NodeId) -> Result<(), IdentityRefusal> {
         Ok(())
     }
 
@@ -99,7 +99,7 @@ pub(crate) struct Net {
     /// The other ends of the connections between machines. A link without an entry leads to a
     /// simulated peer.
     wires: BTreeMap<Link, Link>,
-    events: VecDeque<(usize, Event)>,
+    events: VecDeque<(usize, NodeEvent)>,
     next_id: u64,
     next_seq: u64,
     /// The number of messages whose publishers got an acknowledgement.
@@ -118,12 +118,12 @@ fn node_id(n: usize) -> NodeId {
     NodeId(id)
 }
 
-fn key(n: usize) -> NodeKey {
-    NodeKey::from(&node_id(n))
+fn key(n: usize) -> RoutingKey {
+    RoutingKey::from(&node_id(n))
 }
 
-fn config(n: usize) -> NodeConfig {
-    NodeConfig {
+fn config(n: usize) -> MachineConfig {
+    MachineConfig {
         transit: Default::default(),
         node: node_id(n),
         signer: Arc::new(Unsigned(node_id(n))),
@@ -152,7 +152,7 @@ impl Net {
     /// Creates nodes without connections.
     pub(crate) fn new(nodes: usize) -> Self {
         let node = |n| Node {
-            machine: Machine::new(config(n)),
+            machine: NodeMachine::new(config(n)),
             due: None,
             worked: false,
         };
@@ -190,7 +190,7 @@ impl Net {
         self.now += time;
         for n in 0..self.nodes.len() {
             if self.nodes[n].due.is_some_and(|due| due <= self.now) {
-                self.event(n, Event::Timeout);
+                self.event(n, NodeEvent::Timeout);
             }
         }
     }
@@ -218,7 +218,7 @@ impl Net {
     /// Opens a session that accepts every unicast.
     pub(crate) fn sdk(&mut self, node: usize) -> Sdk {
         let id = SessionId(self.id());
-        let opened = Event::SessionOpened {
+        let opened = NodeEvent::SessionOpened {
             session: id,
             identity: SessionIdentity::default(),
         };
@@ -241,7 +241,7 @@ impl Net {
         let mut seq = Seq([b'0'; 32]);
         seq.0[..8].copy_from_slice(&self.next_seq.to_be_bytes());
         let frame = Frame::new(kind, seq, body);
-        self.event(sdk.node, Event::session_frame(sdk.id, frame));
+        self.event(sdk.node, NodeEvent::session_frame(sdk.id, frame));
     }
 
     // Peers.
@@ -292,7 +292,7 @@ impl Net {
             address: "127.0.0.1:30300".into(),
         };
         let peer = link.id;
-        let opened = Event::PeerOpened {
+        let opened = NodeEvent::PeerOpened {
             peer,
             identity,
             dialled,
@@ -307,7 +307,7 @@ impl Net {
         self.next_id
     }
 
-    fn event(&mut self, node: usize, event: Event) {
+    fn event(&mut self, node: usize, event: NodeEvent) {
         self.events.push_back((node, event));
         self.settle();
     }
@@ -331,7 +331,7 @@ impl Net {
     fn act(&mut self, node: usize, action: Action) {
         match action {
             Action::SendSession { session, frame } => {
-                let written = Event::SessionWritten(session, frame.wire_len());
+                let written = NodeEvent::SessionWritten(session, frame.wire_len());
                 self.events.push_back((node, written));
                 self.received(node, session, frame);
             }
@@ -341,7 +341,7 @@ impl Net {
                 message,
             } => {
                 self.crossed += 1;
-                let written = Event::PeerWritten(peer, lane, message.wire_len());
+                let written = NodeEvent::PeerWritten(peer, lane, message.wire_len());
                 let frame = message.joined();
                 self.events.push_back((node, written));
                 let link = Link { node, id: peer };
@@ -351,7 +351,7 @@ impl Net {
                 } else if frame.packet == packet::RECORDS {
                     let taken = extension(packet::TAKEN, frame.seq, Bytes::new());
                     self.events
-                        .push_back((node, Event::PeerFrame(peer, taken.into())));
+                        .push_back((node, NodeEvent::PeerFrame(peer, taken.into())));
                 }
             }
             Action::Restate(restatement) => {
@@ -368,7 +368,7 @@ impl Net {
         match frame.kind {
             FrameType::UNICAST => {
                 let answer = frame.respond(0, frame.body.clone());
-                let answered = Event::session_frame(session, answer);
+                let answered = NodeEvent::session_frame(session, answer);
                 self.events.push_back((node, answered));
             }
             FrameType::MULTICAST => self.delivered += 1,

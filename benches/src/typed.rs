@@ -9,7 +9,7 @@ use amop::{Codec, Topic};
 use amop_proto::{
     TopicName,
     channel::{Frame, FrameDecoder, FrameType, HandshakeResponse, Seq},
-    client::{ClientConfig, ClientSession, Event, Kind, Outcome},
+    client::{ClientConfig, ClientSession, MessageKind, RequestOutcome, SessionEvent},
 };
 use amop_schemas::{
     hello::Hello,
@@ -52,7 +52,10 @@ fn session(now: Instant, quiet_multicasts: bool) -> (ClientSession<u32>, TopicNa
     };
     let body = response.to_body();
     session.handle_frame(now, Frame { body, ..hello });
-    assert!(matches!(session.poll_event(), Some(Event::Ready { .. })));
+    assert!(matches!(
+        session.poll_event(),
+        Some(SessionEvent::Ready { .. })
+    ));
     let topic = TopicName::new(TOPIC).expect("a good name");
     (session, topic)
 }
@@ -72,7 +75,13 @@ fn publish() -> Operation {
     let deadline = now + Duration::from_secs(5);
     Box::new(move || {
         let seq = session
-            .request(Kind::Multicast, &topic, black_box(&payload), deadline, 1)
+            .request(
+                MessageKind::Multicast,
+                &topic,
+                black_box(&payload),
+                deadline,
+                1,
+            )
             .expect("nothing else is in flight");
         out.clear();
         assert!(session.poll_transmit(now, &mut out));
@@ -84,8 +93,8 @@ fn publish() -> Operation {
         let event = session.poll_event();
         assert!(matches!(
             black_box(event),
-            Some(Event::Finished {
-                outcome: Outcome::Answered(_),
+            Some(SessionEvent::Finished {
+                outcome: RequestOutcome::Answered(_),
                 ..
             })
         ));
@@ -103,7 +112,13 @@ fn publish_quietly() -> Operation {
     Box::new(move || {
         let mut publish = || {
             session
-                .request(Kind::Multicast, &topic, black_box(&payload), deadline, 1)
+                .request(
+                    MessageKind::Multicast,
+                    &topic,
+                    black_box(&payload),
+                    deadline,
+                    1,
+                )
                 .expect("few others are in flight")
         };
         let last = (0..64).map(|_| publish()).last();
@@ -113,7 +128,10 @@ fn publish_quietly() -> Operation {
         session.handle_frame(now, Frame::new(FrameType::RESPONSE, seq, ""));
         for _ in 0..64 {
             let event = session.poll_event();
-            assert!(matches!(black_box(event), Some(Event::Finished { .. })));
+            assert!(matches!(
+                black_box(event),
+                Some(SessionEvent::Finished { .. })
+            ));
         }
     })
 }
@@ -133,7 +151,7 @@ fn push() -> Operation {
         session.handle_frame(now, black_box(message.clone()));
         assert!(matches!(
             black_box(session.poll_event()),
-            Some(Event::Push(_))
+            Some(SessionEvent::Push(_))
         ));
     })
 }

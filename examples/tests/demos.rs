@@ -159,7 +159,7 @@ async fn the_demos_speak_plain_text() {
     let mut subscriber = setting.start("subscriber", 1, &["--count", "1"]);
     assert_eq!(subscriber.line(), "Subscriber success");
     client
-        .unicast(&topic, "\u{4f60}\u{597d}".into())
+        .publish_unicast_raw(&topic, "\u{4f60}\u{597d}".into())
         .await
         .unwrap();
     let received = subscriber.finish();

@@ -13,7 +13,7 @@ use amop_fuzz::Script;
 use amop_proto::{
     TopicName,
     channel::{Frame, FrameDecoder, FrameType, Seq, frame_topic},
-    client::{ClientConfig, ClientSession, Event, Kind},
+    client::{ClientConfig, ClientSession, MessageKind, SessionEvent},
 };
 use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
@@ -70,7 +70,7 @@ impl Run {
             10 => drop(self.session.subscribe(&topic)),
             11 => drop(self.session.unsubscribe(&topic)),
             12 => self.pass(Duration::from_millis(script.short().into())),
-            13 => self.session.handle_alive(self.now),
+            13 => self.session.note_activity(self.now),
             14 => {
                 let (_, seq) = self.any_sent(script);
                 self.session
@@ -132,9 +132,9 @@ impl Run {
     fn request(&mut self, topic: &TopicName, script: &mut Script<'_>) {
         let how = script.byte();
         let kind = if how & 1 == 0 {
-            Kind::Unicast
+            MessageKind::Unicast
         } else {
-            Kind::Multicast
+            MessageKind::Multicast
         };
         let deadline = self.now + Duration::from_millis(u64::from(how) * 100);
         let payload = [7; 200];
@@ -179,8 +179,8 @@ impl Run {
         while let Some(event) = self.session.poll_event() {
             assert!(!self.closed, "{event:?} after the end");
             match event {
-                Event::Finished { token, .. } => assert!(self.open.remove(&token)),
-                Event::Closed(_) => self.closed = true,
+                SessionEvent::Finished { token, .. } => assert!(self.open.remove(&token)),
+                SessionEvent::Closed(_) => self.closed = true,
                 _ => {}
             }
         }

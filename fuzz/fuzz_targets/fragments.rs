@@ -12,7 +12,7 @@ use std::{
 };
 
 use amop_fuzz::{Script, assert_one_line};
-use amop_proto::p2p::{Assembled, Assembler, PeerFrame, mesh, protocol};
+use amop_proto::p2p::{Assembled, FragmentAssembler, PeerFrame, mesh, protocol};
 use bytes::{BufMut, Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,7 +35,7 @@ type Sent = HashMap<u32, (usize, Vec<u8>)>;
 
 fuzz_target!(|data: &[u8]| {
     let used = Rc::new(Cell::new(0));
-    let mut assembler = Assembler::new(MAX, PATIENCE);
+    let mut assembler = FragmentAssembler::new(MAX, PATIENCE);
     let mut now = Instant::now();
     let mut sent = Sent::new();
     let mut script = Script::new(data);

@@ -19,20 +19,21 @@ use amop_fuzz::{
 use amop_proto::{
     channel::{Frame, FrameType, Seq},
     node::{
-        Action, Checker, Event, Node, NodeConfig, PeerId, PeerIdentity, SessionId, SessionIdentity,
+        Action, Checker, MachineConfig, NodeEvent, NodeMachine, PeerId, PeerIdentity, SessionId,
+        SessionIdentity,
     },
     p2p::{
         NodeId, PeerFrame,
-        mesh::{self, NodeKey, Record, SharedSecret, Signer, Subject, Whole},
+        mesh::{self, Record, RoutingKey, SharedSecret, StatementSigner, Subject, Whole},
         protocol,
     },
 };
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 
-fn opened(session: SessionId) -> Event {
+fn opened(session: SessionId) -> NodeEvent {
     let identity = SessionIdentity::default();
-    Event::SessionOpened { session, identity }
+    NodeEvent::SessionOpened { session, identity }
 }
 
 const PUBLISHER: SessionId = SessionId(1);
@@ -52,7 +53,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 struct Run {
-    node: Node,
+    node: NodeMachine,
     checker: Checker,
     now: Instant,
     peers: BTreeMap<PeerId, u8>,
@@ -68,8 +69,8 @@ fn id(number: u8) -> NodeId {
     NodeId([number; 64])
 }
 
-fn config() -> NodeConfig {
-    NodeConfig {
+fn config() -> MachineConfig {
+    MachineConfig {
         transit: [id(3)].into(),
         ..node_config(id(0))
     }
@@ -78,7 +79,7 @@ fn config() -> NodeConfig {
 impl Run {
     fn new() -> Self {
         let mut run = Self {
-            node: Node::new(config()),
+            node: NodeMachine::new(config()),
             checker: Checker::new(Arc::new(SharedSecret::new(id(0))), 64),
             now: Instant::now(),
             peers: BTreeMap::new(),
@@ -90,7 +91,7 @@ impl Run {
         run.event(opened(PUBLISHER));
         run.event(opened(SUBSCRIBER));
         let topics = Frame::new(FrameType::SET_TOPICS, Seq([b'2'; 32]), r#"["bystanders"]"#);
-        run.event(Event::session_frame(SUBSCRIBER, topics));
+        run.event(NodeEvent::session_frame(SUBSCRIBER, topics));
         run
     }
 
@@ -118,7 +119,7 @@ impl Run {
             11 => {
                 if let Some((peer, _)) = self.any_peer(step >> 4) {
                     self.peers.remove(&peer);
-                    self.event(Event::PeerClosed(peer));
+                    self.event(NodeEvent::PeerClosed(peer));
                 }
             }
             12 | 13 => self.pass(Duration::from_millis(script.short().into())),
@@ -145,7 +146,7 @@ impl Run {
             address: "127.0.0.1:30301".into(),
         };
         let dialled = script.byte() & 1 != 0;
-        self.event(Event::PeerOpened {
+        self.event(NodeEvent::PeerOpened {
             peer,
             identity,
             dialled,
@@ -157,7 +158,7 @@ impl Run {
                 0,
                 &mesh::encode_hello(),
             );
-            self.event(Event::PeerFrame(peer, hello.into()));
+            self.event(NodeEvent::PeerFrame(peer, hello.into()));
         }
     }
 
@@ -173,7 +174,7 @@ impl Run {
         };
         let seq = script.word();
         let frame = frame(protocol, packet, seq, script.bytes());
-        self.event(Event::PeerFrame(peer, frame.into()));
+        self.event(NodeEvent::PeerFrame(peer, frame.into()));
     }
 
     /// Sends a packet of records about any node, signed by any node.
@@ -209,7 +210,7 @@ impl Run {
             let neighbours = (flags & 4 == 0 || whole.is_some()).then(|| {
                 let count = script.byte() % 8;
                 (0..count)
-                    .map(|_| NodeKey::from(&id(script.byte() % 8)))
+                    .map(|_| RoutingKey::from(&id(script.byte() % 8)))
                     .collect()
             });
             let topics = (0..script.byte() % 4).map(|_| {
@@ -232,7 +233,7 @@ impl Run {
         }
         let seq = script.word();
         let frame = frame(protocol::EXTENSION, mesh::packet::RECORDS, seq, &body);
-        self.event(Event::PeerFrame(peer, frame.into()));
+        self.event(NodeEvent::PeerFrame(peer, frame.into()));
     }
 
     /// Lets a third SDK do something.
@@ -244,7 +245,7 @@ impl Run {
         let kind = FrameType(script.short());
         let seq = Seq([script.byte(); 32]);
         let frame = Frame::new(kind, seq, Bytes::copy_from_slice(script.bytes()));
-        self.event(Event::session_frame(session, frame));
+        self.event(NodeEvent::session_frame(session, frame));
     }
 
     fn pass(&mut self, time: Duration) {
@@ -252,10 +253,10 @@ impl Run {
         let mut rounds = 0;
         while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
             self.now = self.now.max(due);
-            self.event(Event::Timeout);
+            self.event(NodeEvent::Timeout);
             // The bystanders send signs of life; the others may be closed because they send none.
             for session in [PUBLISHER, SUBSCRIBER] {
-                self.event(Event::SessionActive(session));
+                self.event(NodeEvent::SessionActive(session));
             }
             rounds += 1;
             assert!(rounds < 100_000, "it is never done");
@@ -269,11 +270,11 @@ impl Run {
         self.rounds += 1;
         let (message, body) = bystanders_multicast(TOPIC, self.rounds);
         self.got.clear();
-        self.event(Event::session_frame(PUBLISHER, message));
+        self.event(NodeEvent::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: NodeEvent) {
         let event = self.checker.checked(event);
         self.node.handle(self.now, event);
         let mut actions = 0;
@@ -292,8 +293,10 @@ impl Run {
                 if session == SUBSCRIBER {
                     self.got.push(frame.body.clone());
                 }
-                self.node
-                    .handle(self.now, Event::SessionWritten(session, frame.wire_len()));
+                self.node.handle(
+                    self.now,
+                    NodeEvent::SessionWritten(session, frame.wire_len()),
+                );
             }
             Action::SendPeer {
                 peer,
@@ -301,8 +304,10 @@ impl Run {
                 message,
             } => {
                 assert!(self.peers.contains_key(&peer));
-                self.node
-                    .handle(self.now, Event::PeerWritten(peer, lane, message.wire_len()));
+                self.node.handle(
+                    self.now,
+                    NodeEvent::PeerWritten(peer, lane, message.wire_len()),
+                );
             }
             Action::FragmentPeer { peer } => assert!(self.peers.contains_key(&peer)),
             Action::CloseSession { session, reason } => {
@@ -312,7 +317,7 @@ impl Run {
             Action::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer).is_some()),
             Action::Answer { session, question } => {
                 let reply = self.node.answer(&question);
-                let answered = Event::SessionReply(session, reply);
+                let answered = NodeEvent::SessionReply(session, reply);
                 self.node.handle(self.now, answered);
             }
             Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),

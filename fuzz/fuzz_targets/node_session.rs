@@ -17,7 +17,7 @@ use amop_fuzz::{
 };
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, Seq, encode_topics, frame_topic},
-    node::{Action, Event, Limits, Node, NodeConfig, SessionId, SessionIdentity},
+    node::{Action, Limits, MachineConfig, NodeEvent, NodeMachine, SessionId, SessionIdentity},
     p2p::NodeId,
 };
 use bytes::{Bytes, BytesMut};
@@ -62,7 +62,7 @@ struct End {
 }
 
 struct Run {
-    node: Node,
+    node: NodeMachine,
     now: Instant,
     sessions: BTreeMap<SessionId, End>,
     next: u64,
@@ -71,8 +71,8 @@ struct Run {
     rounds: u64,
 }
 
-fn config() -> NodeConfig {
-    NodeConfig {
+fn config() -> MachineConfig {
+    MachineConfig {
         limits: Limits {
             sessions: 8,
             session_queue: 64 << 10,
@@ -91,7 +91,7 @@ fn config() -> NodeConfig {
 impl Run {
     fn new() -> Self {
         let mut run = Self {
-            node: Node::new(config()),
+            node: NodeMachine::new(config()),
             now: Instant::now(),
             sessions: BTreeMap::new(),
             next: 10,
@@ -106,7 +106,7 @@ impl Run {
             Seq([b'2'; 32]),
             encode_topics([TOPIC]),
         );
-        run.event(Event::session_frame(SUBSCRIBER, topics));
+        run.event(NodeEvent::session_frame(SUBSCRIBER, topics));
         run
     }
 
@@ -116,7 +116,7 @@ impl Run {
             key: [agency; 32],
             agency: [agency; 32],
         };
-        self.event(Event::SessionOpened { session, identity });
+        self.event(NodeEvent::SessionOpened { session, identity });
     }
 
     /// Returns one of the sessions that may send anything.
@@ -148,11 +148,11 @@ impl Run {
             12 => self.read(session, script),
             13 => {
                 self.sessions.remove(&session);
-                self.event(Event::SessionClosed(session));
+                self.event(NodeEvent::SessionClosed(session));
             }
             14 => {
                 let frame = Frame::new(FrameType::UNICAST, Seq([script.byte(); 32]), "");
-                self.event(Event::SessionRefused(session, frame));
+                self.event(NodeEvent::SessionRefused(session, frame));
             }
             _ => self.bystanders_talk(),
         }
@@ -163,7 +163,7 @@ impl Run {
         let mut wire = BytesMut::from(&frame.to_bytes()[..]);
         let read = FrameDecoder::default().decode(&mut wire);
         let read = read.expect("well-formed").expect("whole");
-        self.event(Event::session_frame(session, read));
+        self.event(NodeEvent::session_frame(session, read));
     }
 
     fn any_frame(&mut self, session: SessionId, script: &mut Script<'_>) {
@@ -255,7 +255,7 @@ impl Run {
         let read = if end.stalled { part } else { end.unwritten };
         end.unwritten -= read;
         if read > 0 {
-            self.event(Event::SessionWritten(session, read));
+            self.event(NodeEvent::SessionWritten(session, read));
         }
     }
 
@@ -266,9 +266,9 @@ impl Run {
             self.now = self.now.max(due);
             // The bystanders send signs of life; the others may be closed because they send none.
             for session in [PUBLISHER, SUBSCRIBER] {
-                self.event(Event::SessionActive(session));
+                self.event(NodeEvent::SessionActive(session));
             }
-            self.event(Event::Timeout);
+            self.event(NodeEvent::Timeout);
             rounds += 1;
             assert!(rounds < 100_000, "it is never done");
         }
@@ -280,7 +280,7 @@ impl Run {
         self.rounds += 1;
         let (message, body) = bystanders_multicast(TOPIC.as_bytes(), self.rounds);
         self.got.clear();
-        self.event(Event::session_frame(PUBLISHER, message));
+        self.event(NodeEvent::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");
     }
 
@@ -290,7 +290,7 @@ impl Run {
         let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
         for session in sessions {
             if self.sessions.remove(&session).is_some() {
-                self.event(Event::SessionClosed(session));
+                self.event(NodeEvent::SessionClosed(session));
             }
         }
         self.pass(Duration::from_secs(200));
@@ -298,7 +298,7 @@ impl Run {
         assert!(self.node.router().is_empty(), "something is left");
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: NodeEvent) {
         self.node.handle(self.now, event);
         let mut actions = 0;
         while let Some(action) = self.node.poll_action() {
@@ -319,7 +319,7 @@ impl Run {
                 if end.stalled {
                     end.unwritten += frame.wire_len();
                 } else {
-                    let written = Event::SessionWritten(session, frame.wire_len());
+                    let written = NodeEvent::SessionWritten(session, frame.wire_len());
                     self.node.handle(self.now, written);
                 }
             }
@@ -330,7 +330,7 @@ impl Run {
             Action::Answer { session, question } => {
                 let reply = self.node.answer(&question);
                 self.node
-                    .handle(self.now, Event::SessionReply(session, reply));
+                    .handle(self.now, NodeEvent::SessionReply(session, reply));
             }
             Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),
             Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),

@@ -19,13 +19,15 @@ use amop_fuzz::{
 use amop_proto::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, encode_topics, frame_topic},
     node::{
-        Action, Checker, Event, Node, NodeConfig, PeerId, PeerIdentity, SessionId, SessionIdentity,
+        Action, Checker, MachineConfig, NodeEvent, NodeMachine, PeerId, PeerIdentity, SessionId,
+        SessionIdentity,
     },
     p2p::{
         NodeId, PeerFrame, PeerMessage,
         mesh::{
-            self, Agreement, Envelope, NodeKey, Purpose, Record, Relayed, RelayedSpread, Seal,
-            SharedSecret, Signer, Spread, Statement, Subject, Whole, packet,
+            self, Agreement, MacPurpose, MulticastHeader, Record, RelayedMulticastHeader,
+            RelayedUnicastHeader, RoutingKey, Seal, SharedSecret, Statement, StatementSigner,
+            Subject, UnicastHeader, Whole, packet,
         },
         protocol,
     },
@@ -59,7 +61,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 struct Run {
-    node: Node,
+    node: NodeMachine,
     checker: Checker,
     now: Instant,
     peers: BTreeSet<PeerId>,
@@ -71,7 +73,7 @@ struct Run {
     /// The messages that SDKs were asked, to be answered.
     asked: Vec<Seq>,
     /// The messages that this node asked other nodes.
-    questions: Vec<(Envelope, Seq)>,
+    questions: Vec<(UnicastHeader, Seq)>,
     /// The last packet with a seal that reached the subscriber, and the neighbour that it came
     /// from.
     last: Option<(PeerId, PeerFrame)>,
@@ -83,8 +85,8 @@ fn id(number: u8) -> NodeId {
     NodeId([number; 64])
 }
 
-fn key(number: u8) -> NodeKey {
-    NodeKey::from(&id(number))
+fn key(number: u8) -> RoutingKey {
+    RoutingKey::from(&id(number))
 }
 
 fn stub(fisco: u8, border: u8) -> Subject {
@@ -98,8 +100,8 @@ fn agreement(number: u8) -> Agreement {
     Agreement::new(id(number), &[number; 32], EPOCH)
 }
 
-fn config() -> NodeConfig {
-    NodeConfig {
+fn config() -> MachineConfig {
+    MachineConfig {
         transit: [id(OWN_FISCO)].into(),
         // The seed of `agreement(0)`.
         seed: [0; 32],
@@ -113,7 +115,7 @@ impl Run {
         let checker = Checker::new(Arc::new(SharedSecret::new(id(0))), 64);
         let mut run = Self {
             checker: checker.of_node(&config.node, &config.transit),
-            node: Node::new(config),
+            node: NodeMachine::new(config),
             now: Instant::now(),
             peers: BTreeSet::new(),
             sessions: BTreeSet::new(),
@@ -128,12 +130,12 @@ impl Run {
         for session in [PUBLISHER, SUBSCRIBER, THIRD] {
             run.sessions.insert(session);
             let identity = SessionIdentity::default();
-            run.event(Event::SessionOpened { session, identity });
+            run.event(NodeEvent::SessionOpened { session, identity });
         }
         for (session, topics) in [(SUBSCRIBER, &TOPICS[..2]), (THIRD, &TOPICS[1..2])] {
             let body = encode_topics(topics.iter().copied());
             let set = Frame::new(FrameType::SET_TOPICS, Seq([b'2'; 32]), body);
-            run.event(Event::session_frame(session, set));
+            run.event(NodeEvent::session_frame(session, set));
         }
         for number in NEIGHBOURS {
             run.connect(number);
@@ -160,7 +162,7 @@ impl Run {
             address: "127.0.0.1:30301".into(),
         };
         let dialled = true;
-        self.event(Event::PeerOpened {
+        self.event(NodeEvent::PeerOpened {
             peer,
             identity,
             dialled,
@@ -241,7 +243,7 @@ impl Run {
                 seq,
                 body: Bytes::copy_from_slice(body),
             };
-            self.event(Event::PeerFrame(peer, frame.into()));
+            self.event(NodeEvent::PeerFrame(peer, frame.into()));
         }
     }
 
@@ -261,7 +263,7 @@ impl Run {
             12 => {
                 let peer = PeerId(u64::from(NEIGHBOURS[usize::from(step >> 4) % 2]));
                 if self.peers.remove(&peer) {
-                    self.event(Event::PeerClosed(peer));
+                    self.event(NodeEvent::PeerClosed(peer));
                 }
             }
             13 => self.again(),
@@ -291,7 +293,7 @@ impl Run {
     }
 
     /// Returns a name in routing; the node knows most of them.
-    fn name(script: &mut Script<'_>) -> NodeKey {
+    fn name(script: &mut Script<'_>) -> RoutingKey {
         match script.byte() % 10 {
             7 => stub(FISCO, BEHIND[0]).key(),
             8 => stub(OWN_FISCO, 0).key(),
@@ -342,8 +344,8 @@ impl Run {
         let voucher = Self::voucher(script);
         let answers = script.byte() & 3 == 0;
         let (purpose, packet) = match answers {
-            true => (Purpose::Answer, packet::RELAYED_ANSWER),
-            false => (Purpose::Unicast, packet::RELAYED_UNICAST),
+            true => (MacPurpose::Answer, packet::RELAYED_ANSWER),
+            false => (MacPurpose::Unicast, packet::RELAYED_UNICAST),
         };
         let source = if answers && script.byte() & 1 == 0 {
             Self::name(script)
@@ -356,7 +358,7 @@ impl Run {
             _ => key(0),
         };
         let content = self.content(script);
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source,
             target,
             id: u64::from(script.byte()),
@@ -366,11 +368,11 @@ impl Run {
             voucher: key(voucher),
             source,
             target,
-            id: envelope.id,
+            id: header.id,
             content: mesh::content_digest(&content),
         };
         let seal = self.seal(voucher, &statement, script);
-        let body = Relayed { envelope, seal }.seal(&content[..]);
+        let body = RelayedUnicastHeader { header, seal }.encode(&content[..]);
         self.deliver(script, packet, body);
     }
 
@@ -388,7 +390,7 @@ impl Run {
         for n in 0..=count {
             let target = if n == 0 { key(0) } else { Self::name(script) };
             let statement = Statement {
-                purpose: Purpose::Multicast,
+                purpose: MacPurpose::Multicast,
                 voucher: key(voucher),
                 source,
                 target,
@@ -397,13 +399,13 @@ impl Run {
             };
             targets.push((target, self.seal(voucher, &statement, script)));
         }
-        let spread = RelayedSpread {
+        let spread = RelayedMulticastHeader {
             voucher: key(voucher),
             source,
             id,
             targets,
         };
-        let body = spread.seal(&content[..]);
+        let body = spread.encode(&content[..]);
         self.deliver(script, packet::RELAYED_MULTICAST, body);
     }
 
@@ -430,7 +432,7 @@ impl Run {
         };
         self.got.clear();
         if self.peers.contains(&peer) {
-            self.event(Event::PeerFrame(peer, frame.clone().into()));
+            self.event(NodeEvent::PeerFrame(peer, frame.clone().into()));
         }
         if !self.got.is_empty() {
             self.last = Some((peer, frame));
@@ -444,7 +446,7 @@ impl Run {
         };
         if self.peers.contains(&peer) {
             self.got.clear();
-            self.event(Event::PeerFrame(peer, frame.into()));
+            self.event(NodeEvent::PeerFrame(peer, frame.into()));
             assert!(self.got.is_empty(), "taken twice");
         }
     }
@@ -466,8 +468,8 @@ impl Run {
         };
         let content = self.content(script);
         let id = Self::id(script, &content);
-        let envelope = Envelope { source, target, id };
-        let spread = Spread {
+        let header = UnicastHeader { source, target, id };
+        let spread = MulticastHeader {
             source,
             id,
             targets: if how & 4 == 0 {
@@ -483,9 +485,9 @@ impl Run {
             _ => packet::MULTICAST,
         };
         if packet == packet::MULTICAST {
-            body.extend_from_slice(&spread.seal(&content[..]));
+            body.extend_from_slice(&spread.encode(&content[..]));
         } else {
-            for word in [envelope.source.0, envelope.target.0, envelope.id] {
+            for word in [header.source.0, header.target.0, header.id] {
                 body.extend_from_slice(&word.to_be_bytes());
             }
             body.extend_from_slice(&content);
@@ -524,26 +526,26 @@ impl Run {
             ..Frame::new(FrameType::RESPONSE, seq, body)
         };
         let content = frame.to_bytes();
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source: asked.target,
             target: key(0),
             id: asked.id,
         };
         if NEIGHBOURS.contains(&voucher) && how & 8 == 0 {
-            let body = envelope.seal(&frame);
+            let body = header.encode(&frame);
             let peer = PeerId(u64::from(voucher));
             return self.send(peer, protocol::EXTENSION, packet::ANSWER, 32, &body);
         }
         let statement = Statement {
-            purpose: Purpose::Answer,
+            purpose: MacPurpose::Answer,
             voucher: key(voucher),
-            source: envelope.source,
-            target: envelope.target,
-            id: envelope.id,
+            source: header.source,
+            target: header.target,
+            id: header.id,
             content: mesh::content_digest(&content),
         };
         let seal = self.seal(voucher, &statement, script);
-        let body = Relayed { envelope, seal }.seal(&content[..]);
+        let body = RelayedUnicastHeader { header, seal }.encode(&content[..]);
         self.deliver(script, packet::RELAYED_ANSWER, body);
     }
 
@@ -558,7 +560,7 @@ impl Run {
         let topic = TOPICS[1 + usize::from(how >> 1) % 3];
         let seq = Seq([0x10 | script.byte() & 15; 32]);
         let body = frame_topic(topic.as_bytes(), script.bytes());
-        self.event(Event::session_frame(THIRD, Frame::new(kind, seq, body)));
+        self.event(NodeEvent::session_frame(THIRD, Frame::new(kind, seq, body)));
     }
 
     /// Lets an SDK answer a message that it was asked.
@@ -577,7 +579,7 @@ impl Run {
             )
         };
         for session in [SUBSCRIBER, THIRD] {
-            self.event(Event::session_frame(session, frame.clone()));
+            self.event(NodeEvent::session_frame(session, frame.clone()));
         }
     }
 
@@ -587,12 +589,12 @@ impl Run {
         while let Some(due) = self.node.next_timeout().filter(|&due| due <= until) {
             self.now = self.now.max(due);
             for session in [PUBLISHER, SUBSCRIBER, THIRD] {
-                self.event(Event::SessionActive(session));
+                self.event(NodeEvent::SessionActive(session));
             }
             for peer in self.peers.clone() {
-                self.event(Event::PeerActive(peer));
+                self.event(NodeEvent::PeerActive(peer));
             }
-            self.event(Event::Timeout);
+            self.event(NodeEvent::Timeout);
             rounds += 1;
             assert!(rounds < 100_000, "it is never done");
         }
@@ -605,11 +607,11 @@ impl Run {
         self.rounds += 1;
         let (message, body) = bystanders_multicast(TOPIC.as_bytes(), self.rounds);
         self.got.clear();
-        self.event(Event::session_frame(PUBLISHER, message));
+        self.event(NodeEvent::session_frame(PUBLISHER, message));
         assert!(self.got.contains(&body), "a multicast was lost");
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: NodeEvent) {
         let event = self.checker.checked(event);
         self.node.handle(self.now, event);
         let mut actions = 0;
@@ -630,7 +632,7 @@ impl Run {
                 if session == SUBSCRIBER {
                     self.got.push(frame.body.clone());
                 }
-                let written = Event::SessionWritten(session, frame.wire_len());
+                let written = NodeEvent::SessionWritten(session, frame.wire_len());
                 self.node.handle(self.now, written);
             }
             Action::SendPeer {
@@ -642,14 +644,14 @@ impl Run {
                 let len = message.wire_len();
                 self.note(message);
                 self.node
-                    .handle(self.now, Event::PeerWritten(peer, lane, len));
+                    .handle(self.now, NodeEvent::PeerWritten(peer, lane, len));
             }
             Action::ClosePeer { peer, .. } => assert!(self.peers.remove(&peer)),
             Action::CloseSession { reason, .. } => panic!("{reason:?}"),
             Action::Answer { session, question } => {
                 let reply = self.node.answer(&question);
                 self.node
-                    .handle(self.now, Event::SessionReply(session, reply));
+                    .handle(self.now, NodeEvent::SessionReply(session, reply));
             }
             Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),
             Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
@@ -667,18 +669,17 @@ impl Run {
             return;
         }
         let opened = match frame.packet {
-            packet::UNICAST => Envelope::open(frame.body),
-            packet::RELAYED_UNICAST => {
-                Relayed::open(frame.body).map(|(relayed, content)| (relayed.envelope, content))
-            }
+            packet::UNICAST => UnicastHeader::decode(frame.body),
+            packet::RELAYED_UNICAST => RelayedUnicastHeader::decode(frame.body)
+                .map(|(relayed, content)| (relayed.header, content)),
             _ => return,
         };
-        let (envelope, content) = opened.expect("well-formed");
+        let (header, content) = opened.expect("well-formed");
         let asked = Frame::from_bytes(content, PROTOCOL_MAX_FRAME);
         if let Ok(asked) = asked
-            && envelope.source == key(0)
+            && header.source == key(0)
         {
-            self.questions.push((envelope, asked.seq));
+            self.questions.push((header, asked.seq));
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use amop_fuzz::machine::facts;
 use amop_proto::{
-    channel::rpc::{PeerInfo, answer},
+    channel::rpc::{RpcPeer, answer},
     p2p::NodeId,
 };
 use libfuzzer_sys::fuzz_target;
@@ -13,7 +13,7 @@ use serde_json::Value;
 fuzz_target!(|body: &[u8]| {
     let facts = facts(NodeId([0xab; 64]));
     let peers = || {
-        vec![PeerInfo {
+        vec![RpcPeer {
             agency: "agency".into(),
             address: "127.0.0.1:30301".into(),
             name: "node1".into(),

@@ -8,7 +8,10 @@
 use std::sync::LazyLock;
 
 use amop_fuzz::assert_one_line;
-use amop_seal::{Kind, Reader, SealingKey, SealingPublicKey, Settings, Window, open_reply};
+use amop_seal::{
+    ReplaySettings, ReplayWindow, SealedKind, SealedReader, SealingKey, SealingPublicKey,
+    open_reply,
+};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = include_str!("../../amop-seal/tests/data/openssl.pem");
@@ -41,9 +44,10 @@ fuzz_target!(|data: &[u8]| {
 fn message(message: &[u8]) {
     let own = &*OWN;
     let public = [own.public_key()];
-    let window = Window::first(Settings::default(), NOW);
-    let reader = Reader::new("settlement", own.as_ref(), &public, window).expect("it has keys");
-    for kind in [Kind::Multicast, Kind::Unicast] {
+    let window = ReplayWindow::first(ReplaySettings::default(), NOW);
+    let reader =
+        SealedReader::new("settlement", own.as_ref(), &public, window).expect("it has keys");
+    for kind in [SealedKind::Multicast, SealedKind::Unicast] {
         let refused = reader
             .open(message, kind, NOW)
             .expect_err("it is not signed");
@@ -54,7 +58,7 @@ fn message(message: &[u8]) {
 }
 
 fn state(state: &[u8]) {
-    match Window::restored(Settings::default(), state) {
+    match ReplayWindow::restored(ReplaySettings::default(), state) {
         Ok(window) => drop(window.closed_state()),
         Err(error) => assert_one_line(&error),
     }

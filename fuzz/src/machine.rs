@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use amop_proto::{
     channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
-    node::{Limits, NodeConfig, Timeouts},
+    node::{Limits, MachineConfig, Timeouts},
     p2p::{NodeId, mesh::SharedSecret},
 };
 use bytes::Bytes;
@@ -27,8 +27,8 @@ pub fn facts(node: NodeId) -> NodeFacts {
 
 /// Returns the configuration of a machine without transit for FISCO nodes, with limits that are
 /// soon reached.
-pub fn node_config(node: NodeId) -> NodeConfig {
-    NodeConfig {
+pub fn node_config(node: NodeId) -> MachineConfig {
+    MachineConfig {
         node,
         facts: facts(node),
         limits: Limits {

@@ -1,7 +1,7 @@
 //! Tests that the generated code has the topics, codecs and types that the schemas declare.
 
 use amop::Topic;
-use amop_schema::{Codec, Schema};
+use amop_schema::{Schema, TopicCodec};
 use amop_schemas::{
     DESCRIPTOR_SET, file_transfer::FileChunk, hello::Hello, price::PriceTick,
     settlement::SettlementNotice,
@@ -23,9 +23,9 @@ fn topics_and_codecs_are_those_of_the_files() {
         .iter()
         .map(|decl| {
             let codec = match decl.codec {
-                Codec::Protobuf => "Protobuf",
-                Codec::Json => "ProtoJson",
-                Codec::Text => "Text",
+                TopicCodec::Protobuf => "Protobuf",
+                TopicCodec::Json => "ProtoJson",
+                TopicCodec::Text => "Text",
             };
             (decl.topic.clone(), codec, decl.message.name())
         })

@@ -43,7 +43,10 @@ async fn a_node_in_rsa_mode_serves_rsa_clients_and_refuses_others() {
     let client = connect(&node, rsa(&authority)).await.unwrap();
     let topic = "hello".parse().unwrap();
     let mut subscription = client.subscribe_raw(&topic).await.unwrap();
-    client.multicast(&topic, "rsa".into()).await.unwrap();
+    client
+        .publish_multicast_raw(&topic, "rsa".into())
+        .await
+        .unwrap();
     let got = within("a multicast", subscription.next()).await.unwrap();
     assert_eq!(&got[..], b"rsa");
     client.close().await;

@@ -2,7 +2,7 @@
 
 use amop_node::{
     Node, NodeBuilder,
-    config::{NodeConfig, NodeId},
+    config::{NodeConfig, NodeIdBytes},
     layout::{DevnetLayout, DevnetSpec, write_devnet},
 };
 use amop_tests::{PATIENCE, log, within};
@@ -21,7 +21,7 @@ impl Chain {
         Self { _dir: dir, layout }
     }
 
-    fn id(&self, index: usize) -> NodeId {
+    fn id(&self, index: usize) -> NodeIdBytes {
         self.layout.nodes[index].node_id
     }
 
@@ -46,7 +46,7 @@ impl Chain {
     }
 }
 
-fn hex(id: &NodeId) -> String {
+fn hex(id: &NodeIdBytes) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

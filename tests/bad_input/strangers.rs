@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use amop::{Client, CloseReason, ConnectError, HandshakeFailure, Identity, PublishError, Stage};
+use amop::{
+    Client, CloseReason, ConnectError, ConnectStage, HandshakeFailure, Identity, PublishError,
+};
 use amop_tests::{PATIENCE, identity, log, network, within};
 use amop_tls::{
     ServerOptions,
@@ -163,7 +165,7 @@ async fn a_silent_server_is_given_up() {
         matches!(
             error,
             ConnectError::Timeout {
-                stage: Stage::Tls,
+                stage: ConnectStage::Tls,
                 ..
             }
         ),
@@ -198,7 +200,7 @@ async fn a_tls_server_that_says_nothing_is_given_up() {
         matches!(
             error,
             ConnectError::Timeout {
-                stage: Stage::Handshake,
+                stage: ConnectStage::Handshake,
                 ..
             }
         ),
@@ -218,13 +220,16 @@ async fn a_client_does_not_hang_on_a_silent_node() {
         .connect_timeout(PATIENCE)
         .timeout(Duration::from_millis(200))
         .heartbeat(Duration::from_secs(1))
-        .reconnect(amop::Reconnect::never())
+        .reconnect(amop::ReconnectPolicy::never())
         .connect()
         .await
         .unwrap();
     assert_eq!(client.protocol_version(), 1);
     let topic = "hello".parse().unwrap();
-    let error = client.unicast(&topic, "x".into()).await.unwrap_err();
+    let error = client
+        .publish_unicast_raw(&topic, "x".into())
+        .await
+        .unwrap_err();
     assert!(matches!(error, PublishError::Timeout { .. }), "{error:?}");
     assert!(error.to_string().contains("within 200 ms"), "{error}");
     let reason = within("the verdict", client.closed()).await;

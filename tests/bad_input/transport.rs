@@ -163,7 +163,7 @@ async fn a_stopped_nodes_ports_can_be_taken_at_once() {
     let node = network.node(0).unwrap();
     let (channel, p2p) = (node.channel_address(), node.p2p_address());
     let client = amop_tests::builder(&network, 0)
-        .reconnect(amop::Reconnect::never())
+        .reconnect(amop::ReconnectPolicy::never())
         .connect()
         .await
         .unwrap();

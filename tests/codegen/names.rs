@@ -11,7 +11,7 @@ const KEYWORDS: &str = "abstract as async await become box break const continue 
     while yield";
 
 /// Functions of topics, messages and enums, and the variables of generated functions.
-const FUNCTIONS: &str = "subscribe subscribe_to subscribe_private subscribe_sealed deliveries deliveries_of \
+const FUNCTIONS: &str = "subscribe subscribe_to subscribe_private subscribe_sealed deliveries deliveries_to \
     deliveries_private deliveries_sealed publish_unicast publish_unicast_to publish_multicast \
     publish_multicast_to request request_to as_text from_text to_bytes from_bytes encode decode merge clear \
     encoded_len encode_raw merge_field clone eq fmt hash mapping serialize deserialize as_str_name from_str_name \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amop::{PublishError, Reconnect, TopicName};
+use amop::{PublishError, ReconnectPolicy, TopicName};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, frame_topic};
 use amop_tests::{PATIENCE, Sdk, builder, within};
@@ -107,11 +107,11 @@ pub(crate) async fn publish_within(
             // A second attempt over a second connection would hide the result of the first one.
             let client = builder(network, 0)
                 .timeout(timeout)
-                .reconnect(Reconnect::never());
+                .reconnect(ReconnectPolicy::never());
             let client = client.connect().await.unwrap();
             tokio::spawn(async move {
                 let topic = TopicName::new(TOPIC).unwrap();
-                let result = client.unicast(&topic, payload).await;
+                let result = client.publish_unicast_raw(&topic, payload).await;
                 client.close().await;
                 Seen::result(result)
             })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_node::{Limits, Network, NodeBuilder, Timeouts};
 use amop_proto::{
-    channel::{FrameType, code, frame_topic},
+    channel::{FrameType, frame_topic, result_code},
     p2p::{TopicList, packet, protocol},
 };
 use amop_tests::{Peer, Sdk, client, identity, network, network_with, patient};
@@ -51,7 +51,7 @@ async fn subscriber(network: &Network, node: usize) -> Sdk {
 }
 
 /// Connects a FISCO node; node 0 believes that it has a subscriber.
-async fn foreign_node(network: &Network) -> Peer {
+async fn fisco_node(network: &Network) -> Peer {
     let identity = identity(network.agency(), Leaf::Node, "foreign");
     let tls = identity.peer_client_config(None).unwrap();
     let address = network.node(0).unwrap().p2p_address().to_string();
@@ -119,7 +119,7 @@ pub(crate) async fn subscriber_is_silent(who: Publisher) -> Seen {
 
 pub(crate) async fn node_is_gone(who: Publisher) -> Seen {
     let network = network(2).await;
-    let mut peer = foreign_node(&network).await;
+    let mut peer = fisco_node(&network).await;
     let publishing = publish(&network, who, PAYLOAD).await;
     peer.receive_of(protocol::AMOP, packet::UNICAST).await;
     drop(peer);
@@ -134,7 +134,7 @@ pub(crate) async fn node_is_silent(who: Publisher) -> Seen {
         ..patient()
     })
     .await;
-    let mut peer = foreign_node(&network).await;
+    let mut peer = fisco_node(&network).await;
     let publishing = publish(&network, who, PAYLOAD).await;
     peer.receive_of(protocol::AMOP, packet::UNICAST).await;
     let seen = outcome(publishing).await;
@@ -185,7 +185,7 @@ pub(crate) async fn reply_too_long(who: Publisher) -> Seen {
 }
 
 pub(crate) async fn subscriber_refuses(who: Publisher) -> Seen {
-    answered(who, code::NO_SESSION, Bytes::new()).await
+    answered(who, result_code::NO_SESSION, Bytes::new()).await
 }
 
 pub(crate) async fn subscriber_has_its_own_code(who: Publisher) -> Seen {
@@ -375,7 +375,9 @@ pub(crate) async fn block_notifications(who: Publisher) -> Seen {
         }
         Publisher::Ours => {
             let publisher = client(&network, 0).await;
-            let result = publisher.unicast(&BLOCKS.parse().unwrap(), PAYLOAD).await;
+            let result = publisher
+                .publish_unicast_raw(&BLOCKS.parse().unwrap(), PAYLOAD)
+                .await;
             publisher.close().await;
             Seen::result(result)
         }
@@ -396,7 +398,9 @@ pub(crate) async fn multicast_without_subscriber(who: Publisher) -> Seen {
         }
         Publisher::Ours => {
             let publisher = client(&network, 0).await;
-            let result = publisher.multicast(&TOPIC.parse().unwrap(), PAYLOAD).await;
+            let result = publisher
+                .publish_multicast_raw(&TOPIC.parse().unwrap(), PAYLOAD)
+                .await;
             publisher.close().await;
             Seen::result(result)
         }

@@ -164,7 +164,7 @@ async fn find(client: &Client, came: &watch::Sender<u32>) {
     let finding = async {
         while *came.borrow() == 0 {
             let nobody = Bytes::copy_from_slice(&u32::MAX.to_be_bytes());
-            client.multicast(&topic, nobody).await.unwrap();
+            client.publish_multicast_raw(&topic, nobody).await.unwrap();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };

@@ -1,6 +1,6 @@
 //! Nodes that stop and come back under publishers and subscribers.
 
-use amop::{Connections, Event, Offline, PublishError};
+use amop::{ConnectionPolicy, Event, OfflinePolicy, PublishError};
 use amop_tests::within;
 use tokio::sync::watch;
 
@@ -172,7 +172,7 @@ async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_ca
 async fn without_a_node_publishers_wait_or_fail_as_told() {
     let mut chain = Chain::start(1).await;
     let waiting = chain.client(&[0]).await;
-    let hasty = chain.builder(&[0]).offline(Offline::FailFast);
+    let hasty = chain.builder(&[0]).offline(OfflinePolicy::FailFast);
     let hasty = hasty.connect().await.unwrap();
     let mut of_waiting = waiting.events();
     let mut of_hasty = hasty.events();
@@ -202,7 +202,9 @@ async fn without_a_node_publishers_wait_or_fail_as_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spare_takes_over() {
     let mut chain = Chain::start(3).await;
-    let builder = chain.builder(&[0, 1]).connections(Connections::AtMost(1));
+    let builder = chain
+        .builder(&[0, 1])
+        .connections(ConnectionPolicy::AtMost(1));
     let client = builder.connect().await.unwrap();
     let mut events = client.events();
     let subscriber = chain.client(&[2]).await;

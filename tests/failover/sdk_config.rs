@@ -51,7 +51,10 @@ async fn a_client_connects_as_a_java_or_go_sdks_file_says() {
             .await
             .unwrap();
         assert_eq!(client.endpoints().collect::<Vec<_>>(), [&first, &second]);
-        client.multicast(&topic, "hi".into()).await.unwrap();
+        client
+            .publish_multicast_raw(&topic, "hi".into())
+            .await
+            .unwrap();
         within("a client's end", client.close()).await;
     }
     chain.end([]).await;

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use amop::{Client, Event, Overflow};
+use amop::{Client, Event, OverflowPolicy};
 use amop_tests::within;
 use tokio::sync::watch;
 
 use crate::chain::{Chain, Number, judge, next_event, publish_all, take_all};
 
 /// Sends 100 numbers to a subscription that is not read and has room for 8.
-async fn flood(overflow: Overflow) -> (Chain, [Client; 2], amop::Subscription<Number>) {
+async fn flood(overflow: OverflowPolicy) -> (Chain, [Client; 2], amop::Subscription<Number>) {
     let chain = Chain::start(1).await;
     let (publisher, slow) = (chain.client(&[0]).await, chain.client(&[0]).await);
     let numbers = slow
@@ -31,7 +31,10 @@ async fn flood(overflow: Overflow) -> (Chain, [Client; 2], amop::Subscription<Nu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_subscriber_loses_the_newest_or_the_oldest() {
-    for (overflow, first) in [(Overflow::DropNewest, 0), (Overflow::DropOldest, 92)] {
+    for (overflow, first) in [
+        (OverflowPolicy::DropNewest, 0),
+        (OverflowPolicy::DropOldest, 92),
+    ] {
         let (chain, [publisher, slow], mut numbers) = flood(overflow).await;
         // What follows on the same connection arrives behind them.
         let mut marks = Number::subscribe_to(&slow, "mark").await.unwrap();
@@ -76,7 +79,7 @@ async fn a_slow_subscriber_is_told_of_every_loss() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_subscriber_that_blocks_loses_nothing_and_holds_up_nobody_else() {
-    let (chain, [publisher, slow], mut numbers) = flood(Overflow::Block).await;
+    let (chain, [publisher, slow], mut numbers) = flood(OverflowPolicy::Block).await;
     within("the block", async {
         while numbers.stats().blocked == 0 {
             tokio::task::yield_now().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_node::{ListenLimits, Network, Node};
 use amop_proto::{
-    channel::{Frame, FrameType, code},
+    channel::{Frame, FrameType, result_code},
     p2p::{PeerCodec, PeerFrame, protocol},
 };
 use amop_tests::{Bystanders, PATIENCE, RawLink, Sdk, identity, network_with, seq, within};
@@ -63,7 +63,7 @@ async fn what_has_no_room_is_refused_with_103_and_the_session_goes_on() {
     assert_eq!(refusal.seq, seq(2));
     assert_eq!(
         (refusal.kind, refusal.result),
-        (FrameType::RESPONSE, code::OVER_LIMIT)
+        (FrameType::RESPONSE, result_code::OVER_LIMIT)
     );
     assert_eq!(node.stats().frames_without_room, 1);
     // The rest of the frame is dropped, and what follows is read.
@@ -76,7 +76,10 @@ async fn what_has_no_room_is_refused_with_103_and_the_session_goes_on() {
     // An admitted frame is served; after that there is room again.
     first.send_bytes(&long[BEGUN..]).await;
     let answer = first.receive().await;
-    assert_eq!((answer.seq, answer.result), (seq(1), code::NO_SUBSCRIBER));
+    assert_eq!(
+        (answer.seq, answer.result),
+        (seq(1), result_code::NO_SUBSCRIBER)
+    );
     receiving(node, |bytes| bytes == 0).await;
     let answer = second
         .ask(
@@ -85,7 +88,7 @@ async fn what_has_no_room_is_refused_with_103_and_the_session_goes_on() {
             message(4, FrameType::UNICAST).slice(42..),
         )
         .await;
-    assert_eq!(answer.result, code::NO_SUBSCRIBER);
+    assert_eq!(answer.result, result_code::NO_SUBSCRIBER);
     assert_eq!(node.stats().frames_without_room, 1);
     bystanders.stop().await;
     network.shutdown().await;
@@ -140,7 +143,7 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
             message(1, FrameType::UNICAST).slice(42..),
         )
         .await;
-    assert_eq!(answer.result, code::NO_SUBSCRIBER);
+    assert_eq!(answer.result, result_code::NO_SUBSCRIBER);
     drop(hogs);
     receiving(&node, |bytes| bytes == 0).await;
     node.shutdown().await;
@@ -208,7 +211,7 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     let mut good = Sdk::connect(&channel, good).await;
     let body = message(1, FrameType::UNICAST).slice(42..);
     let answer = good.ask(FrameType::UNICAST, 1, body).await;
-    assert_eq!(answer.result, code::NO_SUBSCRIBER, "{names:?}");
+    assert_eq!(answer.result, result_code::NO_SUBSCRIBER, "{names:?}");
     drop((sdks, nodes));
     receiving(&node, |bytes| bytes == 0).await;
     node.shutdown().await;

@@ -116,7 +116,12 @@ async fn a_short_message_passes_long_ones_of_others_that_were_sent_before_it() {
     });
     let asker = pair.client(0).await;
     let asking = asker.clone();
-    let ask = || async { asking.unicast(&short, "question".into()).await.unwrap() };
+    let ask = || async {
+        asking
+            .publish_unicast_raw(&short, "question".into())
+            .await
+            .unwrap()
+    };
     assert_eq!(within("an answer", ask()).await.payload, "answer");
 
     let mut hogs = Vec::new();
@@ -129,7 +134,7 @@ async fn a_short_message_passes_long_ones_of_others_that_were_sent_before_it() {
         let (hog, long) = (hog.clone(), long.clone());
         sending.spawn(async move {
             for _ in 0..EACH {
-                hog.multicast(&long, Bytes::from(vec![7; LONG]))
+                hog.publish_multicast_raw(&long, Bytes::from(vec![7; LONG]))
                     .await
                     .unwrap();
             }

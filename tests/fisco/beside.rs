@@ -75,7 +75,7 @@ async fn sdks_of_either_side_reach_the_other() {
     let mut messages = fisco.subscribe_raw(&topic).await.unwrap();
     let long = bytes::Bytes::from(vec![7; 1 << 20]);
     let sent = async {
-        while let Err(error) = overlay.unicast(&topic, long.clone()).await {
+        while let Err(error) = overlay.publish_unicast_raw(&topic, long.clone()).await {
             assert!(
                 matches!(error, amop::PublishError::NoSubscriber { .. }),
                 "{error}"
@@ -107,7 +107,10 @@ async fn a_fisco_node_reaches_its_neighbours_only() {
     // It learns the neighbour's topics, and none of the node beyond it.
     chain.nodes[0].learns("mark", 1).await;
     assert_eq!(chain.nodes[0].neighbours_with("far"), 0);
-    let error = fisco.unicast(&topic, "x".into()).await.unwrap_err();
+    let error = fisco
+        .publish_unicast_raw(&topic, "x".into())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, amop::PublishError::NoSubscriber { .. }),
         "{error}"

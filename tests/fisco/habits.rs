@@ -141,7 +141,7 @@ async fn every_new_number_costs_the_whole_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn odd_questions_have_a_real_node_s_answers() {
+async fn odd_questions_have_a_fisco_node_s_answers() {
     let chain = chain(1, Habits::quick(4)).await;
     let mut sdk = sdk(&chain, 0).await;
     for (number, question, part) in [

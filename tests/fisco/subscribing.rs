@@ -72,7 +72,10 @@ async fn every_topic_gets_its_messages() {
     for (topic, subscription) in &mut subscriptions {
         let topic: &amop::TopicName = topic;
         chain.nodes[1].learns(topic.as_str(), 1).await;
-        publisher.multicast(topic, "x".into()).await.unwrap();
+        publisher
+            .publish_multicast_raw(topic, "x".into())
+            .await
+            .unwrap();
         let message = within("a message", subscription.next()).await.unwrap();
         assert_eq!(message.topic(), topic.as_str());
     }

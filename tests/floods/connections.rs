@@ -148,7 +148,10 @@ async fn median(publisher: &Client, topic: &TopicName) -> Duration {
     let mut times = Vec::new();
     for _ in 0..500 {
         let start = Instant::now();
-        publisher.unicast(topic, "ping".into()).await.unwrap();
+        publisher
+            .publish_unicast_raw(topic, "ping".into())
+            .await
+            .unwrap();
         times.push(start.elapsed());
         sleep(Duration::from_millis(2)).await;
     }

@@ -55,7 +55,10 @@ async fn stalled(limits: Limits, session_idle: Duration, count: u64) {
     let mut most = 0;
     for _ in 0..count {
         let payload = vec![b'x'; PAYLOAD];
-        publisher.multicast(&topic, payload.into()).await.unwrap();
+        publisher
+            .publish_multicast_raw(&topic, payload.into())
+            .await
+            .unwrap();
         let delivery = within("the news", news.next()).await.unwrap();
         assert_eq!(delivery.to_vec().len(), PAYLOAD);
         most = most.max(node.session_bytes());

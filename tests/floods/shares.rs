@@ -152,7 +152,10 @@ async fn no_topic_beyond_the_limit_is_a_success_and_none_before_it_is_lost() {
         assert!(matches!(error, SubscribeError::Refused { .. }), "{error:?}");
     }
     for (subscription, topic) in &mut held {
-        publisher.multicast(topic, "x".into()).await.unwrap();
+        publisher
+            .publish_multicast_raw(topic, "x".into())
+            .await
+            .unwrap();
         assert!(within("a multicast", subscription.next()).await.is_some());
     }
     client.close().await;

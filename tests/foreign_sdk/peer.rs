@@ -110,7 +110,7 @@ async fn topics_are_exchanged() {
 
 /// From a native client to the FISCO node's subscriber.
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_go_to_a_foreign_node() {
+async fn messages_go_to_a_fisco_node() {
     let network = network(2).await;
     let mut sdk = sdk(&network).await;
     let mut peer = join(&network).await;
@@ -177,7 +177,7 @@ async fn messages_go_to_a_foreign_node() {
 
 /// From the FISCO node to the overlay node's subscriber; above 1 KiB its frames may be compressed.
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_come_from_a_foreign_node() {
+async fn messages_come_from_a_fisco_node() {
     let network = network(2).await;
     let subscriber = client(&network, 0).await;
     let topic = "local0".parse().unwrap();
@@ -232,7 +232,7 @@ async fn messages_come_from_a_foreign_node() {
 
 /// A node ignores packets that it does not understand; the link and the other links stay up.
 #[tokio::test(flavor = "multi_thread")]
-async fn garbage_from_a_foreign_node_is_ignored() {
+async fn garbage_from_a_fisco_node_is_ignored() {
     let network = network(2).await;
     let mut peer = join(&network).await;
     let garbage: [(i32, u16, &'static [u8]); 9] = [

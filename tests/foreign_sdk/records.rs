@@ -39,7 +39,10 @@ async fn burst(network: &Network, len: usize) {
     for number in 0..COUNT {
         let mut payload = number.to_be_bytes().to_vec();
         payload.resize(len, b'x');
-        publisher.multicast(&topic, payload.into()).await.unwrap();
+        publisher
+            .publish_multicast_raw(&topic, payload.into())
+            .await
+            .unwrap();
     }
     publisher.close().await;
 }
@@ -54,7 +57,7 @@ fn go_sdk() -> Bytes {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn small_frames_come_one_by_one_to_a_foreign_sdk() {
+async fn small_frames_come_one_by_one_to_another_sdk() {
     let network = patient_network().await;
     let mut sdk = subscribed(&network, go_sdk()).await;
     burst(&network, 8).await;
@@ -68,7 +71,7 @@ async fn small_frames_come_one_by_one_to_a_foreign_sdk() {
 
 /// The queue is longer than all buffers on the way, so writes stop in the middle.
 #[tokio::test(flavor = "multi_thread")]
-async fn large_frames_come_whole_to_a_foreign_sdk_that_reads_late() {
+async fn large_frames_come_whole_to_another_sdk_that_reads_late() {
     let network = patient_network().await;
     let mut sdk = subscribed(&network, go_sdk()).await;
     burst(&network, LEN).await;
@@ -91,7 +94,10 @@ async fn frames_longer_than_a_record_share_none() {
     let sizes = [record - 1, record, record + 1, 100_000, 8, 1 << 20, 8];
     for size in sizes {
         let payload = vec![b'x'; size];
-        publisher.multicast(&topic, payload.into()).await.unwrap();
+        publisher
+            .publish_multicast_raw(&topic, payload.into())
+            .await
+            .unwrap();
     }
     for size in sizes {
         let frame = sdk.receive().await;
@@ -103,9 +109,9 @@ async fn frames_longer_than_a_record_share_none() {
 
 /// A native client understands frames that share records, and gets them like this.
 #[tokio::test(flavor = "multi_thread")]
-async fn our_own_client_gets_frames_joined() {
+async fn a_native_client_gets_frames_joined() {
     let network = patient_network().await;
-    let offer = HandshakeRequest::ours().to_frame(seq(0)).body;
+    let offer = HandshakeRequest::native().to_frame(seq(0)).body;
     let mut sdk = subscribed(&network, offer).await;
     burst(&network, LEN).await;
     let (mut buffer, mut records, mut shared) = (BytesMut::new(), 0, 0);

@@ -32,7 +32,7 @@ async fn until_known(publisher: &Client, topic: &TopicName, sdk: &mut Sdk) {
             sdk.send(&asked.respond(0, asked.body.clone())).await;
         };
         let asking = async {
-            while let Err(error) = publisher.unicast(topic, "known?".into()).await {
+            while let Err(error) = publisher.publish_unicast_raw(topic, "known?".into()).await {
                 assert!(
                     matches!(error, PublishError::NoSubscriber { .. }),
                     "{error:?}"
@@ -65,7 +65,7 @@ async fn our_publisher_and_a_foreign_subscriber() {
     for (result, answer, expected) in cases {
         let (reply, ()) = within("a reply", async {
             let topic = hello();
-            tokio::join!(publisher.unicast(&topic, "x".into()), async {
+            tokio::join!(publisher.publish_unicast_raw(&topic, "x".into()), async {
                 let asked = sdk.receive().await;
                 assert_eq!((asked.kind, asked.result), (FrameType::UNICAST, 0));
                 assert_eq!(asked.body, body);
@@ -81,7 +81,10 @@ async fn our_publisher_and_a_foreign_subscriber() {
             (reply, expected) => panic!("{reply:?} instead of {expected:?}"),
         }
     }
-    publisher.multicast(&hello(), "x".into()).await.unwrap();
+    publisher
+        .publish_multicast_raw(&hello(), "x".into())
+        .await
+        .unwrap();
     let got = sdk.receive().await;
     assert_eq!((got.kind, got.body), (FrameType::MULTICAST, body));
     publisher.close().await;
@@ -204,11 +207,14 @@ async fn topics_of_all_kinds() {
         let topic = TopicName::new(topic).unwrap();
         let body = frame_topic(topic.as_bytes(), b"payload");
         let (reply, ()) = within("a reply", async {
-            tokio::join!(publisher.unicast(&topic, "payload".into()), async {
-                let asked = sdk.receive().await;
-                assert_eq!(asked.body, body);
-                sdk.send(&asked.respond(0, asked.body.clone())).await;
-            })
+            tokio::join!(
+                publisher.publish_unicast_raw(&topic, "payload".into()),
+                async {
+                    let asked = sdk.receive().await;
+                    assert_eq!(asked.body, body);
+                    sdk.send(&asked.respond(0, asked.body.clone())).await;
+                }
+            )
         })
         .await;
         assert_eq!(reply.unwrap().payload, "payload");
@@ -218,7 +224,10 @@ async fn topics_of_all_kinds() {
         .await;
     sdk.settle(31).await;
     let own = client(&network, 1).await;
-    let error = own.unicast(&hello(), "gone?".into()).await.unwrap_err();
+    let error = own
+        .publish_unicast_raw(&hello(), "gone?".into())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, PublishError::NoSubscriber { .. }),
         "{error:?}"

@@ -33,7 +33,7 @@ impl Innocents {
         let known = publisher.clone();
         let to = topic.clone();
         let (known, first) = tokio::join!(
-            once_known(|| known.unicast(&to, "known".into())),
+            once_known(|| known.publish_unicast_raw(&to, "known".into())),
             // The message is answered when it is dropped.
             async { within("the first message", numbers.next()).await.is_some() }
         );
@@ -56,7 +56,10 @@ impl Innocents {
             let mut sent = 0_u64;
             while !*stopped.borrow() {
                 let number = sent.to_be_bytes().to_vec();
-                publisher.multicast(&topic, number.into()).await.unwrap();
+                publisher
+                    .publish_multicast_raw(&topic, number.into())
+                    .await
+                    .unwrap();
                 sent += 1;
                 tokio::task::yield_now().await;
             }

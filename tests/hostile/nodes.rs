@@ -219,7 +219,7 @@ async fn what_a_neighbour_makes_a_node_hold_is_bounded() {
     let topic = "of a newcomer".parse().unwrap();
     let mut questions = answerer.subscribe_raw(&topic).await.unwrap();
     let (asked, came) = tokio::join!(
-        once_known(|| asker.unicast(&topic, "known?".into())),
+        once_known(|| asker.publish_unicast_raw(&topic, "known?".into())),
         async { within("the question", questions.next()).await.is_some() }
     );
     assert!(asked.is_ok() && came, "{asked:?}");

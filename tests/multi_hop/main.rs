@@ -6,7 +6,7 @@
 //! the meantime ends with `NoSubscriber`, and a multicast does not reach the subscriber.
 #![forbid(unsafe_code)]
 
-use amop::{Client, Deliveries, Kind, PublishError, TopicKey};
+use amop::{Client, Deliveries, MessageKind, PublishError, TopicKey};
 use amop_node::AccessLists;
 use amop_tests::{Graph, once_known, within};
 
@@ -27,7 +27,7 @@ async fn answer(questions: &mut Deliveries<Ask>, number: u32) {
     let question = within("a question", questions.next()).await;
     let question = question.unwrap().unwrap();
     assert_eq!(*question, Ask(number));
-    assert_eq!(question.kind(), Kind::Unicast);
+    assert_eq!(question.kind(), MessageKind::Unicast);
     question.reply(format!("answer {number}")).unwrap();
 }
 
@@ -36,7 +36,7 @@ async fn told(questions: &mut Deliveries<Ask>, number: u32) {
     let message = within("a message", questions.next()).await;
     let message = message.unwrap().unwrap();
     assert_eq!(*message, Ask(number));
-    assert_eq!(message.kind(), Kind::Multicast);
+    assert_eq!(message.kind(), MessageKind::Multicast);
 }
 
 /// Publishes the first question as soon as the subscriber is known, and then some more.

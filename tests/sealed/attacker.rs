@@ -37,7 +37,9 @@ impl Attacker {
     }
 
     pub(crate) async fn multicast(&self, payload: Vec<u8>) {
-        let publish = self.client.multicast(&self.topic, payload.into());
+        let publish = self
+            .client
+            .publish_multicast_raw(&self.topic, payload.into());
         within("the attacker's multicast", publish).await.unwrap();
     }
 
@@ -49,7 +51,7 @@ impl Attacker {
     ) -> Result<Reply, PublishError> {
         self.leave().await;
         tokio::select! {
-            reply = self.client.unicast(&self.topic, payload.into()) => reply,
+            reply = self.client.publish_unicast_raw(&self.topic, payload.into()) => reply,
             () = meanwhile => unreachable!("it panics"),
         }
     }
@@ -74,7 +76,7 @@ impl Attacker {
 
     /// Sends a unicast to any subscriber that it may reach.
     pub(crate) async fn bring(&self, payload: Vec<u8>) -> Result<Reply, PublishError> {
-        let publish = self.client.unicast(&self.topic, payload.into());
+        let publish = self.client.publish_unicast_raw(&self.topic, payload.into());
         within("the attacker's unicast", publish).await
     }
 

@@ -7,7 +7,9 @@ mod members;
 
 use std::time::Duration;
 
-use amop::{Event, Kind, PublishError, Refusal, ReplayGuard, SealedDeliveryError, TopicName};
+use amop::{
+    Event, MessageKind, PublishError, ReplayGuard, ReplayRefusal, SealedDeliveryError, TopicName,
+};
 use amop_tests::{client, network, within};
 use attacker::{Attacker, RawDelivery};
 use members::{Member, Settlement, Wire, receive};
@@ -201,7 +203,7 @@ async fn requests_are_answered_by_recipients_alone() {
                 .unwrap()
                 .unwrap();
             assert_eq!(delivery.amount, amount);
-            assert_eq!(delivery.kind(), Kind::Unicast);
+            assert_eq!(delivery.kind(), MessageKind::Unicast);
             assert_eq!(*delivery.publisher(), bank.key.public_key());
             if amount % 2 == 0 {
                 delivery.reply(amount * 10).unwrap();
@@ -406,7 +408,7 @@ async fn copies_are_refused_over_restarts_and_crashes() {
         let SealedDeliveryError::Refused { source, .. } = refused else {
             panic!("{refused:?}");
         };
-        assert_eq!(source, amop::OpenError::Refused(Refusal::Forgotten));
+        assert_eq!(source, amop::OpenError::Refused(ReplayRefusal::Forgotten));
     }
     // Until it is accepted, 2 s later at most.
     let publish = async {
@@ -487,19 +489,29 @@ async fn nothing_leaves_as_it_is_by_way_of_a_client_that_knows_better() {
     let topic = TopicName::new("settlement").unwrap();
     let plain = "{\"amount\":1}";
     // It does not know yet that the topic is sealed.
-    bank.client.multicast(&topic, plain.into()).await.unwrap();
+    bank.client
+        .publish_multicast_raw(&topic, plain.into())
+        .await
+        .unwrap();
     let _sealer = bank.sealer(&[&bank]);
     let refused =
         |error: PublishError| assert!(matches!(error, PublishError::NotSealed { .. }), "{error:?}");
     refused(
         bank.client
-            .multicast(&topic, plain.into())
+            .publish_multicast_raw(&topic, plain.into())
             .await
             .unwrap_err(),
     );
-    refused(bank.client.unicast(&topic, plain.into()).await.unwrap_err());
+    refused(
+        bank.client
+            .publish_unicast_raw(&topic, plain.into())
+            .await
+            .unwrap_err(),
+    );
     // The first bytes of a sealed message do not make a message sealed.
-    let begun = bank.client.multicast(&topic, "AMPS{\"amount\":1}".into());
+    let begun = bank
+        .client
+        .publish_multicast_raw(&topic, "AMPS{\"amount\":1}".into());
     refused(begun.await.unwrap_err());
     let mut publisher = bank.client.publisher_raw(&topic);
     refused(publisher.publish(plain.into()).await.unwrap_err());
@@ -511,14 +523,17 @@ async fn nothing_leaves_as_it_is_by_way_of_a_client_that_knows_better() {
             .unwrap_err(),
     );
     let other = TopicName::new("other").unwrap();
-    bank.client.multicast(&other, plain.into()).await.unwrap();
+    bank.client
+        .publish_multicast_raw(&other, plain.into())
+        .await
+        .unwrap();
     // A client that only subscribes does not send it either.
     let reader = Member::new(&network, 0).await;
     let _settlements = reader.subscribe(&[&bank]).await;
     refused(
         reader
             .client
-            .multicast(&topic, plain.into())
+            .publish_multicast_raw(&topic, plain.into())
             .await
             .unwrap_err(),
     );
@@ -542,7 +557,7 @@ async fn what_cannot_be_remembered_is_refused() {
     let SealedDeliveryError::Refused { source, .. } = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(source, amop::OpenError::Refused(Refusal::NotSaved));
+    assert_eq!(source, amop::OpenError::Refused(ReplayRefusal::NotSaved));
     assert!(
         matches!(published, Err(PublishError::Unanswered { .. })),
         "{published:?}"

@@ -45,7 +45,7 @@ impl Bystanders {
                 delivery.reply_bytes(payload).unwrap();
             }
         });
-        let found = once_known(|| publisher.unicast(&topic, "first".into())).await;
+        let found = once_known(|| publisher.publish_unicast_raw(&topic, "first".into())).await;
         assert_eq!(found.unwrap().payload, "first");
         let (counted, rounds) = watch::channel(0);
         let (stop, stopped) = watch::channel(false);
@@ -53,7 +53,9 @@ impl Bystanders {
         let publishing = tokio::spawn(async move {
             while !*stopped.borrow() {
                 let text = counted.borrow().to_string();
-                let reply = publisher.unicast(&topic, text.clone().into()).await?;
+                let reply = publisher
+                    .publish_unicast_raw(&topic, text.clone().into())
+                    .await?;
                 assert_eq!(reply.payload, text);
                 counted.send_modify(|count| *count += 1);
                 // Other tasks have work to do, too.

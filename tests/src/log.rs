@@ -5,7 +5,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use amop_proto::node::Held;
+use amop_proto::node::LockHeld;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -104,7 +104,7 @@ impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let line = String::from_utf8_lossy(bytes).trim_end().to_owned();
         let log = log();
-        if Held::is_held() {
+        if LockHeld::is_held() {
             let mut held = log.while_held.lock();
             let held = held.as_deref_mut();
             held.map(|lines| lines.push(line.clone())).ok();

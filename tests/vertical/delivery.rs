@@ -196,15 +196,24 @@ async fn a_full_queue_passes_unicasts_on() {
     let topic: TopicName = "work".parse().unwrap();
     let mut stuck = slow.subscribe_raw(&topic).await.unwrap();
     // Fills the queue of the only subscriber.
-    publisher.multicast(&topic, "filler".into()).await.unwrap();
+    publisher
+        .publish_multicast_raw(&topic, "filler".into())
+        .await
+        .unwrap();
     within("the filler", async {
         // The filler has arrived once a second one is refused.
         while stuck.lagged() == 0 {
-            publisher.multicast(&topic, "filler".into()).await.unwrap();
+            publisher
+                .publish_multicast_raw(&topic, "filler".into())
+                .await
+                .unwrap();
         }
     })
     .await;
-    let error = publisher.unicast(&topic, "w".into()).await.unwrap_err();
+    let error = publisher
+        .publish_unicast_raw(&topic, "w".into())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, PublishError::Unanswered { .. }),
         "{error:?}"
@@ -215,11 +224,14 @@ async fn a_full_queue_passes_unicasts_on() {
     for number in 0..20 {
         let text = number.to_string();
         let (reply, ()) = within("a reply", async {
-            tokio::join!(publisher.unicast(&topic, text.clone().into()), async {
-                let delivery = ready.next().await.unwrap();
-                assert_eq!(&delivery[..], text.as_bytes());
-                delivery.reply_bytes("done").unwrap();
-            })
+            tokio::join!(
+                publisher.publish_unicast_raw(&topic, text.clone().into()),
+                async {
+                    let delivery = ready.next().await.unwrap();
+                    assert_eq!(&delivery[..], text.as_bytes());
+                    delivery.reply_bytes("done").unwrap();
+                }
+            )
         })
         .await;
         assert_eq!(reply.unwrap().payload, "done");

@@ -1,6 +1,6 @@
 //! Subscribers and nodes that go away while messages are on their way.
 
-use amop::{CloseReason, PublishError, Reconnect, TopicName};
+use amop::{CloseReason, PublishError, ReconnectPolicy, TopicName};
 use amop_tests::{client, network, within};
 
 #[amop::topic("work")]
@@ -16,7 +16,11 @@ async fn passed_on(first_node: usize, second_node: usize) {
     let mut first_work = first.subscribe_raw(&topic).await.unwrap();
     let publishing = tokio::spawn({
         let (publisher, topic) = (publisher.clone(), topic.clone());
-        async move { publisher.unicast(&topic, "precious".into()).await }
+        async move {
+            publisher
+                .publish_unicast_raw(&topic, "precious".into())
+                .await
+        }
     });
     let held = within("the message", first_work.next()).await.unwrap();
 
@@ -68,10 +72,13 @@ async fn the_publisher_learns_that_the_only_subscriber_left() {
     let topic = TopicName::new("work").unwrap();
     let mut work = subscriber.subscribe_raw(&topic).await.unwrap();
     let (result, ()) = within("the error", async {
-        tokio::join!(publisher.unicast(&topic, "precious".into()), async {
-            let _held = work.next().await.unwrap();
-            subscriber.close().await;
-        })
+        tokio::join!(
+            publisher.publish_unicast_raw(&topic, "precious".into()),
+            async {
+                let _held = work.next().await.unwrap();
+                subscriber.close().await;
+            }
+        )
     })
     .await;
     let error = result.unwrap_err();
@@ -113,7 +120,7 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
     let staying = client(&network, 0).await;
     let other = client(&network, 0).await;
     let leaving = amop_tests::builder(&network, 1)
-        .reconnect(Reconnect::never())
+        .reconnect(ReconnectPolicy::never())
         .connect()
         .await
         .unwrap();
@@ -122,7 +129,7 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
     let mut kept = Work::subscribe_to(&other, "kept").await.unwrap();
     let waiting = tokio::spawn({
         let publisher = staying.clone();
-        async move { publisher.unicast(&topic, "w".into()).await }
+        async move { publisher.publish_unicast_raw(&topic, "w".into()).await }
     });
     let _held = within("the message", lost.next()).await.unwrap();
 
@@ -181,7 +188,7 @@ async fn closing_a_client_ends_what_waits() {
     let topic = TopicName::new("work").unwrap();
     let mut work = subscriber.subscribe_raw(&topic).await.unwrap();
     let (result, ()) = within("the error", async {
-        tokio::join!(publisher.unicast(&topic, "w".into()), async {
+        tokio::join!(publisher.publish_unicast_raw(&topic, "w".into()), async {
             let _held = work.next().await.unwrap();
             publisher.close().await;
         })

@@ -31,7 +31,7 @@ async fn payloads_of_all_sizes_travel_unchanged() {
         for &size in &sizes {
             let sent = payload(size);
             let (reply, ()) = within(&format!("a unicast of {size} bytes"), async {
-                tokio::join!(publisher.unicast(&topic, sent.clone()), async {
+                tokio::join!(publisher.publish_unicast_raw(&topic, sent.clone()), async {
                     let delivery = subscription.next().await.unwrap();
                     let copy = delivery.clone();
                     delivery.reply_bytes(copy).unwrap();
@@ -39,7 +39,10 @@ async fn payloads_of_all_sizes_travel_unchanged() {
             })
             .await;
             assert!(reply.unwrap().payload == sent, "reply to {size} bytes");
-            publisher.multicast(&topic, sent.clone()).await.unwrap();
+            publisher
+                .publish_multicast_raw(&topic, sent.clone())
+                .await
+                .unwrap();
             let got = within("a multicast", subscription.next()).await.unwrap();
             assert!(*got == sent, "multicast of {size} bytes");
         }
@@ -61,12 +64,15 @@ async fn what_is_over_the_frame_limit_is_not_sent() {
     let topic = TopicName::new("sizes").unwrap();
     let mut subscription = client.subscribe_raw(&topic).await.unwrap();
     let largest = payload(100_000 - FRAMING);
-    client.multicast(&topic, largest.clone()).await.unwrap();
+    client
+        .publish_multicast_raw(&topic, largest.clone())
+        .await
+        .unwrap();
     let got = within("the largest", subscription.next()).await.unwrap();
     assert_eq!(got.into_inner(), largest);
 
     let error = client
-        .multicast(&topic, payload(100_001 - FRAMING))
+        .publish_multicast_raw(&topic, payload(100_001 - FRAMING))
         .await
         .unwrap_err();
     assert!(
@@ -108,7 +114,10 @@ async fn ten_thousand_multicasts_arrive_in_order() {
     });
     for number in 0..COUNT {
         let payload = Bytes::copy_from_slice(&number.to_be_bytes());
-        publisher.multicast(&topic, payload).await.unwrap();
+        publisher
+            .publish_multicast_raw(&topic, payload)
+            .await
+            .unwrap();
     }
     reading.await.unwrap();
     publisher.close().await;
@@ -137,7 +146,10 @@ async fn a_thousand_unicasts_at_once_are_all_answered() {
         let (publisher, topic) = (&publisher, &topic);
         async move {
             let text = number.to_string();
-            let reply = publisher.unicast(topic, text.clone().into()).await.unwrap();
+            let reply = publisher
+                .publish_unicast_raw(topic, text.clone().into())
+                .await
+                .unwrap();
             assert_eq!(reply.payload, text);
         }
     });

@@ -33,11 +33,14 @@ async fn a_multicast_reaches_each_of_four_subscribers_exactly_once() {
     let mut subscribers = subscribe_all(&network, &topic).await;
     for number in 0..COUNT {
         publisher
-            .multicast(&topic, vec![number].into())
+            .publish_multicast_raw(&topic, vec![number].into())
             .await
             .unwrap();
     }
-    publisher.multicast(&topic, LAST.into()).await.unwrap();
+    publisher
+        .publish_multicast_raw(&topic, LAST.into())
+        .await
+        .unwrap();
     for (_, subscription) in &mut subscribers {
         let mut seen = Vec::new();
         loop {
@@ -89,7 +92,7 @@ async fn unicasts_are_spread_evenly_over_subscribers() {
         }));
     }
     for _ in 0..COUNT {
-        let unicast = publisher.unicast(&topic, "w".into());
+        let unicast = publisher.publish_unicast_raw(&topic, "w".into());
         within("a unicast", unicast).await.unwrap();
     }
     for client in clients {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// The outcome of a message for its publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum PublishOutcome {
     NotSent,
     /// Sent, without an answer so far.
     UnderWay,
@@ -15,7 +15,7 @@ enum Fate {
 /// The books of numbered messages and numbered subscribers.
 #[derive(Debug)]
 pub(crate) struct Books {
-    fates: Vec<Fate>,
+    fates: Vec<PublishOutcome>,
     /// When each message was sent, since the start.
     sent_at: Vec<Duration>,
     /// For each subscriber, the number of times that it received each message.
@@ -60,7 +60,7 @@ const EXAMPLES: usize = 5;
 impl Books {
     pub(crate) fn new(messages: usize, subscribers: usize) -> Self {
         Self {
-            fates: vec![Fate::NotSent; messages],
+            fates: vec![PublishOutcome::NotSent; messages],
             sent_at: vec![Duration::ZERO; messages],
             taken: vec![vec![0; messages]; subscribers],
             failures: BTreeMap::new(),
@@ -70,7 +70,7 @@ impl Books {
 
     /// Records that a message is about to be sent, at this time since the start.
     pub(crate) fn sent(&mut self, message: usize, at: Duration) {
-        self.fates[message] = Fate::UnderWay;
+        self.fates[message] = PublishOutcome::UnderWay;
         self.sent_at[message] = at;
     }
 
@@ -78,7 +78,7 @@ impl Books {
     /// them.
     pub(crate) fn missed(&self) -> impl Iterator<Item = (usize, Duration, usize)> {
         let fates = self.fates.iter().enumerate();
-        let acknowledged = fates.filter(|&(_, &fate)| fate == Fate::Acknowledged);
+        let acknowledged = fates.filter(|&(_, &fate)| fate == PublishOutcome::Acknowledged);
         acknowledged.flat_map(move |(message, _)| {
             let taken = self.taken.iter().enumerate();
             let missed = taken.filter(move |(_, taken)| taken[message] == 0);
@@ -88,19 +88,19 @@ impl Books {
 
     /// Records that the publisher got an acknowledgement.
     pub(crate) fn acknowledged(&mut self, message: usize) {
-        self.fates[message] = Fate::Acknowledged;
+        self.fates[message] = PublishOutcome::Acknowledged;
     }
 
     /// Records that the publisher got an error of this kind.
     pub(crate) fn failed(&mut self, message: usize, kind: &'static str) {
-        self.fates[message] = Fate::Failed;
+        self.fates[message] = PublishOutcome::Failed;
         *self.failures.entry(kind).or_default() += 1;
     }
 
     /// Records that a subscriber received a message with this number.
     pub(crate) fn delivered(&mut self, subscriber: usize, message: usize) {
         match self.fates.get(message) {
-            None | Some(Fate::NotSent) => {
+            None | Some(PublishOutcome::NotSent) => {
                 self.wrong("a message that was not sent", || message.to_string());
             }
             Some(_) => {
@@ -118,7 +118,9 @@ impl Books {
 
     /// Returns the number of messages with an answer or an error.
     pub(crate) fn settled(&self) -> u64 {
-        let settled = |fate: &&Fate| matches!(fate, Fate::Acknowledged | Fate::Failed);
+        let settled = |fate: &&PublishOutcome| {
+            matches!(fate, PublishOutcome::Acknowledged | PublishOutcome::Failed)
+        };
         self.fates.iter().filter(settled).count() as u64
     }
 
@@ -138,10 +140,10 @@ impl Books {
                     twice = Some((subscriber, times));
                 }
             }
-            let acknowledged = fate == Fate::Acknowledged;
-            sums.sent += u64::from(fate != Fate::NotSent);
+            let acknowledged = fate == PublishOutcome::Acknowledged;
+            sums.sent += u64::from(fate != PublishOutcome::NotSent);
             sums.acknowledged += u64::from(acknowledged);
-            sums.unfinished += u64::from(fate == Fate::UnderWay);
+            sums.unfinished += u64::from(fate == PublishOutcome::UnderWay);
             sums.delivered += u64::from(subscribers > 0);
             sums.redelivered += u64::from(acknowledged && subscribers > 1);
             sums.unconfirmed += u64::from(!acknowledged && subscribers > 0);

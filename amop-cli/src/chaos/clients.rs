@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     net::Net,
-    proxy::{Proxy, Wire},
+    proxy::{Proxy, WireState},
 };
 
 /// The interval at which a state is polled.
@@ -21,12 +21,12 @@ const CONNECT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Sdk {
     pub(crate) client: Client,
-    pub(crate) ways: Vec<Way>,
+    pub(crate) ways: Vec<ClientWire>,
 }
 
 /// A client's connection to a node.
 #[derive(Debug)]
-pub(crate) struct Way {
+pub(crate) struct ClientWire {
     pub(crate) node: usize,
     wire: Proxy,
     endpoint: String,
@@ -39,7 +39,7 @@ impl Sdk {
         for &node in nodes {
             let wire = net.wire(node).await?;
             let endpoint = wire.address().to_string();
-            ways.push(Way {
+            ways.push(ClientWire {
                 node,
                 wire,
                 endpoint,
@@ -66,7 +66,7 @@ impl Sdk {
     }
 
     /// Returns whether the client stays connected without some of its connections.
-    pub(crate) fn survives(&self, without: impl Fn(usize, &Way) -> bool) -> bool {
+    pub(crate) fn survives(&self, without: impl Fn(usize, &ClientWire) -> bool) -> bool {
         let nodes = self.client.nodes();
         let mut left = self
             .ways
@@ -76,7 +76,7 @@ impl Sdk {
         left.any(|(_, way)| nodes.iter().any(|node| node.endpoint == way.endpoint))
     }
 
-    pub(crate) fn set_way(&self, way: usize, wire: Wire) {
+    pub(crate) fn set_way(&self, way: usize, wire: WireState) {
         self.ways[way].wire.set(wire);
     }
 

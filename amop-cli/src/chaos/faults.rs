@@ -20,8 +20,8 @@ use super::{
     clients::Sdk,
     load::probe_topic,
     net::Net,
-    plan::{Fault, Plan, Step},
-    proxy::Wire,
+    plan::{Fault, FaultPlan, PlannedFault},
+    proxy::WireState,
 };
 
 /// A step that is not allowed within this time is skipped.
@@ -56,7 +56,7 @@ pub(crate) struct Tally {
     /// Cuts of links that did not pass messages before the cut.
     pub(crate) unmeasured: u32,
     /// The steps that were carried out, with the time when each began.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<PlannedFault>,
 }
 
 /// The targets of the faults.
@@ -89,7 +89,7 @@ impl Faults {
     /// Carries out the plan until `stop`. Everything is repaired when it returns.
     pub(crate) async fn run(
         self: Arc<Self>,
-        plan: Plan,
+        plan: FaultPlan,
         start: Instant,
         stop: CancellationToken,
     ) -> Result<()> {
@@ -106,7 +106,7 @@ impl Faults {
 
     async fn carry_out(
         self: &Arc<Self>,
-        mut plan: Plan,
+        mut plan: FaultPlan,
         start: Instant,
         stop: &CancellationToken,
         tasks: &mut JoinSet<Result<()>>,
@@ -135,7 +135,7 @@ impl Faults {
                     {
                         if allowed {
                             let at = start.elapsed();
-                            self.tally().steps.push(Step { at, ..step });
+                            self.tally().steps.push(PlannedFault { at, ..step });
                             self.begin(step, stop, tasks);
                         } else {
                             self.tally().skipped += 1;
@@ -177,7 +177,7 @@ impl Faults {
 
     fn begin(
         self: &Arc<Self>,
-        step: Step,
+        step: PlannedFault,
         stop: &CancellationToken,
         tasks: &mut JoinSet<Result<()>>,
     ) {
@@ -208,7 +208,7 @@ impl Faults {
         tasks.spawn(async move { this.inflict(step, &stop).await });
     }
 
-    async fn inflict(&self, step: Step, stop: &CancellationToken) -> Result<()> {
+    async fn inflict(&self, step: PlannedFault, stop: &CancellationToken) -> Result<()> {
         let net = &self.net;
         let pause = async |time| {
             stop.run_until_cancelled(sleep(time)).await;
@@ -228,27 +228,27 @@ impl Faults {
                 let begun = Instant::now();
                 self.measure(link, step.down).await?;
                 pause(step.down.saturating_sub(begun.elapsed())).await;
-                net.set_link(link, Wire::GOOD);
+                net.set_link(link, WireState::GOOD);
                 net.mark_link(link, false);
             }
             Fault::Hold { link, lasts } => {
-                net.set_link(link, Wire::Held);
+                net.set_link(link, WireState::Held);
                 pause(lasts).await;
-                net.set_link(link, Wire::Cut);
+                net.set_link(link, WireState::Cut);
                 pause(step.down).await;
-                net.set_link(link, Wire::GOOD);
+                net.set_link(link, WireState::GOOD);
                 net.mark_link(link, false);
             }
             Fault::Slow { link, by } => {
-                net.set_link(link, Wire::Open { delay: by });
+                net.set_link(link, WireState::Open { delay: by });
                 pause(step.down).await;
-                net.set_link(link, Wire::GOOD);
+                net.set_link(link, WireState::GOOD);
                 net.mark_link(link, false);
             }
             Fault::CutClient { client, way } => {
-                self.sdks[client].set_way(way, Wire::Cut);
+                self.sdks[client].set_way(way, WireState::Cut);
                 pause(step.down).await;
-                self.sdks[client].set_way(way, Wire::GOOD);
+                self.sdks[client].set_way(way, WireState::GOOD);
                 net.mark_way(client, way, false);
             }
         }
@@ -264,7 +264,7 @@ impl Faults {
         let cutting = async {
             let mut arrived = probe.arrived.subscribe();
             let warm = timeout(WARM_UP, arrived.wait_for(|&arrived| arrived >= WARM)).await;
-            self.net.set_link(link, Wire::Cut);
+            self.net.set_link(link, WireState::Cut);
             probe.cut.send_replace(Some(Instant::now()));
             warm.is_ok()
         };
@@ -311,7 +311,10 @@ impl<'a> Probe<'a> {
     async fn run(&self) -> Duration {
         loop {
             let sent = Instant::now();
-            let result = self.client.unicast(self.topic, Bytes::new()).await;
+            let result = self
+                .client
+                .publish_unicast_raw(self.topic, Bytes::new())
+                .await;
             let cut = *self.cut.borrow();
             match (result, cut) {
                 (Ok(_), Some(cut)) if sent >= cut => return cut.elapsed(),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use amop::{Client, Event, Events, Kind, PublishError, RawSubscription, TopicName};
+use amop::{Client, Event, Events, MessageKind, PublishError, RawSubscription, TopicName};
 use anyhow::Result;
 use bytes::Bytes;
 use tokio::{
@@ -84,10 +84,10 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, kind: Kind) -> MutexGuard<'_, Books> {
+    fn of(&self, kind: MessageKind) -> MutexGuard<'_, Books> {
         match kind {
-            Kind::Unicast => self.unicasts(),
-            Kind::Multicast => self.multicasts(),
+            MessageKind::Unicast => self.unicasts(),
+            MessageKind::Multicast => self.multicasts(),
         }
     }
 
@@ -104,7 +104,7 @@ pub(crate) fn probe_topic(node: usize) -> Result<TopicName> {
 
 /// The topics and their subscribers.
 #[derive(Debug)]
-struct Topics {
+struct LoadTopics {
     /// For each subscriber, a topic that only it subscribes to.
     own: Vec<TopicName>,
     /// Subscriber `s` subscribes to the topic at `s % shared.len()`.
@@ -112,7 +112,7 @@ struct Topics {
     all: TopicName,
 }
 
-impl Topics {
+impl LoadTopics {
     fn new(subscribers: usize) -> Result<Self> {
         let named = |kind: &str, count: usize| -> Result<Vec<TopicName>> {
             let name = |index| Ok(TopicName::new(&format!("chaos.{kind}.{index}"))?);
@@ -150,21 +150,21 @@ fn scatter(number: u64) -> u64 {
 }
 
 /// Returns the text of a message: its kind and number.
-fn write_message(kind: Kind, message: usize) -> Bytes {
+fn write_message(kind: MessageKind, message: usize) -> Bytes {
     let letter = match kind {
-        Kind::Unicast => 'u',
-        Kind::Multicast => 'm',
+        MessageKind::Unicast => 'u',
+        MessageKind::Multicast => 'm',
     };
     Bytes::from(format!("{:.<LEN$}", format!("{letter} {message} ")))
 }
 
-fn read_message(payload: &[u8]) -> Option<(Kind, usize)> {
+fn read_message(payload: &[u8]) -> Option<(MessageKind, usize)> {
     let text = str::from_utf8(payload).ok()?;
     let (kind, rest) = text.split_once(' ')?;
     let (number, _) = rest.split_once(' ')?;
     let kind = match kind {
-        "u" => Kind::Unicast,
-        "m" => Kind::Multicast,
+        "u" => MessageKind::Unicast,
+        "m" => MessageKind::Multicast,
         _ => return None,
     };
     Some((kind, number.parse().ok()?))
@@ -186,7 +186,7 @@ pub(crate) struct Subscribers(JoinSet<()>);
 impl Subscribers {
     /// Subscribes every client; the tasks end when their clients are closed.
     pub(crate) async fn start(clients: &[Client], ledger: &Arc<Ledger>) -> Result<Self> {
-        let topics = Topics::new(clients.len())?;
+        let topics = LoadTopics::new(clients.len())?;
         let mut tasks = JoinSet::new();
         for (subscriber, client) in clients.iter().enumerate() {
             let shared = &topics.shared[subscriber % topics.shared.len()];
@@ -213,7 +213,7 @@ async fn listen(mut subscription: RawSubscription, subscriber: usize, ledger: Ar
             Some((written, message)) if written == kind => {
                 // Before the answer: a program that sees the answer must find this record.
                 ledger.of(kind).delivered(subscriber, message);
-                if kind == Kind::Unicast {
+                if kind == MessageKind::Unicast {
                     // Without a connection, the message is delivered again later and then gets this
                     // answer.
                     let _ = delivery.reply_bytes(write_answer(subscriber, message));
@@ -240,7 +240,7 @@ async fn count_dropped(mut events: Events, all: String, subscriber: usize, ledge
 /// The messages of one publisher: every `step`-th number from its own, unicasts and multicasts
 /// mixed.
 #[derive(Debug)]
-struct Share {
+struct PublisherShare {
     number: usize,
     step: usize,
     unicasts: usize,
@@ -248,7 +248,7 @@ struct Share {
     next: AtomicUsize,
 }
 
-impl Share {
+impl PublisherShare {
     fn new(number: usize, traffic: &Traffic) -> Self {
         let step = traffic.publishers;
         let of = |total: usize| total.saturating_sub(number).div_ceil(step);
@@ -261,7 +261,7 @@ impl Share {
         }
     }
 
-    fn take(&self) -> Option<(Kind, usize)> {
+    fn take(&self) -> Option<(MessageKind, usize)> {
         let total = self.unicasts + self.multicasts;
         let at = self.next.fetch_add(1, Ordering::Relaxed);
         if at >= total {
@@ -270,19 +270,19 @@ impl Share {
         // Multicasts are spread evenly among the unicasts.
         let multicasts = at * self.multicasts / total;
         let (kind, nth) = if (at + 1) * self.multicasts / total > multicasts {
-            (Kind::Multicast, multicasts)
+            (MessageKind::Multicast, multicasts)
         } else {
-            (Kind::Unicast, at - multicasts)
+            (MessageKind::Unicast, at - multicasts)
         };
         Some((kind, nth * self.step + self.number))
     }
 }
 
 /// The data that the tasks of a publisher share.
-struct Publisher {
+struct PublisherContext {
     client: Client,
-    share: Share,
-    topics: Topics,
+    share: PublisherShare,
+    topics: LoadTopics,
     traffic: Traffic,
     ledger: Arc<Ledger>,
     start: Instant,
@@ -300,10 +300,10 @@ pub(crate) fn publish(
 ) -> Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     for (number, client) in clients.iter().enumerate() {
-        let publisher = Arc::new(Publisher {
+        let publisher = Arc::new(PublisherContext {
             client: client.clone(),
-            share: Share::new(number, traffic),
-            topics: Topics::new(traffic.subscribers)?,
+            share: PublisherShare::new(number, traffic),
+            topics: LoadTopics::new(traffic.subscribers)?,
             traffic: traffic.clone(),
             ledger: Arc::clone(ledger),
             start,
@@ -317,7 +317,7 @@ pub(crate) fn publish(
     Ok(tasks)
 }
 
-impl Publisher {
+impl PublisherContext {
     async fn run(&self) {
         while !self.stop.is_cancelled()
             && let Some((kind, message)) = self.share.take()
@@ -327,10 +327,12 @@ impl Publisher {
             }
             self.ledger.of(kind).sent(message, self.start.elapsed());
             let result = match kind {
-                Kind::Unicast => self.unicast(message).await,
-                Kind::Multicast => {
+                MessageKind::Unicast => self.unicast(message).await,
+                MessageKind::Multicast => {
                     let payload = write_message(kind, message);
-                    self.client.multicast(&self.topics.all, payload).await
+                    self.client
+                        .publish_multicast_raw(&self.topics.all, payload)
+                        .await
                 }
             };
             match result {
@@ -346,8 +348,8 @@ impl Publisher {
     }
 
     /// Waits until a message is due; `None` if the run is stopped before.
-    async fn due(&self, kind: Kind, message: usize) -> Option<()> {
-        if let (Some(rate), Kind::Unicast) = (self.traffic.rate, kind) {
+    async fn due(&self, kind: MessageKind, message: usize) -> Option<()> {
+        if let (Some(rate), MessageKind::Unicast) = (self.traffic.rate, kind) {
             let at = Duration::from_secs_f64(message as f64 / f64::from(rate));
             let waiting = tokio::time::sleep_until(self.start + at);
             return self.stop.run_until_cancelled(waiting).await;
@@ -357,8 +359,8 @@ impl Publisher {
 
     async fn unicast(&self, message: usize) -> Result<(), PublishError> {
         let (topic, subscribers) = self.topics.of(self.traffic.seed, message);
-        let payload = write_message(Kind::Unicast, message);
-        let reply = self.client.unicast(topic, payload).await?;
+        let payload = write_message(MessageKind::Unicast, message);
+        let reply = self.client.publish_unicast_raw(topic, payload).await?;
         if !is_answer(&reply.payload, message, &subscribers) {
             let answer = String::from_utf8_lossy(&reply.payload);
             self.ledger.unicasts().wrong("an unexpected answer", || {
@@ -405,11 +407,11 @@ mod tests {
         let traffic = traffic();
         let (mut unicasts, mut multicasts) = (Vec::new(), Vec::new());
         for number in 0..traffic.publishers {
-            let share = Share::new(number, &traffic);
+            let share = PublisherShare::new(number, &traffic);
             while let Some((kind, message)) = share.take() {
                 match kind {
-                    Kind::Unicast => unicasts.push(message),
-                    Kind::Multicast => multicasts.push(message),
+                    MessageKind::Unicast => unicasts.push(message),
+                    MessageKind::Multicast => multicasts.push(message),
                 }
             }
         }
@@ -421,7 +423,7 @@ mod tests {
 
     #[test]
     fn messages_are_read_as_written() {
-        for (kind, number) in [(Kind::Unicast, 0), (Kind::Multicast, 199_999)] {
+        for (kind, number) in [(MessageKind::Unicast, 0), (MessageKind::Multicast, 199_999)] {
             let payload = write_message(kind, number);
             assert_eq!(payload.len(), LEN);
             assert_eq!(read_message(&payload), Some((kind, number)));
@@ -433,7 +435,7 @@ mod tests {
 
     #[test]
     fn unicasts_reach_every_topic_and_answers_are_held_to_it() {
-        let topics = Topics::new(6).unwrap();
+        let topics = LoadTopics::new(6).unwrap();
         let mut names = BTreeSet::new();
         for message in 0..1000 {
             let (topic, subscribers) = topics.of(7, message);

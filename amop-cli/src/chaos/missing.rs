@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     books::Books,
-    plan::{Fault, Step},
+    plan::{Fault, PlannedFault},
 };
 
 /// A fault can affect a multicast sent this long before it: messages that a node has confirmed to
@@ -33,7 +33,7 @@ pub(crate) struct Excuse {
 impl Excuse {
     /// Returns the excuse that a fault gives. The cut or slowdown of a link is no excuse while the
     /// network holds together. The first `publishers` clients are publishers.
-    pub(crate) fn of(step: &Step, publishers: usize, partitions: bool) -> Option<Self> {
+    pub(crate) fn of(step: &PlannedFault, publishers: usize, partitions: bool) -> Option<Self> {
         let from = step.at.saturating_sub(BEFORE);
         match step.fault {
             Fault::Kill { .. } | Fault::Stop { .. } => Some(Self {
@@ -121,8 +121,8 @@ impl fmt::Display for Missing {
 mod tests {
     use super::*;
 
-    fn step(at: u64, fault: Fault) -> Step {
-        Step {
+    fn step(at: u64, fault: Fault) -> PlannedFault {
+        PlannedFault {
             at: Duration::from_secs(at),
             fault,
             down: Duration::from_secs(2),

@@ -44,9 +44,9 @@ use self::{
     load::{Ledger, Subscribers, Traffic, probe_topic, publish},
     missing::{Excuse, Missing},
     net::Net,
-    plan::{Pace, Plan},
-    report::Report,
-    topology::{Shape, Topology},
+    plan::{FaultIntervals, FaultPlan},
+    report::ChaosReport,
+    topology::{NetworkShape, Topology},
 };
 
 /// The interval between two lines of progress.
@@ -71,7 +71,7 @@ pub(crate) struct Chaos {
     nodes: u16,
     /// How the nodes are linked.
     #[arg(long, value_enum, default_value = "ring")]
-    topology: Shape,
+    topology: NetworkShape,
     /// The number of unicasts.
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     unicasts: u32,
@@ -178,7 +178,7 @@ impl Chaos {
         network: String,
         dir: &Path,
         logs: &Path,
-    ) -> Result<Report> {
+    ) -> Result<ChaosReport> {
         let certificates = dir.join("127.0.0.1/sdk");
         let net = Net::start(topology, dir, logs).await?;
         let (publishers, subscribers, probes) = connect(&net, &certificates).await?;
@@ -192,13 +192,13 @@ impl Chaos {
         let listening = Subscribers::start(&receivers, &ledger).await?;
         let probing = answer_probes(&probes).await?;
         let sdks: Vec<Sdk> = publishers.into_iter().chain(subscribers).collect();
-        let pace = Pace {
+        let pace = FaultIntervals {
             kills: interval(self.kill_every),
             cuts: interval(self.cut_every),
             clients: !self.no_client_cuts,
             partitions: self.partitions,
         };
-        let plan = Plan::new(traffic.seed, pace, &net.topology, sdks.len());
+        let plan = FaultPlan::new(traffic.seed, pace, &net.topology, sdks.len());
         let faults = Arc::new(Faults::new(net, sdks, probes, self.partitions));
 
         let start = Instant::now();
@@ -223,7 +223,7 @@ impl Chaos {
         let of_step = |step| Excuse::of(step, traffic.publishers, self.partitions);
         let excuses: Vec<Excuse> = tally.steps.iter().filter_map(of_step).collect();
         let missing = Missing::of(&ledger.multicasts(), &excuses, &ledger.dropped());
-        let report = Report {
+        let report = ChaosReport {
             network,
             seed: traffic.seed,
             took,
@@ -286,7 +286,7 @@ impl Chaos {
     }
 }
 
-fn shape_name(shape: Shape) -> String {
+fn shape_name(shape: NetworkShape) -> String {
     let value = shape.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
 }

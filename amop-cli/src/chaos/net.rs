@@ -18,9 +18,9 @@ use tokio::{
 };
 
 use super::{
-    node::Node,
+    node::NodeProcess,
     plan::Fault,
-    proxy::{Proxy, Wire},
+    proxy::{Proxy, WireState},
     topology::Topology,
 };
 
@@ -38,7 +38,7 @@ const MESH: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Net {
     pub(crate) topology: Topology,
-    nodes: Vec<Mutex<Node>>,
+    nodes: Vec<Mutex<NodeProcess>>,
     /// For each node, the address for SDKs.
     channels: Vec<watch::Receiver<Option<SocketAddr>>>,
     /// For each link, the proxies through which its two nodes dial each other.
@@ -68,7 +68,13 @@ impl Net {
             p2p.push(p2p_at.subscribe());
             let name = format!("node{}", node.index);
             let log = logs.join(format!("{name}.log"));
-            nodes.push(Node::new(name, node.config, log, channel_at, p2p_at)?);
+            nodes.push(NodeProcess::new(
+                name,
+                node.config,
+                log,
+                channel_at,
+                p2p_at,
+            )?);
         }
         let mut links = Vec::new();
         for &(a, b) in &topology.links {
@@ -187,7 +193,7 @@ impl Net {
         broken.nodes[node] || broken.ways.contains(&(client, way))
     }
 
-    pub(crate) fn set_link(&self, link: usize, wire: Wire) {
+    pub(crate) fn set_link(&self, link: usize, wire: WireState) {
         for proxy in &self.links[link] {
             proxy.set(wire);
         }

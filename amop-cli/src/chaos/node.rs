@@ -62,7 +62,7 @@ impl ChaosNode {
 
 /// A node of the network. Its process may be stopped.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub(crate) struct NodeProcess {
     name: String,
     config: PathBuf,
     log: PathBuf,
@@ -83,7 +83,7 @@ struct Process {
     stdin: ChildStdin,
 }
 
-impl Node {
+impl NodeProcess {
     /// Creates a node that is not started, from a folder of a devnet layout.
     pub(crate) fn new(
         name: String,

@@ -25,7 +25,7 @@ pub(crate) enum Fault {
 
 /// A fault with its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct PlannedFault {
     /// The time of the fault, since the start of the run.
     pub(crate) at: Duration,
     pub(crate) fault: Fault,
@@ -35,7 +35,7 @@ pub(crate) struct Step {
 
 /// The average intervals between faults; `None` means never.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub(crate) struct FaultIntervals {
     pub(crate) kills: Option<Duration>,
     pub(crate) cuts: Option<Duration>,
     /// Whether connections of clients are cut, too.
@@ -47,9 +47,9 @@ pub(crate) struct Pace {
 /// An endless sequence of steps in the order of their times. The same arguments give the same
 /// sequence.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct FaultPlan {
     rng: StdRng,
-    pace: Pace,
+    pace: FaultIntervals,
     next_kill: Option<Duration>,
     next_cut: Option<Duration>,
     /// Nodes that may be killed and links that may be cut.
@@ -58,9 +58,14 @@ pub(crate) struct Plan {
     clients: usize,
 }
 
-impl Plan {
+impl FaultPlan {
     /// Creates a plan for a network with this many clients, each with connections to two nodes.
-    pub(crate) fn new(seed: u64, pace: Pace, topology: &Topology, clients: usize) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        pace: FaultIntervals,
+        topology: &Topology,
+        clients: usize,
+    ) -> Self {
         let spared = |node: usize| topology.is_connected(|at| at != node, |_| true);
         let nodes = (0..topology.nodes)
             .filter(|&node| pace.partitions || spared(node))
@@ -133,10 +138,10 @@ impl Plan {
     }
 }
 
-impl Iterator for Plan {
-    type Item = Step;
+impl Iterator for FaultPlan {
+    type Item = PlannedFault;
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<PlannedFault> {
         let never = Duration::MAX;
         let (kill, cut) = (
             self.next_kill.unwrap_or(never),
@@ -153,34 +158,40 @@ impl Iterator for Plan {
             (cut, self.cut())
         };
         let down = self.millis(1000..3000);
-        Some(Step { at, fault, down })
+        Some(PlannedFault { at, fault, down })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::topology::Shape, *};
+    use super::{super::topology::NetworkShape, *};
 
-    fn plan(seed: u64, shape: Shape, partitions: bool) -> Vec<Step> {
+    fn plan(seed: u64, shape: NetworkShape, partitions: bool) -> Vec<PlannedFault> {
         let topology = Topology::new(shape, 5, &mut StdRng::seed_from_u64(1));
-        let pace = Pace {
+        let pace = FaultIntervals {
             kills: Some(Duration::from_secs(3)),
             cuts: Some(Duration::from_secs(2)),
             clients: true,
             partitions,
         };
-        Plan::new(seed, pace, &topology, 4).take(400).collect()
+        FaultPlan::new(seed, pace, &topology, 4).take(400).collect()
     }
 
     #[test]
     fn a_seed_is_a_plan() {
-        assert_eq!(plan(7, Shape::Full, false), plan(7, Shape::Full, false));
-        assert_ne!(plan(7, Shape::Full, false), plan(8, Shape::Full, false));
+        assert_eq!(
+            plan(7, NetworkShape::Full, false),
+            plan(7, NetworkShape::Full, false)
+        );
+        assert_ne!(
+            plan(7, NetworkShape::Full, false),
+            plan(8, NetworkShape::Full, false)
+        );
     }
 
     #[test]
     fn a_plan_has_everything_in_order() {
-        let steps = plan(7, Shape::Ring, false);
+        let steps = plan(7, NetworkShape::Ring, false);
         assert!(steps.is_sorted_by_key(|step| step.at));
         let has = |is: fn(&Fault) -> bool| steps.iter().any(|step| is(&step.fault));
         assert!(has(|fault| matches!(fault, Fault::Kill { .. })));
@@ -194,24 +205,24 @@ mod tests {
     /// A line can lose the nodes at its ends, but not a link.
     #[test]
     fn what_holds_a_network_together_is_spared() {
-        let touches = |step: &Step| match step.fault {
+        let touches = |step: &PlannedFault| match step.fault {
             Fault::Kill { node } | Fault::Stop { node } => (1..4).contains(&node),
             Fault::Cut { .. } | Fault::Hold { .. } | Fault::Slow { .. } => true,
             Fault::CutClient { .. } => false,
         };
-        assert!(!plan(7, Shape::Line, false).iter().any(touches));
-        assert!(plan(7, Shape::Line, true).iter().any(touches));
+        assert!(!plan(7, NetworkShape::Line, false).iter().any(touches));
+        assert!(plan(7, NetworkShape::Line, true).iter().any(touches));
     }
 
     #[test]
     fn nothing_can_be_planned_for_never() {
-        let topology = Topology::new(Shape::Full, 4, &mut StdRng::seed_from_u64(1));
-        let pace = Pace {
+        let topology = Topology::new(NetworkShape::Full, 4, &mut StdRng::seed_from_u64(1));
+        let pace = FaultIntervals {
             kills: None,
             cuts: None,
             clients: true,
             partitions: false,
         };
-        assert_eq!(Plan::new(1, pace, &topology, 4).next(), None);
+        assert_eq!(FaultPlan::new(1, pace, &topology, 4).next(), None);
     }
 }

@@ -30,7 +30,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// The behaviour of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum WireState {
     /// Passes everything on, each piece after this delay.
     Open { delay: Duration },
     /// Takes all data and passes nothing on, for new connections as well.
@@ -39,40 +39,40 @@ pub(crate) enum Wire {
     Cut,
 }
 
-impl Wire {
+impl WireState {
     pub(crate) const GOOD: Self = Self::Open {
         delay: Duration::ZERO,
     };
 }
 
 /// The address of a proxy's target; `None` while the target does not listen.
-pub(crate) type Target = watch::Receiver<Option<SocketAddr>>;
+pub(crate) type ProxyTarget = watch::Receiver<Option<SocketAddr>>;
 
 /// A TCP proxy that can fail on command. Dropping it resets its connections in the background.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    wire: watch::Sender<Wire>,
-    open: Arc<Open>,
+    wire: watch::Sender<WireState>,
+    open: Arc<OpenConnections>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 /// Connections that are established on both sides: by number, the time of their start.
 #[derive(Debug, Default)]
-struct Open(Mutex<(u64, BTreeMap<u64, Instant>)>);
+struct OpenConnections(Mutex<(u64, BTreeMap<u64, Instant>)>);
 
-impl Open {
+impl OpenConnections {
     fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Instant>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Removes a connection from the list when it ends for any reason.
-struct Entry(Arc<Open>, u64);
+struct ConnectionEntry(Arc<OpenConnections>, u64);
 
-impl Entry {
-    fn new(open: &Arc<Open>) -> Self {
+impl ConnectionEntry {
+    fn new(open: &Arc<OpenConnections>) -> Self {
         let (next, list) = &mut *open.lock();
         *next += 1;
         list.insert(*next, Instant::now());
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for ConnectionEntry {
     fn drop(&mut self) {
         self.0.lock().1.remove(&self.1);
     }
@@ -88,11 +88,11 @@ impl Drop for Entry {
 
 impl Proxy {
     /// Starts a proxy on a free port of this machine.
-    pub(crate) async fn start(target: Target) -> io::Result<Self> {
+    pub(crate) async fn start(target: ProxyTarget) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let proxy = Self {
             address: listener.local_addr()?,
-            wire: watch::Sender::new(Wire::GOOD),
+            wire: watch::Sender::new(WireState::GOOD),
             open: Arc::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -117,7 +117,7 @@ impl Proxy {
     }
 
     /// Changes the wire's behaviour, for existing and new connections.
-    pub(crate) fn set(&self, wire: Wire) {
+    pub(crate) fn set(&self, wire: WireState) {
         self.wire.send_replace(wire);
     }
 
@@ -130,7 +130,7 @@ impl Proxy {
     /// Resets its connections and waits until its tasks have ended.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        self.wire.send_replace(Wire::Cut);
+        self.wire.send_replace(WireState::Cut);
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -139,15 +139,15 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.cancel();
-        self.wire.send_replace(Wire::Cut);
+        self.wire.send_replace(WireState::Cut);
     }
 }
 
 async fn accept(
     listener: TcpListener,
-    target: Target,
-    wire: watch::Sender<Wire>,
-    open: Arc<Open>,
+    target: ProxyTarget,
+    wire: watch::Sender<WireState>,
+    open: Arc<OpenConnections>,
     tasks: TaskTracker,
 ) {
     loop {
@@ -169,13 +169,13 @@ async fn accept(
 /// Runs one connection, until the wire is cut at the latest.
 async fn connection(
     near: TcpStream,
-    target: Target,
-    mut wire: watch::Receiver<Wire>,
-    open: &Arc<Open>,
+    target: ProxyTarget,
+    mut wire: watch::Receiver<WireState>,
+    open: &Arc<OpenConnections>,
 ) {
     let mut near = Some(near);
     // A connection that starts on a held wire is never connected to the target.
-    let held = *wire.borrow_and_update() == Wire::Held;
+    let held = *wire.borrow_and_update() == WireState::Held;
     let address = *target.borrow();
     let far = match (held, address) {
         (false, Some(address)) => connect(address, &mut wire).await,
@@ -186,7 +186,7 @@ async fn connection(
         (false, None) => None,
     };
     if let (Some(stream), Some(far)) = (near.take_if(|_| far.is_some()), far) {
-        let _entry = Entry::new(open);
+        let _entry = ConnectionEntry::new(open);
         pass_both(stream, far, wire).await;
     }
     if let Some(near) = near {
@@ -194,7 +194,7 @@ async fn connection(
     }
 }
 
-async fn connect(address: SocketAddr, wire: &mut watch::Receiver<Wire>) -> Option<TcpStream> {
+async fn connect(address: SocketAddr, wire: &mut watch::Receiver<WireState>) -> Option<TcpStream> {
     tokio::select! {
         connected = timeout(CONNECT, TcpStream::connect(address)) => connected.ok()?.ok(),
         () = cut(wire) => None,
@@ -202,7 +202,7 @@ async fn connect(address: SocketAddr, wire: &mut watch::Receiver<Wire>) -> Optio
 }
 
 /// Passes data on in both directions until both have ended, or the wire is cut.
-async fn pass_both(near: TcpStream, far: TcpStream, mut wire: watch::Receiver<Wire>) {
+async fn pass_both(near: TcpStream, far: TcpStream, mut wire: watch::Receiver<WireState>) {
     for stream in [&near, &far] {
         // A failure only costs speed.
         let _ = stream.set_nodelay(true);
@@ -229,7 +229,7 @@ async fn pass_both(near: TcpStream, far: TcpStream, mut wire: watch::Receiver<Wi
 }
 
 /// Passes data on in one direction until its end.
-async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Receiver<Wire>) {
+async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Receiver<WireState>) {
     let mut buffer = vec![0; CHUNK];
     // After data was swallowed, nothing more may be passed on.
     let mut broken = false;
@@ -240,7 +240,7 @@ async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Re
         };
         let now = *wire.borrow();
         match now {
-            Wire::Open { delay } if !broken => {
+            WireState::Open { delay } if !broken => {
                 if !delay.is_zero() {
                     sleep(delay).await;
                 }
@@ -258,9 +258,9 @@ async fn pass(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, wire: watch::Re
 }
 
 /// Waits until the wire is cut.
-async fn cut(wire: &mut watch::Receiver<Wire>) {
+async fn cut(wire: &mut watch::Receiver<WireState>) {
     // An error means that the sender, and so the proxy, is gone.
-    let _ = wire.wait_for(|&wire| wire == Wire::Cut).await;
+    let _ = wire.wait_for(|&wire| wire == WireState::Cut).await;
 }
 
 /// Makes the connection end with a reset: at once, without waiting for the peer.
@@ -324,11 +324,11 @@ mod tests {
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert!(comes_back(&mut stream).await);
         assert!(proxy.open_for().is_some());
-        proxy.set(Wire::Cut);
+        proxy.set(WireState::Cut);
         assert!(!comes_back(&mut stream).await);
         assert!(is_refused(&proxy).await);
         assert_eq!(proxy.open_for(), None);
-        proxy.set(Wire::Open {
+        proxy.set(WireState::Open {
             delay: Duration::from_millis(1),
         });
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
@@ -343,17 +343,17 @@ mod tests {
         let (proxy, _target, echo) = echo().await;
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert!(comes_back(&mut stream).await);
-        proxy.set(Wire::Held);
+        proxy.set(WireState::Held);
         stream.write_all(&[1]).await.unwrap();
         let mut byte = [0];
         let silent = timeout(Duration::from_millis(200), stream.read(&mut byte)).await;
         assert!(silent.is_err(), "{silent:?}");
         // Later data does not arrive, either: half a conversation would be worse than none.
-        proxy.set(Wire::GOOD);
+        proxy.set(WireState::GOOD);
         stream.write_all(&[2]).await.unwrap();
         let silent = timeout(Duration::from_millis(200), stream.read(&mut byte)).await;
         assert!(silent.is_err(), "{silent:?}");
-        proxy.set(Wire::Cut);
+        proxy.set(WireState::Cut);
         assert!(!comes_back(&mut stream).await);
         proxy.stop().await;
         echo.abort();

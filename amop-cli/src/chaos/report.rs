@@ -8,7 +8,7 @@ use super::{books::Sums, faults::Tally, missing::Missing};
 
 /// The result of a run.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct ChaosReport {
     /// A description of the network.
     pub(crate) network: String,
     pub(crate) seed: u64,
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     pub(crate) tally: Tally,
 }
 
-impl Report {
+impl ChaosReport {
     /// Returns whether no acknowledged message was lost and no subscriber received a message twice.
     pub(crate) fn is_good(&self) -> bool {
         self.unicasts.hold() && self.multicasts.nothing_twice() && self.missing.lost == 0
@@ -86,7 +86,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ChaosReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             unicasts,
@@ -182,12 +182,12 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    fn report(unicasts: Sums, multicasts: Sums) -> Report {
+    fn report(unicasts: Sums, multicasts: Sums) -> ChaosReport {
         let tally = Tally {
             detours: [3, 1, 2].map(Duration::from_millis).to_vec(),
             ..Tally::default()
         };
-        Report {
+        ChaosReport {
             network: "ring of 4 nodes".to_owned(),
             seed: 7,
             took: Duration::from_secs(2),

@@ -5,7 +5,7 @@ use rand::{RngExt, rngs::StdRng, seq::SliceRandom};
 
 /// The shape of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shape {
+pub(crate) enum NetworkShape {
     /// Each node is linked with the next, the last with the first.
     Ring,
     /// A ring without its last link. Killing any node except the two at the ends cuts it in two.
@@ -27,26 +27,26 @@ pub(crate) struct Topology {
 }
 
 impl Topology {
-    pub(crate) fn new(shape: Shape, nodes: usize, rng: &mut StdRng) -> Self {
+    pub(crate) fn new(shape: NetworkShape, nodes: usize, rng: &mut StdRng) -> Self {
         let line = |order: &[usize]| -> Vec<_> {
             order.windows(2).map(|pair| (pair[0], pair[1])).collect()
         };
         let mut order: Vec<usize> = (0..nodes).collect();
         let links = match shape {
-            Shape::Line => line(&order),
-            Shape::Star => (1..nodes).map(|node| (0, node)).collect(),
-            Shape::Full => (0..nodes)
+            NetworkShape::Line => line(&order),
+            NetworkShape::Star => (1..nodes).map(|node| (0, node)).collect(),
+            NetworkShape::Full => (0..nodes)
                 .flat_map(|a| (a + 1..nodes).map(move |b| (a, b)))
                 .collect(),
-            Shape::Ring | Shape::Random => {
-                if shape == Shape::Random {
+            NetworkShape::Ring | NetworkShape::Random => {
+                if shape == NetworkShape::Random {
                     order.shuffle(rng);
                 }
                 let mut links = line(&order);
                 if nodes > 2 {
                     links.push((order[nodes - 1], order[0]));
                 }
-                if shape == Shape::Random {
+                if shape == NetworkShape::Random {
                     add_chords(nodes, nodes / 2, &mut links, rng);
                 }
                 links
@@ -105,30 +105,30 @@ mod tests {
 
     use super::*;
 
-    fn topology(shape: Shape, nodes: usize) -> Topology {
+    fn topology(shape: NetworkShape, nodes: usize) -> Topology {
         Topology::new(shape, nodes, &mut StdRng::seed_from_u64(1))
     }
 
     #[test]
     fn shapes_have_their_links() {
         for (shape, links) in [
-            (Shape::Ring, 6),
-            (Shape::Line, 5),
-            (Shape::Star, 5),
-            (Shape::Full, 15),
-            (Shape::Random, 9),
+            (NetworkShape::Ring, 6),
+            (NetworkShape::Line, 5),
+            (NetworkShape::Star, 5),
+            (NetworkShape::Full, 15),
+            (NetworkShape::Random, 9),
         ] {
             let topology = topology(shape, 6);
             assert_eq!(topology.links.len(), links, "{shape:?}");
             assert!(topology.is_connected(|_| true, |_| true), "{shape:?}");
         }
-        assert_eq!(topology(Shape::Ring, 2).links, [(0, 1)]);
-        assert_eq!(topology(Shape::Random, 3).links.len(), 3);
+        assert_eq!(topology(NetworkShape::Ring, 2).links, [(0, 1)]);
+        assert_eq!(topology(NetworkShape::Random, 3).links.len(), 3);
     }
 
     #[test]
     fn a_ring_bears_one_loss_and_not_two() {
-        let ring = topology(Shape::Ring, 6);
+        let ring = topology(NetworkShape::Ring, 6);
         assert!(ring.is_connected(|_| true, |link| link != 2));
         assert!(!ring.is_connected(|_| true, |link| link != 2 && link != 4));
         assert!(ring.is_connected(|node| node != 3, |_| true));
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_star_lives_by_its_centre() {
-        let star = topology(Shape::Star, 4);
+        let star = topology(NetworkShape::Star, 4);
         assert!(!star.is_connected(|node| node != 0, |_| true));
         assert!(star.is_connected(|node| node != 2, |_| true));
     }

@@ -14,11 +14,11 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
-    Options, RunError,
-    link::{Link, seq},
-    problem::{Checked, Problem, same},
+    ConformanceError, ConformanceOptions,
+    link::{TestSession, seq},
+    problem::{CheckProblem, Checked, same},
 };
-use crate::ConnectError;
+use crate::WireError;
 
 /// A FISCO node announces its topics to the others every 5 s, and they then fetch them (channel-v2
 /// section 6.3).
@@ -37,8 +37,8 @@ const LOCAL: Duration = Duration::from_secs(2);
 pub(super) struct Bench {
     pub(super) identity: Identity,
     tls: Arc<ClientConfig>,
-    pub(super) node: Target,
-    pub(super) other: Option<Target>,
+    pub(super) node: NodeUnderTest,
+    pub(super) other: Option<NodeUnderTest>,
     /// A part of all topic names that distinguishes this run from others.
     run: String,
     topics: AtomicU64,
@@ -46,7 +46,7 @@ pub(super) struct Bench {
 
 /// A node and its known properties.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct NodeUnderTest {
     pub(super) endpoint: String,
     /// Its `Build Type`, if it reports one.
     build: Option<String>,
@@ -58,21 +58,21 @@ pub(super) struct Target {
 
 /// The nodes of a publisher and its subscribers.
 #[derive(Debug)]
-pub(super) struct Route<'a> {
+pub(super) struct BenchRoute<'a> {
     pub(super) bench: &'a Bench,
-    pub(super) from: &'a Target,
-    pub(super) to: &'a Target,
+    pub(super) from: &'a NodeUnderTest,
+    pub(super) to: &'a NodeUnderTest,
 }
 
 impl Bench {
     /// Connects to the nodes and finds out what they are.
-    pub(super) async fn prepare(options: &Options) -> Result<Self, RunError> {
+    pub(super) async fn prepare(options: &ConformanceOptions) -> Result<Self, ConformanceError> {
         // A tap in between may show an SDK's certificates.
         let nodes = ClientOptions::default().sdk_certificates_as_nodes(true);
         let tls = options
             .identity
             .dialling(&options.identity.verifier_of_nodes(nodes))?;
-        let target = |endpoint: &str| Target {
+        let target = |endpoint: &str| NodeUnderTest {
             endpoint: endpoint.to_owned(),
             build: None,
             version: None,
@@ -93,13 +93,13 @@ impl Bench {
         Ok(bench)
     }
 
-    async fn look_at(&self, target: &Target) -> Result<Target, ConnectError> {
+    async fn look_at(&self, target: &NodeUnderTest) -> Result<NodeUnderTest, WireError> {
         let mut link =
-            Link::connect(&target.endpoint, self.tls.clone(), self.identity.mode()).await?;
+            TestSession::connect(&target.endpoint, self.tls.clone(), self.identity.mode()).await?;
         // A node that does not answer fails a check later; here its version is only unknown.
         let answer = client_version(&mut link).await.unwrap_or_default();
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
-        let mut known = Target {
+        let mut known = NodeUnderTest {
             endpoint: target.endpoint.clone(),
             build: text("Build Type"),
             version: text("FISCO-BCOS Version"),
@@ -112,7 +112,7 @@ impl Bench {
     }
 
     /// Returns whether a multicast reaches a subscriber of the same node.
-    async fn delivers_locally(&self, target: &Target) -> Checked<bool> {
+    async fn delivers_locally(&self, target: &NodeUnderTest) -> Checked<bool> {
         let topic = self.topic("local");
         let mut subscriber = self.connect(target).await?;
         subscriber.set_topics(&[&topic]).await?;
@@ -124,22 +124,22 @@ impl Bench {
     }
 
     /// Connects a session to the node under test.
-    pub(super) async fn link(&self) -> Checked<Link> {
+    pub(super) async fn link(&self) -> Checked<TestSession> {
         self.connect(&self.node).await
     }
 
-    async fn connect(&self, target: &Target) -> Checked<Link> {
+    async fn connect(&self, target: &NodeUnderTest) -> Checked<TestSession> {
         self.connect_with(target, self.tls.clone())
             .await
-            .map_err(Problem::from)
+            .map_err(CheckProblem::from)
     }
 
     pub(super) async fn connect_with(
         &self,
-        target: &Target,
+        target: &NodeUnderTest,
         tls: Arc<ClientConfig>,
-    ) -> Result<Link, ConnectError> {
-        Link::connect(&target.endpoint, tls, self.identity.mode()).await
+    ) -> Result<TestSession, WireError> {
+        TestSession::connect(&target.endpoint, tls, self.identity.mode()).await
     }
 
     /// Returns the TLS configuration of all sessions.
@@ -159,18 +159,22 @@ impl Bench {
     }
 
     /// Waits until the node itself has handled all frames that a session sent.
-    pub(super) async fn settle(&self, target: &Target, link: &mut Link) -> Checked<()> {
+    pub(super) async fn settle(
+        &self,
+        target: &NodeUnderTest,
+        link: &mut TestSession,
+    ) -> Checked<()> {
         link.alive().await?;
-        if !target.is_ours() {
+        if !target.is_overlay() {
             sleep(WORKERS).await;
         }
         Ok(())
     }
 }
 
-impl Target {
+impl NodeUnderTest {
     /// Returns whether it is an overlay node, which has none of the known defects of FISCO nodes.
-    pub(super) fn is_ours(&self) -> bool {
+    pub(super) fn is_overlay(&self) -> bool {
         self.build.as_deref() == Some("AMOP node")
     }
 
@@ -190,14 +194,14 @@ impl Target {
             .and_then(|version| version.strip_prefix("2."))
             .and_then(|rest| rest.split('.').next())
             .and_then(|minor| minor.parse::<u32>().ok());
-        !self.is_ours() && matches!(minor, Some(0..=5 | 8..=11))
+        !self.is_overlay() && matches!(minor, Some(0..=5 | 8..=11))
     }
 
     pub(super) fn require_local_delivery(&self) -> Checked<()> {
         if self.local_delivery {
             return Ok(());
         }
-        Err(Problem::Skipped(format!(
+        Err(CheckProblem::Skipped(format!(
             "nodes of version {} do not deliver to their own subscribers (section 7.6); give \
              another node with --other",
             self.version.as_deref().unwrap_or_default()
@@ -209,21 +213,21 @@ impl Target {
     }
 }
 
-impl Route<'_> {
+impl BenchRoute<'_> {
     /// Connects a session that publishes.
-    pub(super) async fn publisher(&self) -> Checked<Link> {
+    pub(super) async fn publisher(&self) -> Checked<TestSession> {
         self.bench.connect(self.from).await
     }
 
     /// Connects a session that subscribes. The publisher's node may not know the subscription yet.
-    pub(super) async fn subscriber(&self, topics: &[&str]) -> Checked<Link> {
+    pub(super) async fn subscriber(&self, topics: &[&str]) -> Checked<TestSession> {
         let mut link = self.bench.connect(self.to).await?;
         self.change(&mut link, topics).await?;
         Ok(link)
     }
 
     /// Replaces a subscriber's topics on its own node.
-    pub(super) async fn change(&self, link: &mut Link, topics: &[&str]) -> Checked<()> {
+    pub(super) async fn change(&self, link: &mut TestSession, topics: &[&str]) -> Checked<()> {
         link.set_topics(topics).await?;
         self.bench.settle(self.to, link).await
     }
@@ -232,13 +236,13 @@ impl Route<'_> {
     ///
     /// Overlay nodes know as soon as a heartbeat after the change was answered.
     pub(super) async fn spread(&self) {
-        if self.crosses() && !self.is_ours() {
+        if self.crosses() && !self.is_overlay() {
             sleep(TOPIC_SYNC).await;
         }
     }
 
     /// Connects a publisher and one subscriber of a new topic, ready to exchange messages.
-    pub(super) async fn pair(&self, hint: &str) -> Checked<(Link, Link, String)> {
+    pub(super) async fn pair(&self, hint: &str) -> Checked<(TestSession, TestSession, String)> {
         let topic = self.bench.topic(hint);
         let subscriber = self.subscriber(&[&topic]).await?;
         let publisher = self.publisher().await?;
@@ -252,13 +256,13 @@ impl Route<'_> {
     }
 
     /// Returns whether both nodes are overlay nodes.
-    pub(super) fn is_ours(&self) -> bool {
-        self.from.is_ours() && self.to.is_ours()
+    pub(super) fn is_overlay(&self) -> bool {
+        self.from.is_overlay() && self.to.is_overlay()
     }
 }
 
 /// Requests the result of `getClientVersion`.
-pub(super) async fn client_version(link: &mut Link) -> Checked<Value> {
+pub(super) async fn client_version(link: &mut TestSession) -> Checked<Value> {
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
     let answer = link.ask(FrameType::RPC, request).await?;
     same("type of the answer", answer.kind, FrameType::RPC)?;

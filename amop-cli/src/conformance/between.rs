@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use amop_proto::channel::{Frame, FrameType, code};
+use amop_proto::channel::{Frame, FrameType, result_code};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::{
     Check, Run,
-    bench::{Route, TOPIC_SYNC},
-    link::{Link, seq},
+    bench::{BenchRoute, TOPIC_SYNC},
+    link::{TestSession, seq},
     problem::{Checked, failed, passed},
 };
 use crate::show;
@@ -40,10 +40,14 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// Asks the publisher's node whether the topic has a subscriber: the answer 100 means no. A
 /// subscriber that gets the question replies to it.
-async fn known(publisher: &mut Link, subscriber: &mut Link, topic: &str) -> Checked<bool> {
+async fn known(
+    publisher: &mut TestSession,
+    subscriber: &mut TestSession,
+    topic: &str,
+) -> Checked<bool> {
     let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"known?");
     publisher.send(&question).await?;
-    let nobody = question.respond(code::NO_SUBSCRIBER, Bytes::new());
+    let nobody = question.respond(result_code::NO_SUBSCRIBER, Bytes::new());
     let asked = tokio::select! {
         answer = publisher.receive("an answer") => {
             let answer = answer?;
@@ -54,13 +58,13 @@ async fn known(publisher: &mut Link, subscriber: &mut Link, topic: &str) -> Chec
         }
         asked = subscriber.receive("the question") => asked?,
     };
-    let reply = asked.respond(code::SUCCESS, asked.body.clone());
+    let reply = asked.respond(result_code::SUCCESS, asked.body.clone());
     subscriber.send(&reply).await?;
     publisher.expect("the reply", &reply).await?;
     Ok(true)
 }
 
-async fn spreads(route: &Route<'_>) -> Checked {
+async fn spreads(route: &BenchRoute<'_>) -> Checked {
     let topic = route.bench.topic("spreads");
     let mut publisher = route.publisher().await?;
     let mut subscriber = route.subscriber(&[&topic]).await?;
@@ -68,9 +72,9 @@ async fn spreads(route: &Route<'_>) -> Checked {
     loop {
         if known(&mut publisher, &mut subscriber, &topic).await? {
             let took = since.elapsed().as_secs_f64();
-            return Ok((!route.is_ours()).then(|| format!("after {took:.1} s")));
+            return Ok((!route.is_overlay()).then(|| format!("after {took:.1} s")));
         }
-        if route.is_ours() {
+        if route.is_overlay() {
             return failed("known at once", "answer 100");
         }
         if since.elapsed() > TOPIC_SYNC {
@@ -82,17 +86,17 @@ async fn spreads(route: &Route<'_>) -> Checked {
 
 /// Asks until the topic has no subscriber any more. The node of the lost subscriber answers 104
 /// while the publisher's node does not know yet.
-async fn gone(route: &Route<'_>, publisher: &mut Link, topic: &str) -> Checked {
+async fn gone(route: &BenchRoute<'_>, publisher: &mut TestSession, topic: &str) -> Checked {
     let since = Instant::now();
     loop {
         let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"gone?");
         publisher.send(&question).await?;
         let answer = publisher.receive("an answer").await?;
-        if answer == question.respond(code::NO_SUBSCRIBER, Bytes::new()) {
+        if answer == question.respond(result_code::NO_SUBSCRIBER, Bytes::new()) {
             let took = since.elapsed().as_secs_f64();
-            return Ok((!route.is_ours()).then(|| format!("after {took:.1} s")));
+            return Ok((!route.is_overlay()).then(|| format!("after {took:.1} s")));
         }
-        if answer != question.respond(code::NO_SESSION, question.body.clone()) {
+        if answer != question.respond(result_code::NO_SESSION, question.body.clone()) {
             return failed("100, or 104 before", show::frame(&answer));
         }
         if since.elapsed() > TOPIC_SYNC {
@@ -102,24 +106,24 @@ async fn gone(route: &Route<'_>, publisher: &mut Link, topic: &str) -> Checked {
     }
 }
 
-async fn withdrawn(route: &Route<'_>) -> Checked {
+async fn withdrawn(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("withdrawn").await?;
     if !known(&mut publisher, &mut subscriber, &topic).await? {
         return failed("known after 6 s", "answer 100");
     }
     route.change(&mut subscriber, &[]).await?;
-    if route.is_ours() {
+    if route.is_overlay() {
         // The heartbeat that followed the change was answered, so it is known at once.
         let question = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"gone?");
         publisher.send(&question).await?;
-        let nobody = question.respond(code::NO_SUBSCRIBER, Bytes::new());
+        let nobody = question.respond(result_code::NO_SUBSCRIBER, Bytes::new());
         publisher.expect("the answer", &nobody).await?;
         return passed();
     }
     gone(route, &mut publisher, &topic).await
 }
 
-async fn of_lost_session(route: &Route<'_>) -> Checked {
+async fn of_lost_session(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("lost").await?;
     if !known(&mut publisher, &mut subscriber, &topic).await? {
         return failed("known after 6 s", "answer 100");

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use amop_proto::channel::{Frame, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, code};
+use amop_proto::channel::{Frame, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, result_code};
 use bytes::{Bytes, BytesMut};
 
 use super::{
     Check, Run,
     bench::Bench,
-    link::{Records, seq},
-    problem::{Checked, Problem, failed, passed, same, same_frame},
+    link::{FrameRecords, seq},
+    problem::{CheckProblem, Checked, failed, passed, same, same_frame},
 };
 use crate::show;
 
@@ -147,7 +147,7 @@ async fn per_record(bench: &Bench) -> Checked {
     link.send_bytes(&record).await?;
     for _ in 0..FRAMES {
         link.receive("an answer to each frame").await?;
-        let own = Records {
+        let own = FrameRecords {
             count: 1,
             ends_with_frame: true,
         };
@@ -172,7 +172,7 @@ async fn too_short(bench: &Bench) -> Checked {
         if link.closes_within(AT_ONCE).await? {
             continue;
         }
-        if bench.node.is_ours() {
+        if bench.node.is_overlay() {
             return failed(
                 format!("length {length} closes the session"),
                 format!("it is open after {} s", AT_ONCE.as_secs()),
@@ -240,15 +240,15 @@ async fn topic_beyond_body(bench: &Bench) -> Checked {
     let mut link = bench.link().await?;
     let request = Frame::new(FrameType::UNICAST, seq(), &b"\x20short"[..]);
     link.send(&request).await?;
-    let expected = request.respond(code::NO_SUBSCRIBER, Bytes::new());
+    let expected = request.respond(result_code::NO_SUBSCRIBER, Bytes::new());
     link.expect("the answer", &expected).await?;
     link.alive().await?;
     passed()
 }
 
 async fn topic_length_0(bench: &Bench) -> Checked {
-    if !bench.node.is_ours() {
-        return Err(Problem::Skipped(
+    if !bench.node.is_overlay() {
+        return Err(CheckProblem::Skipped(
             "this frame ends the process of a FISCO node, so it is sent to overlay nodes only"
                 .to_owned(),
         ));

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     Check, Run,
     bench::{Bench, client_version},
-    link::{Link, seq},
+    link::{TestSession, seq},
     problem::{Checked, failed, holds, passed, same},
 };
 use crate::show;
@@ -63,7 +63,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Sends a handshake with these JSON members.
-async fn shake(link: &mut Link, request: serde_json::Value) -> Checked<HandshakeResponse> {
+async fn shake(link: &mut TestSession, request: serde_json::Value) -> Checked<HandshakeResponse> {
     let answer = link.ask(FrameType::HANDSHAKE, request.to_string()).await?;
     same("type of the answer", answer.kind, FrameType::HANDSHAKE)?;
     same("result of the answer", answer.result, 0)?;

@@ -5,7 +5,7 @@ use amop_proto::channel::{Frame, FrameType};
 use super::{
     Check, Run,
     bench::Bench,
-    link::{Link, seq},
+    link::{TestSession, seq},
     problem::{Checked, passed, same_frame},
 };
 
@@ -36,7 +36,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-async fn beat(link: &mut Link, body: &'static str, answer: &'static str) -> Checked<()> {
+async fn beat(link: &mut TestSession, body: &'static str, answer: &'static str) -> Checked<()> {
     let got = link.ask(FrameType::HEARTBEAT, body).await?;
     let expected = Frame::new(FrameType::HEARTBEAT, got.seq, answer);
     same_frame(&format!("the answer to {body:?}"), &got, &expected)

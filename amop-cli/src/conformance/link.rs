@@ -14,8 +14,8 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::problem::{Checked, Problem, broken, failed, same, same_frame};
-use crate::{ConnectError, show, wire};
+use super::problem::{CheckProblem, Checked, broken, failed, same, same_frame};
+use crate::{WireError, show, wire};
 
 /// The time in which a node must give an answer that needs no waiting. Long, for busy machines.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,16 +26,16 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// A session.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct TestSession {
     stream: TlsStream<TcpStream>,
     buffer: BytesMut,
     /// The number of records that held the last frame, and whether it ended with its record.
-    pub(super) records: Records,
+    pub(super) records: FrameRecords,
 }
 
 /// The place of the last frame in the TLS records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Records {
+pub(super) struct FrameRecords {
     pub(super) count: usize,
     pub(super) ends_with_frame: bool,
 }
@@ -45,16 +45,16 @@ pub(super) fn seq() -> Seq {
     Seq::random(&mut rand::rng())
 }
 
-impl Link {
+impl TestSession {
     pub(super) async fn connect(
         endpoint: &str,
         tls: Arc<ClientConfig>,
         mode: Mode,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<Self, WireError> {
         Ok(Self {
             stream: wire::connect(endpoint, tls, mode).await?,
             buffer: BytesMut::new(),
-            records: Records::default(),
+            records: FrameRecords::default(),
         })
     }
 
@@ -85,20 +85,20 @@ impl Link {
     }
 
     /// Returns the next frame before a deadline, or the end of the session.
-    async fn next(&mut self, deadline: Instant) -> Checked<Next> {
-        self.records = Records::default();
+    async fn next(&mut self, deadline: Instant) -> Checked<NextFrame> {
+        self.records = FrameRecords::default();
         loop {
             match FrameDecoder::new(PROTOCOL_MAX_FRAME).decode(&mut self.buffer) {
                 Ok(Some(frame)) => {
                     self.records.ends_with_frame = self.buffer.is_empty();
-                    return Ok(Next::Frame(frame));
+                    return Ok(NextFrame::Frame(frame));
                 }
                 Ok(None) => {}
                 Err(error) => return failed("a frame", error.to_string()),
             }
             let record = match timeout_at(deadline, wire::read_record(&mut self.stream)).await {
-                Err(_) => return Ok(Next::Nothing),
-                Ok(Ok(record)) if record.is_empty() => return Ok(Next::End),
+                Err(_) => return Ok(NextFrame::Nothing),
+                Ok(Ok(record)) if record.is_empty() => return Ok(NextFrame::End),
                 Ok(Ok(record)) => record,
                 Ok(Err(error)) => return broken("a frame", &error),
             };
@@ -118,18 +118,18 @@ impl Link {
     /// Returns the next frame, or `None` at the end of the session. One of the two must happen.
     pub(super) async fn receive_or_end(&mut self, what: &str) -> Checked<Option<Frame>> {
         match self.next(Instant::now() + PATIENCE).await? {
-            Next::Frame(frame) => Ok(Some(frame)),
-            Next::End => Ok(None),
-            Next::Nothing => failed(what, format!("nothing within {} s", PATIENCE.as_secs())),
+            NextFrame::Frame(frame) => Ok(Some(frame)),
+            NextFrame::End => Ok(None),
+            NextFrame::Nothing => failed(what, format!("nothing within {} s", PATIENCE.as_secs())),
         }
     }
 
     /// Returns the next frame, if it arrives in time.
     pub(super) async fn receive_within(&mut self, time: Duration) -> Checked<Option<Frame>> {
         match self.next(Instant::now() + time).await? {
-            Next::Frame(frame) => Ok(Some(frame)),
-            Next::Nothing => Ok(None),
-            Next::End => failed("the session goes on", "the node closed it"),
+            NextFrame::Frame(frame) => Ok(Some(frame)),
+            NextFrame::Nothing => Ok(None),
+            NextFrame::End => failed("the session goes on", "the node closed it"),
         }
     }
 
@@ -186,13 +186,15 @@ impl Link {
     /// Checks that the node closes the session without another frame.
     pub(super) async fn closed(&mut self) -> Checked<()> {
         match self.next(Instant::now() + PATIENCE).await {
-            Ok(Next::End) => Ok(()),
-            Ok(Next::Frame(frame)) => failed("the node closes the session", show::frame(&frame)),
-            Ok(Next::Nothing) => failed(
+            Ok(NextFrame::End) => Ok(()),
+            Ok(NextFrame::Frame(frame)) => {
+                failed("the node closes the session", show::frame(&frame))
+            }
+            Ok(NextFrame::Nothing) => failed(
                 "the node closes the session",
                 format!("it is still open after {} s", PATIENCE.as_secs()),
             ),
-            Err(Problem::Failed { got, .. }) => failed("the node closes the session", got),
+            Err(CheckProblem::Failed { got, .. }) => failed("the node closes the session", got),
             Err(skipped) => Err(skipped),
         }
     }
@@ -200,9 +202,9 @@ impl Link {
     /// Returns whether the node closes the session in time, without another frame.
     pub(super) async fn closes_within(&mut self, time: Duration) -> Checked<bool> {
         match self.next(Instant::now() + time).await? {
-            Next::End => Ok(true),
-            Next::Nothing => Ok(false),
-            Next::Frame(frame) => failed("no frame", show::frame(&frame)),
+            NextFrame::End => Ok(true),
+            NextFrame::Nothing => Ok(false),
+            NextFrame::Frame(frame) => failed("no frame", show::frame(&frame)),
         }
     }
 
@@ -214,7 +216,7 @@ impl Link {
     }
 }
 
-enum Next {
+enum NextFrame {
     Frame(Frame),
     End,
     Nothing,

@@ -1,11 +1,11 @@
 //! 0x35: a message to all subscribers, which the publisher's node acknowledges.
 
-use amop_proto::channel::{Frame, FrameType, code};
+use amop_proto::channel::{Frame, FrameType, result_code};
 
 use super::{
     Check, Run,
-    bench::{Bench, Route},
-    link::{Link, seq},
+    bench::{Bench, BenchRoute},
+    link::{TestSession, seq},
     problem::{Checked, failed, passed},
 };
 use crate::show;
@@ -61,10 +61,10 @@ fn message(topic: &str, payload: &[u8]) -> Frame {
 
 /// Returns the acknowledgement: type 0x31, result 0, everything else as in the message.
 fn acknowledgement(message: &Frame) -> Frame {
-    message.respond(code::SUCCESS, message.body.clone())
+    message.respond(result_code::SUCCESS, message.body.clone())
 }
 
-async fn publish(publisher: &mut Link, message: &Frame) -> Checked<()> {
+async fn publish(publisher: &mut TestSession, message: &Frame) -> Checked<()> {
     publisher.send(message).await?;
     publisher
         .expect("the acknowledgement", &acknowledgement(message))
@@ -105,7 +105,7 @@ async fn local(bench: &Bench) -> Checked {
             "it does not, like FISCO nodes of its version (2.0 to 2.5, 2.8 to 2.11)".to_owned(),
         ));
     }
-    let route = Route {
+    let route = BenchRoute {
         bench,
         from: &bench.node,
         to: &bench.node,
@@ -117,7 +117,7 @@ async fn local(bench: &Bench) -> Checked {
     passed()
 }
 
-async fn subscribers(route: &Route<'_>, count: usize) -> Checked {
+async fn subscribers(route: &BenchRoute<'_>, count: usize) -> Checked {
     let topic = route.bench.topic("all");
     let mut subscribers = Vec::new();
     for _ in 0..count {
@@ -137,7 +137,7 @@ async fn subscribers(route: &Route<'_>, count: usize) -> Checked {
     passed()
 }
 
-async fn large(route: &Route<'_>) -> Checked {
+async fn large(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("large").await?;
     let mut payload = vec![0; 1 << 20];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut payload);
@@ -147,7 +147,7 @@ async fn large(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn answered(route: &Route<'_>) -> Checked {
+async fn answered(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("answered").await?;
     let message = message(&topic, b"to all");
     publish(&mut publisher, &message).await?;

@@ -4,14 +4,14 @@ use std::{fmt, io};
 
 use amop_proto::channel::Frame;
 
-use crate::{ConnectError, show};
+use crate::{WireError, show};
 
-/// The result of a check: passed, perhaps with a remark, or a [`Problem`].
-pub(super) type Checked<T = Option<String>> = Result<T, Problem>;
+/// The result of a check: passed, perhaps with a remark, or a [`CheckProblem`].
+pub(super) type Checked<T = Option<String>> = Result<T, CheckProblem>;
 
 /// A check that did not pass.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(super) enum CheckProblem {
     /// The node does not do what it should.
     Failed { expected: String, got: String },
     /// The check does not apply, with the reason.
@@ -19,8 +19,8 @@ pub(super) enum Problem {
 }
 
 /// A required connection failed.
-impl From<ConnectError> for Problem {
-    fn from(error: ConnectError) -> Self {
+impl From<WireError> for CheckProblem {
+    fn from(error: WireError) -> Self {
         Self::Failed {
             expected: "a connection".to_owned(),
             got: error.to_string(),
@@ -34,7 +34,7 @@ pub(super) fn passed() -> Checked {
 }
 
 pub(super) fn failed<T>(expected: impl Into<String>, got: impl Into<String>) -> Checked<T> {
-    Err(Problem::Failed {
+    Err(CheckProblem::Failed {
         expected: expected.into(),
         got: got.into(),
     })

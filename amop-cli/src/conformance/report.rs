@@ -5,11 +5,11 @@ use std::{fmt, time::Duration};
 use amop_proto::log::OneLine;
 use serde_json::{Value, json};
 
-use super::problem::{Checked, Problem};
+use super::problem::{CheckProblem, Checked};
 
 /// How a check ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// The node does what it should. The remark, if any, describes a permitted difference.
     Passed {
         /// The permitted difference.
@@ -29,12 +29,12 @@ pub enum Outcome {
     },
 }
 
-impl From<Checked> for Outcome {
+impl From<Checked> for CheckOutcome {
     fn from(checked: Checked) -> Self {
         match checked {
             Ok(remark) => Self::Passed { remark },
-            Err(Problem::Failed { expected, got }) => Self::Failed { expected, got },
-            Err(Problem::Skipped(reason)) => Self::Skipped { reason },
+            Err(CheckProblem::Failed { expected, got }) => Self::Failed { expected, got },
+            Err(CheckProblem::Skipped(reason)) => Self::Skipped { reason },
         }
     }
 }
@@ -49,7 +49,7 @@ pub struct CheckResult {
     /// The behaviour of a node that passes.
     pub about: &'static str,
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// The duration of the check.
     pub elapsed: Duration,
 }
@@ -57,7 +57,7 @@ pub struct CheckResult {
 impl CheckResult {
     /// Whether the node failed it.
     pub fn is_failure(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed { .. })
+        matches!(self.outcome, CheckOutcome::Failed { .. })
     }
 
     fn to_json(&self) -> Value {
@@ -68,18 +68,18 @@ impl CheckResult {
             "milliseconds": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
         });
         match &self.outcome {
-            Outcome::Passed { remark } => {
+            CheckOutcome::Passed { remark } => {
                 object["result"] = "ok".into();
                 if let Some(remark) = remark {
                     object["remark"] = remark.as_str().into();
                 }
             }
-            Outcome::Failed { expected, got } => {
+            CheckOutcome::Failed { expected, got } => {
                 object["result"] = "failed".into();
                 object["expected"] = expected.as_str().into();
                 object["got"] = got.as_str().into();
             }
-            Outcome::Skipped { reason } => {
+            CheckOutcome::Skipped { reason } => {
                 object["result"] = "skipped".into();
                 object["reason"] = reason.as_str().into();
             }
@@ -91,9 +91,9 @@ impl CheckResult {
 impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self.outcome {
-            Outcome::Passed { .. } => "ok",
-            Outcome::Failed { .. } => "FAIL",
-            Outcome::Skipped { .. } => "skipped",
+            CheckOutcome::Passed { .. } => "ok",
+            CheckOutcome::Failed { .. } => "FAIL",
+            CheckOutcome::Skipped { .. } => "skipped",
         };
         write!(
             f,
@@ -101,23 +101,23 @@ impl fmt::Display for CheckResult {
             self.name, self.section, self.about
         )?;
         match &self.outcome {
-            Outcome::Passed { remark: None } => Ok(()),
-            Outcome::Passed {
+            CheckOutcome::Passed { remark: None } => Ok(()),
+            CheckOutcome::Passed {
                 remark: Some(remark),
             } => write!(f, "\n        remark: {}", OneLine::new(remark)),
-            Outcome::Failed { expected, got } => {
+            CheckOutcome::Failed { expected, got } => {
                 // A node may send any characters.
                 let (expected, got) = (OneLine::new(expected), OneLine::new(got));
                 write!(f, "\n        expected: {expected}\n        got:      {got}")
             }
-            Outcome::Skipped { reason } => write!(f, "\n        {}", OneLine::new(reason)),
+            CheckOutcome::Skipped { reason } => write!(f, "\n        {}", OneLine::new(reason)),
         }
     }
 }
 
 /// The results of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct ConformanceReport {
     /// The node.
     pub endpoint: String,
     /// The other node.
@@ -128,7 +128,7 @@ pub struct Report {
     pub results: Vec<CheckResult>,
 }
 
-impl Report {
+impl ConformanceReport {
     /// Returns whether no check failed.
     pub fn is_conformant(&self) -> bool {
         self.failures().next().is_none()
@@ -141,7 +141,8 @@ impl Report {
 
     /// Returns the numbers of checks that passed, failed and were skipped.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let skipped = |result: &&CheckResult| matches!(result.outcome, Outcome::Skipped { .. });
+        let skipped =
+            |result: &&CheckResult| matches!(result.outcome, CheckOutcome::Skipped { .. });
         let failed = self.failures().count();
         let skipped = self.results.iter().filter(skipped).count();
         (self.results.len() - failed - skipped, failed, skipped)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Check, Run,
     bench::{Bench, client_version},
-    link::Link,
+    link::TestSession,
     problem::{Checked, failed, holds, passed, same},
 };
 use crate::show;
@@ -69,7 +69,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Sends a body and returns the JSON of the answer, which must end with a line feed.
-async fn call(link: &mut Link, body: String) -> Checked<Value> {
+async fn call(link: &mut TestSession, body: String) -> Checked<Value> {
     let answer = link.ask(FrameType::RPC, body).await?;
     same("type of the answer", answer.kind, FrameType::RPC)?;
     same("result of the answer", answer.result, 0)?;
@@ -84,7 +84,7 @@ async fn call(link: &mut Link, body: String) -> Checked<Value> {
     }
 }
 
-async fn request(link: &mut Link, request: Value) -> Checked<Value> {
+async fn request(link: &mut TestSession, request: Value) -> Checked<Value> {
     call(link, request.to_string()).await
 }
 
@@ -136,7 +136,7 @@ async fn group_list(bench: &Bench) -> Checked {
 async fn block_number(bench: &Bench) -> Checked {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "getBlockNumber", "params": [1] });
     let answer = request(&mut bench.link().await?, body).await?;
-    if answer["error"]["code"].as_i64() == Some(NO_SUCH_GROUP) && !bench.node.is_ours() {
+    if answer["error"]["code"].as_i64() == Some(NO_SUCH_GROUP) && !bench.node.is_overlay() {
         return Ok(Some("the node has no group 1".to_owned()));
     }
     let digits = answer["result"]

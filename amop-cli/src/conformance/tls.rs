@@ -18,7 +18,7 @@ use super::{
     Check, Run,
     bench::Bench,
     link::{PATIENCE, seq},
-    problem::{Checked, Problem, failed, passed},
+    problem::{CheckProblem, Checked, failed, passed},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -69,7 +69,7 @@ async fn stranger(bench: &Bench) -> Checked {
     let key = match presented {
         Ok(config) => config.client_auth_cert_resolver.resolve(&[], &[]),
         Err(error) => {
-            return Err(Problem::Skipped(format!(
+            return Err(CheckProblem::Skipped(format!(
                 "cannot create a certificate: {error}"
             )));
         }
@@ -105,7 +105,7 @@ async fn refused(bench: &Bench, presents: Presents) -> Checked {
     let mut tls = bench.tls().clone();
     tls.client_auth_cert_resolver = Arc::new(presents);
     match bench.connect_with(&bench.node, Arc::new(tls)).await {
-        Err(crate::ConnectError::Tls { .. }) => passed(),
+        Err(crate::WireError::Tls { .. }) => passed(),
         Err(other) => failed("the node ends the TLS handshake", other.to_string()),
         Ok(_) => failed("the node ends the TLS handshake", "the node completes it"),
     }

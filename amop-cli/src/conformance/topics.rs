@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use amop_proto::channel::{Frame, FrameType, code};
+use amop_proto::channel::{Frame, FrameType, result_code};
 use bytes::Bytes;
 
 use super::{
     Check, Run,
-    bench::{Bench, Route},
-    link::{Link, seq},
+    bench::{Bench, BenchRoute},
+    link::{TestSession, seq},
     problem::{Checked, failed, passed, same_frame},
 };
 use crate::show;
@@ -63,33 +63,37 @@ async fn not_answered(bench: &Bench) -> Checked {
 }
 
 /// Publishes a multicast. Unlike a unicast, it needs no answer and starts no timer.
-async fn publish(publisher: &mut Link, topic: &str) -> Checked<Frame> {
+async fn publish(publisher: &mut TestSession, topic: &str) -> Checked<Frame> {
     let message = Frame::amop(FrameType::MULTICAST, seq(), topic.as_bytes(), b"anyone?");
     publisher.send(&message).await?;
-    let acknowledgement = message.respond(code::SUCCESS, message.body.clone());
+    let acknowledgement = message.respond(result_code::SUCCESS, message.body.clone());
     publisher
         .expect("the acknowledgement", &acknowledgement)
         .await?;
     Ok(message)
 }
 
-async fn must_reach(publisher: &mut Link, subscriber: &mut Link, topic: &str) -> Checked<()> {
+async fn must_reach(
+    publisher: &mut TestSession,
+    subscriber: &mut TestSession,
+    topic: &str,
+) -> Checked<()> {
     let message = publish(publisher, topic).await?;
     subscriber.expect("the message", &message).await
 }
 
 /// Checks that the answer is 100: a unicast gets this answer if and only if no node announces the
 /// topic.
-async fn nobody_has(publisher: &mut Link, topic: &str) -> Checked<()> {
+async fn nobody_has(publisher: &mut TestSession, topic: &str) -> Checked<()> {
     let message = Frame::amop(FrameType::UNICAST, seq(), topic.as_bytes(), b"anyone?");
     publisher.send(&message).await?;
-    let nobody = message.respond(code::NO_SUBSCRIBER, Bytes::new());
+    let nobody = message.respond(result_code::NO_SUBSCRIBER, Bytes::new());
     publisher
         .expect("the answer without subscribers", &nobody)
         .await
 }
 
-async fn replace(route: &Route<'_>) -> Checked {
+async fn replace(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, old) = route.pair("old").await?;
     must_reach(&mut publisher, &mut subscriber, &old).await?;
     let new = route.bench.topic("new");
@@ -101,7 +105,7 @@ async fn replace(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn clear(route: &Route<'_>) -> Checked {
+async fn clear(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("clear").await?;
     must_reach(&mut publisher, &mut subscriber, &topic).await?;
     route.change(&mut subscriber, &[]).await?;
@@ -111,7 +115,7 @@ async fn clear(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn twice(route: &Route<'_>) -> Checked {
+async fn twice(route: &BenchRoute<'_>) -> Checked {
     let topic = route.bench.topic("twice");
     let mut subscriber = route.subscriber(&[&topic, &topic]).await?;
     route.change(&mut subscriber, &[&topic, &topic]).await?;
@@ -126,7 +130,7 @@ async fn twice(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn no_array(route: &Route<'_>) -> Checked {
+async fn no_array(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("no-array").await?;
     for body in [r#"{"a":"b"}"#, "[\"x\",]", "not json", r#"[["x"]]"#] {
         let frame = Frame::new(FrameType::SET_TOPICS, seq(), body);
@@ -144,7 +148,7 @@ async fn no_array(route: &Route<'_>) -> Checked {
 }
 
 /// Uses a group that no chain has, so that no program that waits for blocks is disturbed.
-async fn block_notify(route: &Route<'_>) -> Checked {
+async fn block_notify(route: &BenchRoute<'_>) -> Checked {
     let blocks = format!("_block_notify_{}", route.bench.group());
     let (mut publisher, mut subscriber, topic) = route.pair("blocks").await?;
     route.change(&mut subscriber, &[&blocks]).await?;
@@ -155,7 +159,7 @@ async fn block_notify(route: &Route<'_>) -> Checked {
         None => passed(),
         Some(got) => {
             same_frame("the message", &got, &message)?;
-            if route.is_ours() {
+            if route.is_overlay() {
                 return failed("no message on a block topic", show::frame(&got));
             }
             let remark = "the node delivers AMOP messages on block topics, as FISCO nodes do";

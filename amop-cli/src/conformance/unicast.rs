@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_proto::{
     MAX_TOPIC_LEN,
-    channel::{Frame, FrameType, Seq, code},
+    channel::{Frame, FrameType, Seq, result_code},
 };
 use bytes::Bytes;
 use rand::Rng;
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{
     Check, Run,
-    bench::{Bench, Route},
-    link::{Link, seq},
+    bench::{Bench, BenchRoute},
+    link::{TestSession, seq},
     problem::{Checked, failed, passed, same_frame},
 };
 
@@ -122,8 +122,8 @@ fn reply_to(message: &Frame, topic: &str, payload: &[u8]) -> Frame {
 /// Sends a message and its reply. The subscriber must get the message, and the publisher the reply,
 /// byte for byte.
 async fn exchange(
-    publisher: &mut Link,
-    subscriber: &mut Link,
+    publisher: &mut TestSession,
+    subscriber: &mut TestSession,
     message: &Frame,
     reply: &Frame,
 ) -> Checked<()> {
@@ -138,7 +138,7 @@ async fn nobody(bench: &Bench) -> Checked {
     let mut publisher = bench.link().await?;
     let message = message(&topic, b"anyone?");
     publisher.send(&message).await?;
-    let expected = message.respond(code::NO_SUBSCRIBER, Bytes::new());
+    let expected = message.respond(result_code::NO_SUBSCRIBER, Bytes::new());
     publisher.expect("the answer", &expected).await?;
     passed()
 }
@@ -158,7 +158,7 @@ async fn own_session(bench: &Bench) -> Checked {
     passed()
 }
 
-async fn reply(route: &Route<'_>) -> Checked {
+async fn reply(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("reply").await?;
     for (text, answer) in [("first", "one"), ("second", "two")] {
         let message = message(&topic, text.as_bytes());
@@ -170,7 +170,7 @@ async fn reply(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn reply_verbatim(route: &Route<'_>) -> Checked {
+async fn reply_verbatim(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("verbatim").await?;
     for (result, body) in [(7, &b"raw"[..]), (-1, b""), (i32::MAX, b"\0\xff")] {
         let message = message(&topic, b"x");
@@ -180,7 +180,7 @@ async fn reply_verbatim(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn reply_of_any_type(route: &Route<'_>) -> Checked {
+async fn reply_of_any_type(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("any-type").await?;
     for kind in [FrameType::UNICAST, FrameType::HEARTBEAT] {
         let message = message(&topic, b"x");
@@ -193,7 +193,7 @@ async fn reply_of_any_type(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn request_result(route: &Route<'_>) -> Checked {
+async fn request_result(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("result").await?;
     let mut message = message(&topic, b"x");
     message.result = -42;
@@ -202,7 +202,7 @@ async fn request_result(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn binary_seq(route: &Route<'_>) -> Checked {
+async fn binary_seq(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("seq").await?;
     let mut message = message(&topic, b"x");
     let mut bytes = [0; Seq::LEN];
@@ -215,7 +215,7 @@ async fn binary_seq(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn empty_payload(route: &Route<'_>) -> Checked {
+async fn empty_payload(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("empty").await?;
     let message = message(&topic, b"");
     let reply = reply_to(&message, &topic, b"");
@@ -223,7 +223,7 @@ async fn empty_payload(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn large(route: &Route<'_>) -> Checked {
+async fn large(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("large").await?;
     let mut payload = vec![0; 1 << 20];
     rand::rng().fill_bytes(&mut payload);
@@ -234,7 +234,7 @@ async fn large(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn topic_lengths(route: &Route<'_>) -> Checked {
+async fn topic_lengths(route: &BenchRoute<'_>) -> Checked {
     let bench = route.bench;
     // A topic of one byte cannot be unique to this run. No other program uses this one.
     let shortest = "\u{7f}".to_owned();
@@ -256,7 +256,7 @@ async fn topic_lengths(route: &Route<'_>) -> Checked {
 }
 
 /// Waits until one of several sessions gets a message, and returns which.
-async fn who_gets(links: &mut [Link], message: &Frame) -> Checked<usize> {
+async fn who_gets(links: &mut [TestSession], message: &Frame) -> Checked<usize> {
     let mut waited = Duration::ZERO;
     /// The time to wait for each session in turn.
     const TURN: Duration = Duration::from_millis(20);
@@ -272,7 +272,7 @@ async fn who_gets(links: &mut [Link], message: &Frame) -> Checked<usize> {
     failed("one subscriber gets the message", "none does")
 }
 
-async fn one_of_many(route: &Route<'_>) -> Checked {
+async fn one_of_many(route: &BenchRoute<'_>) -> Checked {
     const SUBSCRIBERS: usize = 3;
     let topic = route.bench.topic("many");
     let mut subscribers = Vec::new();
@@ -294,13 +294,13 @@ async fn one_of_many(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn unanswered(route: &Route<'_>) -> Checked {
+async fn unanswered(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("unanswered").await?;
     let message = message(&topic, b"silence");
     let sent = Instant::now();
     publisher.send(&message).await?;
     subscriber.expect("the message", &message).await?;
-    let refused = message.respond(code::NO_SESSION, message.body.clone());
+    let refused = message.respond(result_code::NO_SESSION, message.body.clone());
     publisher.expect("the answer", &refused).await?;
     let took = sent.elapsed();
     if took < ANSWER - SLACK {
@@ -318,7 +318,7 @@ async fn unanswered(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn next_subscriber(route: &Route<'_>) -> Checked {
+async fn next_subscriber(route: &BenchRoute<'_>) -> Checked {
     let topic = route.bench.topic("next");
     let mut subscribers = vec![
         route.subscriber(&[&topic]).await?,
@@ -339,14 +339,14 @@ async fn next_subscriber(route: &Route<'_>) -> Checked {
     passed()
 }
 
-async fn subscriber_gone(route: &Route<'_>) -> Checked {
+async fn subscriber_gone(route: &BenchRoute<'_>) -> Checked {
     let (mut publisher, mut subscriber, topic) = route.pair("gone").await?;
     let message = message(&topic, b"still there?");
     let sent = Instant::now();
     publisher.send(&message).await?;
     subscriber.expect("the message", &message).await?;
     drop(subscriber);
-    let refused = message.respond(code::NO_SESSION, message.body.clone());
+    let refused = message.respond(result_code::NO_SESSION, message.body.clone());
     publisher.expect("the answer", &refused).await?;
     let took = sent.elapsed();
     if took >= ANSWER {

@@ -16,7 +16,7 @@ pub enum GenerateError {
     Schema(#[from] SchemaErrors),
     /// The schema is valid, but cannot be expressed in Rust.
     #[error(transparent)]
-    Build(#[from] amop_build::Error),
+    Build(#[from] amop_build::BuildError),
     /// No message of the schema is a topic.
     #[error(
         "the schema has no topics: give a message the option (amop.topic), such as \

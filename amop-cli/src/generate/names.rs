@@ -63,7 +63,7 @@ const IN_SCOPE: &[&str] = &[
     "IntoFuture",
     "IntoIterator",
     "Iterator",
-    "Kind",
+    "MessageKind",
     "None",
     "Ok",
     "Option",

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::GenerateError;
 
 /// A project that is written to a temporary folder and moved into place at the end.
-pub(super) struct Output {
+pub(super) struct TemporaryProject {
     out: PathBuf,
     /// The temporary folder. It is removed with its content unless the project is kept.
     staging: TempDir,
@@ -18,7 +18,7 @@ pub(super) struct Output {
     exists: bool,
 }
 
-impl Output {
+impl TemporaryProject {
     /// Creates an empty project for a folder that must be empty or not exist.
     pub(super) fn new(out: &Path) -> Result<Self, GenerateError> {
         let out = std::path::absolute(out).map_err(|error| GenerateError::read(out, error))?;

@@ -1,10 +1,10 @@
 //! Fills in the templates.
 
-use super::{Topic, sample::TEXT};
+use super::{GeneratedTopic, sample::TEXT};
 
 /// How a topic's messages reach its subscribers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
+pub enum TopicAccess {
     /// Every SDK may subscribe.
     #[default]
     Plain,
@@ -41,7 +41,7 @@ pub struct Programs {
     /// Whether the expression uses `n`.
     pub uses_number: bool,
     /// Who can receive the messages.
-    pub access: Access,
+    pub access: TopicAccess,
     /// The reply, if the topic has one.
     pub reply: Option<ReplySample>,
     /// Functions that the message's type has for its fields. Where a topic function has the same
@@ -90,9 +90,9 @@ impl Programs {
     /// Returns the call of `function`, with the topic of the command line where there is one.
     fn publish(&self, function: &str) -> String {
         let (function, by, topic) = match self.access {
-            Access::Plain => (format!("{function}_to"), "client", "&options.topic"),
-            Access::Private => (function.to_owned(), "client", ""),
-            Access::Sealed => (function.to_owned(), "sealer", ""),
+            TopicAccess::Plain => (format!("{function}_to"), "client", "&options.topic"),
+            TopicAccess::Private => (function.to_owned(), "client", ""),
+            TopicAccess::Sealed => (function.to_owned(), "sealer", ""),
         };
         let (receiver, first, second) = if self.accessors.contains(&function) {
             (by.to_owned(), topic.to_owned(), "&message")
@@ -107,9 +107,9 @@ impl Programs {
     /// Returns the call that subscribes. The function's name begins with `plain` or `other`.
     fn subscribe(&self, plain: &str, other: &str) -> String {
         let (function, arguments) = match self.access {
-            Access::Plain => (plain.to_owned(), "&options.topic"),
-            Access::Private => (format!("{other}_private"), "&key"),
-            Access::Sealed => (
+            TopicAccess::Plain => (plain.to_owned(), "&options.topic"),
+            TopicAccess::Private => (format!("{other}_private"), "&key"),
+            TopicAccess::Sealed => (
                 format!("{other}_sealed"),
                 "&key, &options.publishers, guard",
             ),
@@ -126,9 +126,9 @@ impl Programs {
     fn publisher_setup(&self) -> String {
         let ty = &self.type_name;
         match self.access {
-            Access::Plain => String::new(),
-            Access::Private => format!("    client.grant::<{ty}>(&options.grant).await?;\n"),
-            Access::Sealed => format!(
+            TopicAccess::Plain => String::new(),
+            TopicAccess::Private => format!("    client.grant::<{ty}>(&options.grant).await?;\n"),
+            TopicAccess::Sealed => format!(
                 "    let key = SealingKey::load(&options.key)?;\n    \
                  let sealer = client.seal_for::<{ty}>(&key, &options.to)?;\n"
             ),
@@ -137,9 +137,9 @@ impl Programs {
 
     fn subscriber_setup(&self) -> &'static str {
         match self.access {
-            Access::Plain => "",
-            Access::Private => "    let key = TopicKey::load(&options.key)?;\n",
-            Access::Sealed => {
+            TopicAccess::Plain => "",
+            TopicAccess::Private => "    let key = TopicKey::load(&options.key)?;\n",
+            TopicAccess::Sealed => {
                 "    let key = SealingKey::load(&options.key)?;\n    \
                  let guard = ReplayGuard::file(&options.replay)?;\n"
             }
@@ -148,26 +148,26 @@ impl Programs {
 
     fn publisher_usage(&self) -> &'static str {
         match self.access {
-            Access::Plain => "[endpoint] [topic]",
-            Access::Private => "[endpoint] --grant KEY",
-            Access::Sealed => "[endpoint] --key FILE --to KEY",
+            TopicAccess::Plain => "[endpoint] [topic]",
+            TopicAccess::Private => "[endpoint] --grant KEY",
+            TopicAccess::Sealed => "[endpoint] --key FILE --to KEY",
         }
     }
 
     fn subscriber_usage(&self) -> &'static str {
         match self.access {
-            Access::Plain => "[endpoint] [topic]",
-            Access::Private => "[endpoint] --key FILE",
-            Access::Sealed => "[endpoint] --key FILE --publisher KEY",
+            TopicAccess::Plain => "[endpoint] [topic]",
+            TopicAccess::Private => "[endpoint] --key FILE",
+            TopicAccess::Sealed => "[endpoint] --key FILE --publisher KEY",
         }
     }
 
     /// Returns the commands that start the programs on a network of `amop devnet up`.
     fn commands(&self) -> String {
         let (subscriber, publisher) = match self.access {
-            Access::Plain => ("", ""),
-            Access::Private => (" --key subscriber.pem", " --grant subscriber.pub"),
-            Access::Sealed => (
+            TopicAccess::Plain => ("", ""),
+            TopicAccess::Private => (" --key subscriber.pem", " --grant subscriber.pub"),
+            TopicAccess::Sealed => (
                 " --key subscriber.pem --publisher publisher.pub",
                 " --key publisher.pem --to subscriber.pub",
             ),
@@ -194,18 +194,18 @@ fn of_amop(others: &[&str]) -> String {
     }
 }
 
-fn subscriber_uses(access: Access) -> &'static [&'static str] {
+fn subscriber_uses(access: TopicAccess) -> &'static [&'static str] {
     match access {
-        Access::Plain => &[],
-        Access::Private => &["TopicKey"],
-        Access::Sealed => &["ReplayGuard", "SealingKey"],
+        TopicAccess::Plain => &[],
+        TopicAccess::Private => &["TopicKey"],
+        TopicAccess::Sealed => &["ReplayGuard", "SealingKey"],
     }
 }
 
-fn publisher_uses(access: Access) -> &'static [&'static str] {
+fn publisher_uses(access: TopicAccess) -> &'static [&'static str] {
     match access {
-        Access::Plain | Access::Private => &[],
-        Access::Sealed => &["SealingKey"],
+        TopicAccess::Plain | TopicAccess::Private => &[],
+        TopicAccess::Sealed => &["SealingKey"],
     }
 }
 
@@ -240,7 +240,7 @@ fn responder(programs: &Programs) -> String {
     };
     let reply = programs.reply.as_ref();
     let reply_type = reply.and_then(|reply| reply.type_name.as_deref());
-    let others = [subscriber_uses(programs.access), &["Kind"]].concat();
+    let others = [subscriber_uses(programs.access), &["MessageKind"]].concat();
     fill(
         include_str!("../../templates/responder.rs.in"),
         &[
@@ -255,7 +255,7 @@ fn responder(programs: &Programs) -> String {
             ("setup", programs.subscriber_setup()),
             (
                 "subscribe",
-                &programs.subscribe("deliveries_of", "deliveries"),
+                &programs.subscribe("deliveries_to", "deliveries"),
             ),
             ("format", format),
             ("shown", &shown),
@@ -325,7 +325,7 @@ fn sender(
 }
 
 /// Returns the module that the programs of a topic share.
-pub(super) fn topic(topic: &Topic<'_>) -> String {
+pub(super) fn topic(topic: &GeneratedTopic<'_>) -> String {
     let programs = &topic.programs;
     let (publishers, subscribers) = match programs.reply {
         Some(_) => ("requester", "responder"),
@@ -386,13 +386,13 @@ fn topic_option(programs: &Programs, what: &str) -> String {
 
 fn publisher_options(programs: &Programs) -> String {
     match programs.access {
-        Access::Plain => topic_option(programs, "publish to"),
-        Access::Private => "    \
+        TopicAccess::Plain => topic_option(programs, "publish to"),
+        TopicAccess::Private => "    \
              /// The public key of a subscriber that gets the messages, or its file; may be repeated.\n    \
              #[arg(long, value_name = \"KEY\", required = true, value_parser = public_key)]\n    \
              pub grant: Vec<amop::TopicPublicKey>,\n"
             .to_owned(),
-        Access::Sealed => "    \
+        TopicAccess::Sealed => "    \
              /// The file with the publisher's own key.\n    \
              #[arg(long, value_name = \"FILE\")]\n    \
              pub key: std::path::PathBuf,\n    \
@@ -409,9 +409,9 @@ fn subscriber_options(programs: &Programs, module: &str) -> String {
          #[arg(long, value_name = \"FILE\")]\n    \
          pub key: std::path::PathBuf,\n";
     match programs.access {
-        Access::Plain => topic_option(programs, "subscribe to"),
-        Access::Private => key.to_owned(),
-        Access::Sealed => format!(
+        TopicAccess::Plain => topic_option(programs, "subscribe to"),
+        TopicAccess::Private => key.to_owned(),
+        TopicAccess::Sealed => format!(
             "{key}    \
              /// The public key of a publisher whose messages are accepted, or its file; may be repeated.\n    \
              #[arg(long = \"publisher\", value_name = \"KEY\", required = true, value_parser = public_key)]\n    \
@@ -424,15 +424,15 @@ fn subscriber_options(programs: &Programs, module: &str) -> String {
 }
 
 /// Returns the function that reads public keys from the command line.
-fn key_function(access: Access) -> &'static str {
+fn key_function(access: TopicAccess) -> &'static str {
     match access {
-        Access::Plain => "",
-        Access::Private => {
+        TopicAccess::Plain => "",
+        TopicAccess::Private => {
             "\n/// A public key, or the file that has it.\n\
              fn public_key(text: &str) -> Result<amop::TopicPublicKey, amop::KeyError> {\n    \
              text.parse().or_else(|_| amop::TopicPublicKey::load(text))\n}\n"
         }
-        Access::Sealed => {
+        TopicAccess::Sealed => {
             "\n/// A public key, or the file that has it.\n\
              fn public_key(text: &str) -> Result<amop::SealingPublicKey, amop::SealingKeyError> {\n    \
              text.parse().or_else(|_| amop::SealingPublicKey::load(text))\n}\n"
@@ -440,8 +440,8 @@ fn key_function(access: Access) -> &'static str {
     }
 }
 
-pub(super) fn library(topics: &[Topic<'_>]) -> String {
-    let module = |topic: &Topic<'_>| format!("pub mod {};\n", topic.module);
+pub(super) fn library(topics: &[GeneratedTopic<'_>]) -> String {
+    let module = |topic: &GeneratedTopic<'_>| format!("pub mod {};\n", topic.module);
     let mut modules: Vec<String> = topics.iter().map(module).collect();
     modules.sort_unstable();
     fill(
@@ -486,8 +486,8 @@ pub(super) fn manifest(
     )
 }
 
-pub(super) fn readme(package: &str, topics: &[Topic<'_>]) -> String {
-    let row = |topic: &Topic<'_>| {
+pub(super) fn readme(package: &str, topics: &[GeneratedTopic<'_>]) -> String {
+    let row = |topic: &GeneratedTopic<'_>| {
         let names = topic.programs.all().into_iter();
         let names: Vec<String> = names.map(|(name, _)| format!("`{name}`")).collect();
         format!(
@@ -501,16 +501,16 @@ pub(super) fn readme(package: &str, topics: &[Topic<'_>]) -> String {
     let rows: String = topics.iter().map(row).collect();
     let any = |access| topics.iter().any(|topic| topic.programs.access == access);
     let mut keys = String::new();
-    if any(Access::Private) {
+    if any(TopicAccess::Private) {
         keys.push_str(PRIVATE_KEYS);
     }
-    if any(Access::Sealed) {
+    if any(TopicAccess::Sealed) {
         keys.push_str(SEALED_KEYS);
     }
     let commands = topics
         .first()
         .map_or(String::new(), |topic| topic.programs.commands());
-    let topic = if any(Access::Plain) {
+    let topic = if any(TopicAccess::Plain) {
         " and a topic"
     } else {
         ""

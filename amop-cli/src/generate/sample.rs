@@ -1,7 +1,7 @@
 //! The message that generated publishers send.
 
 use amop_schema::{
-    Codec, TopicDecl,
+    TopicCodec, TopicDecl,
     prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, Syntax},
 };
 
@@ -18,7 +18,7 @@ pub(super) struct Sample {
 
 /// Returns a message whose plain fields have values that differ for each number.
 pub(super) fn message(decl: &TopicDecl, type_name: &str) -> Sample {
-    if decl.codec == Codec::Text
+    if decl.codec == TopicCodec::Text
         && let Some(field) = decl.message.fields().next()
     {
         let field = names::field(field.name());

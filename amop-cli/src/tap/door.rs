@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Gives out places.
 #[derive(Debug)]
-pub(super) struct Door(Mutex<State>);
+pub(super) struct TapDoor(Mutex<TapDoorState>);
 
 #[derive(Debug)]
-struct State {
+struct TapDoorState {
     admission: Admission,
     /// Signals a holder that it has lost its place.
     holders: HashMap<Ticket, CancellationToken>,
@@ -23,27 +23,27 @@ struct State {
 
 /// A place for a connection. Dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Place {
-    door: Arc<Door>,
+pub(super) struct TapPlace {
+    door: Arc<TapDoor>,
     ticket: Ticket,
     lost: CancellationToken,
 }
 
-impl Door {
+impl TapDoor {
     pub(super) fn new(places: usize) -> Self {
-        Self(Mutex::new(State {
+        Self(Mutex::new(TapDoorState {
             admission: Admission::new(places, places),
             holders: HashMap::new(),
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TapDoorState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives a new connection a place. Returns `None` if all are taken and no holder has to give
     /// one up.
-    pub(super) fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Self>, address: SocketAddr) -> Option<TapPlace> {
         let mut state = self.lock();
         let source = Source::of(address.ip());
         let Arrival::Welcome {
@@ -57,7 +57,7 @@ impl Door {
         }
         let lost = CancellationToken::new();
         state.holders.insert(ticket, lost.clone());
-        Some(Place {
+        Some(TapPlace {
             door: self.clone(),
             ticket,
             lost,
@@ -65,14 +65,14 @@ impl Door {
     }
 }
 
-impl Place {
+impl TapPlace {
     /// Waits until a new connection takes this place.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for TapPlace {
     fn drop(&mut self) {
         let mut state = self.door.lock();
         state.admission.leave(self.ticket);

@@ -6,7 +6,7 @@ use amop_proto::log::OneLine;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde_json::{Map, Value, json};
 
-use super::watch::{Head, Seen};
+use super::watch::{FrameHead, StreamPart};
 use crate::show;
 
 /// The direction of a frame.
@@ -29,7 +29,7 @@ impl Direction {
 
 /// One line of the tap's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct TapRecord {
     /// When the last byte arrived.
     pub time: DateTime<Local>,
     /// The number of the connection, counted from 1; 0 is the tap itself.
@@ -86,12 +86,12 @@ pub struct FrameRecord {
 }
 
 impl What {
-    pub(super) fn of(seen: Seen) -> Self {
+    pub(super) fn of(seen: StreamPart) -> Self {
         match seen {
-            Seen::Frame(head) => Self::Frame(FrameRecord::new(head)),
-            Seen::Bytes { len, start } => Self::Bytes { len, start },
-            Seen::Truncated { missing, start } => Self::Truncated { missing, start },
-            Seen::Undecodable(error) => Self::Note(format!(
+            StreamPart::Frame(head) => Self::Frame(FrameRecord::new(head)),
+            StreamPart::Bytes { len, start } => Self::Bytes { len, start },
+            StreamPart::Truncated { missing, start } => Self::Truncated { missing, start },
+            StreamPart::Undecodable(error) => Self::Note(format!(
                 "{error}; what follows is passed on without being read"
             )),
         }
@@ -99,7 +99,7 @@ impl What {
 }
 
 impl FrameRecord {
-    fn new(head: Head) -> Self {
+    fn new(head: FrameHead) -> Self {
         let (topic, payload) = show::parts(head.kind, &head.start);
         let framing = topic.as_ref().map_or(0, |topic| 1 + topic.len());
         Self {
@@ -126,7 +126,7 @@ pub struct Style {
     pub max: usize,
 }
 
-impl Record {
+impl TapRecord {
     /// Returns the memory of the record beyond its own size.
     pub(super) fn len(&self) -> usize {
         match &self.what {
@@ -277,9 +277,9 @@ mod tests {
         max: 16,
     };
 
-    fn record(frame: &Frame) -> Record {
+    fn record(frame: &Frame) -> TapRecord {
         let seen = Watcher::new(STYLE.max).see(&frame.to_bytes()).remove(0);
-        Record {
+        TapRecord {
             time: Local.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap(),
             connection: 7,
             direction: Some(Direction::ToNode),

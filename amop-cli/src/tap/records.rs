@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{
     UnboundedReceiver, UnboundedSender, error::TryRecvError, unbounded_channel,
 };
 
-use super::{Record, What};
+use super::{TapRecord, What};
 
 /// The maximum size of the records that wait for the reader, in bytes. A longer record fits if it
 /// waits alone.
@@ -22,29 +22,29 @@ const ROOM_AGAIN: usize = ROOM / 2;
 ///
 /// A slow reader loses records: it finds a [`What::Lost`] in their place.
 #[derive(Debug)]
-pub struct Records {
-    receiver: UnboundedReceiver<Waiting>,
-    room: Arc<Mutex<Room>>,
+pub struct TapRecords {
+    receiver: UnboundedReceiver<WaitingRecord>,
+    room: Arc<Mutex<QueueRoom>>,
     /// The record that follows the last reported loss.
-    next: Option<Record>,
+    next: Option<TapRecord>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Sender {
-    sender: UnboundedSender<Waiting>,
-    room: Arc<Mutex<Room>>,
+pub(super) struct RecordSender {
+    sender: UnboundedSender<WaitingRecord>,
+    room: Arc<Mutex<QueueRoom>>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    record: Record,
+struct WaitingRecord {
+    record: TapRecord,
     takes: usize,
     /// The number of records dropped before it.
     lost: u64,
 }
 
 #[derive(Debug, Default)]
-struct Room {
+struct QueueRoom {
     /// The size of the waiting records, in bytes.
     bytes: usize,
     /// Records dropped since the last one that fitted.
@@ -53,24 +53,24 @@ struct Room {
     full: bool,
 }
 
-pub(super) fn channel() -> (Sender, Records) {
+pub(super) fn channel() -> (RecordSender, TapRecords) {
     let (sender, receiver) = unbounded_channel();
-    let room = Arc::<Mutex<Room>>::default();
-    let records = Records {
+    let room = Arc::<Mutex<QueueRoom>>::default();
+    let records = TapRecords {
         receiver,
         room: room.clone(),
         next: None,
     };
-    (Sender { sender, room }, records)
+    (RecordSender { sender, room }, records)
 }
 
-fn lock(room: &Mutex<Room>) -> MutexGuard<'_, Room> {
+fn lock(room: &Mutex<QueueRoom>) -> MutexGuard<'_, QueueRoom> {
     room.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Sender {
-    pub(super) fn send(&self, record: Record) {
-        let takes = size_of::<Waiting>() + record.len();
+impl RecordSender {
+    pub(super) fn send(&self, record: TapRecord) {
+        let takes = size_of::<WaitingRecord>() + record.len();
         let mut room = lock(&self.room);
         room.full = match room.full {
             true => room.bytes > ROOM_AGAIN,
@@ -83,7 +83,7 @@ impl Sender {
         room.bytes += takes;
         let lost = std::mem::take(&mut room.lost);
         // Without a reader there is nothing to report; the bytes are passed on anyway.
-        let _ = self.sender.send(Waiting {
+        let _ = self.sender.send(WaitingRecord {
             record,
             takes,
             lost,
@@ -91,11 +91,11 @@ impl Sender {
     }
 }
 
-impl Records {
+impl TapRecords {
     /// Returns the next record; `None` when the tap has stopped and all records were returned.
     ///
     /// Cancel safe: dropping the future loses nothing.
-    pub async fn recv(&mut self) -> Option<Record> {
+    pub async fn recv(&mut self) -> Option<TapRecord> {
         if let Some(record) = self.next.take().or_else(|| self.at_hand()) {
             return Some(record);
         }
@@ -108,7 +108,7 @@ impl Records {
     /// # Panics
     ///
     /// If called in a task of the runtime.
-    pub fn blocking_recv(&mut self) -> Option<Record> {
+    pub fn blocking_recv(&mut self) -> Option<TapRecord> {
         if let Some(record) = self.next.take().or_else(|| self.at_hand()) {
             return Some(record);
         }
@@ -117,14 +117,14 @@ impl Records {
     }
 
     /// Returns what has already arrived: the next record, or a loss if no record follows it.
-    fn at_hand(&mut self) -> Option<Record> {
+    fn at_hand(&mut self) -> Option<TapRecord> {
         match self.receiver.try_recv() {
             Ok(waiting) => self.taken(Some(waiting)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => self.last_loss(),
         }
     }
 
-    fn taken(&mut self, waiting: Option<Waiting>) -> Option<Record> {
+    fn taken(&mut self, waiting: Option<WaitingRecord>) -> Option<TapRecord> {
         let Some(waiting) = waiting else {
             return self.last_loss();
         };
@@ -136,7 +136,7 @@ impl Records {
         Some(loss(waiting.lost))
     }
 
-    fn last_loss(&self) -> Option<Record> {
+    fn last_loss(&self) -> Option<TapRecord> {
         let mut room = lock(&self.room);
         // A record has arrived meanwhile and reports the loss.
         if !self.receiver.is_empty() {
@@ -147,8 +147,8 @@ impl Records {
     }
 }
 
-fn loss(records: u64) -> Record {
-    Record {
+fn loss(records: u64) -> TapRecord {
+    TapRecord {
         time: Local::now(),
         connection: 0,
         direction: None,
@@ -160,16 +160,16 @@ fn loss(records: u64) -> Record {
 mod tests {
     use super::*;
 
-    fn note(number: u64, len: usize) -> Record {
-        Record {
+    fn note(number: u64, len: usize) -> TapRecord {
+        TapRecord {
             connection: number,
             what: What::Note("x".repeat(len)),
             ..loss(0)
         }
     }
 
-    fn numbers(records: &mut Records, count: usize) -> Vec<Result<u64, u64>> {
-        let one = |record: Record| match record.what {
+    fn numbers(records: &mut TapRecords, count: usize) -> Vec<Result<u64, u64>> {
+        let one = |record: TapRecord| match record.what {
             What::Lost(lost) => Err(lost),
             _ => Ok(record.connection),
         };

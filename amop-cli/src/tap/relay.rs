@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    Direction, Record, ToNode, ToSdk, What, records,
-    watch::{Seen, Watcher},
+    Direction, TapRecord, ToNode, ToSdk, What, records,
+    watch::{StreamPart, Watcher},
 };
 use crate::wire;
 
@@ -25,13 +25,13 @@ use crate::wire;
 const LINGER: Duration = Duration::from_secs(30);
 
 /// Reports one connection.
-pub(super) struct Reporter {
+pub(super) struct ConnectionReporter {
     connection: u64,
-    records: records::Sender,
+    records: records::RecordSender,
 }
 
-impl Reporter {
-    pub(super) fn new(connection: u64, records: &records::Sender) -> Self {
+impl ConnectionReporter {
+    pub(super) fn new(connection: u64, records: &records::RecordSender) -> Self {
         Self {
             connection,
             records: records.clone(),
@@ -42,12 +42,12 @@ impl Reporter {
         self.tell(None, What::Note(text));
     }
 
-    fn seen(&self, direction: Direction, seen: Seen) {
+    fn seen(&self, direction: Direction, seen: StreamPart) {
         self.tell(Some(direction), What::of(seen));
     }
 
     fn tell(&self, direction: Option<Direction>, what: What) {
-        self.records.send(Record {
+        self.records.send(TapRecord {
             time: Local::now(),
             connection: self.connection,
             direction,
@@ -57,7 +57,12 @@ impl Reporter {
 }
 
 /// Passes bytes on in both directions until both sides have ended, and returns how they ended.
-pub(super) async fn relay(sdk: ToSdk, node: ToNode, preview: usize, reporter: &Reporter) -> String {
+pub(super) async fn relay(
+    sdk: ToSdk,
+    node: ToNode,
+    preview: usize,
+    reporter: &ConnectionReporter,
+) -> String {
     let (sdk, node) = (Half::new(sdk), Half::new(node));
     let mut up = pin!(carry(&sdk, &node, Direction::ToNode, preview, reporter));
     let mut down = pin!(carry(&node, &sdk, Direction::ToSdk, preview, reporter));
@@ -117,7 +122,7 @@ async fn carry<F, T>(
     to: &Half<T>,
     direction: Direction,
     preview: usize,
-    reporter: &Reporter,
+    reporter: &ConnectionReporter,
 ) -> io::Result<()>
 where
     F: AsyncBufRead + AsyncWrite + Unpin,

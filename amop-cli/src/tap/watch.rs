@@ -6,8 +6,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// A part of the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    Frame(Head),
+pub(super) enum StreamPart {
+    Frame(FrameHead),
     /// Bytes that are not frames, and the first of them.
     Bytes {
         len: usize,
@@ -24,7 +24,7 @@ pub(super) enum Seen {
 
 /// A frame. Only the beginning of its body is kept.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct FrameHead {
     pub(super) kind: FrameType,
     pub(super) seq: Seq,
     pub(super) result: i32,
@@ -60,7 +60,7 @@ impl Watcher {
     }
 
     /// Takes the next bytes of the stream, and returns the frames that end with them.
-    pub(super) fn see(&mut self, mut bytes: &[u8]) -> Vec<Seen> {
+    pub(super) fn see(&mut self, mut bytes: &[u8]) -> Vec<StreamPart> {
         let mut seen = Vec::new();
         while !bytes.is_empty() {
             if self.undecodable {
@@ -76,7 +76,7 @@ impl Watcher {
                         Ok(len) => self.missing = Some(len - LENGTH_FIELD),
                         Err(error) => {
                             self.undecodable = true;
-                            seen.push(Seen::Undecodable(error));
+                            seen.push(StreamPart::Undecodable(error));
                             let field = std::mem::take(&mut self.kept);
                             seen.push(self.raw(&field));
                         }
@@ -92,24 +92,26 @@ impl Watcher {
                 self.missing = Some(missing - taken);
             } else {
                 self.missing = None;
-                seen.push(Seen::Frame(head(std::mem::take(&mut self.kept).freeze())));
+                seen.push(StreamPart::Frame(head(
+                    std::mem::take(&mut self.kept).freeze(),
+                )));
             }
         }
         seen
     }
 
     /// Handles the end of the stream.
-    pub(super) fn end(&mut self) -> Option<Seen> {
+    pub(super) fn end(&mut self) -> Option<StreamPart> {
         let start = std::mem::take(&mut self.kept).freeze();
-        (!start.is_empty()).then(|| Seen::Truncated {
+        (!start.is_empty()).then(|| StreamPart::Truncated {
             // While the length is unknown, at least the rest of a header is missing.
             missing: self.missing.unwrap_or_else(|| HEADER_LEN - start.len()),
             start,
         })
     }
 
-    fn raw(&self, bytes: &[u8]) -> Seen {
-        Seen::Bytes {
+    fn raw(&self, bytes: &[u8]) -> StreamPart {
+        StreamPart::Bytes {
             len: bytes.len(),
             start: Bytes::copy_from_slice(&bytes[..bytes.len().min(self.keep)]),
         }
@@ -127,13 +129,13 @@ fn check_length(len: usize) -> Result<usize, FrameError> {
 }
 
 /// Reads a header (channel-v2 section 3.1) and keeps the available part of the body.
-fn head(mut bytes: Bytes) -> Head {
+fn head(mut bytes: Bytes) -> FrameHead {
     let len = bytes.get_u32() as usize;
     let kind = FrameType(bytes.get_u16());
     let mut seq = Seq([0; Seq::LEN]);
     bytes.copy_to_slice(&mut seq.0);
     let result = bytes.get_i32();
-    Head {
+    FrameHead {
         kind,
         seq,
         result,
@@ -159,8 +161,8 @@ mod tests {
         ]
     }
 
-    fn seen(frame: &Frame, keep: usize) -> Seen {
-        Seen::Frame(Head {
+    fn seen(frame: &Frame, keep: usize) -> StreamPart {
+        StreamPart::Frame(FrameHead {
             kind: frame.kind,
             seq: frame.seq,
             result: frame.result,
@@ -173,10 +175,10 @@ mod tests {
     fn frames_are_seen_in_any_cut() {
         let frames = frames();
         let wire: Vec<u8> = frames.iter().flat_map(|f| f.to_bytes()).collect();
-        let expected: Vec<Seen> = frames.iter().map(|f| seen(f, 255 + 64)).collect();
+        let expected: Vec<StreamPart> = frames.iter().map(|f| seen(f, 255 + 64)).collect();
         for step in [1, 2, 3, 5, 41, 42, 43, 1000, wire.len()] {
             let mut watcher = Watcher::new(64);
-            let got: Vec<Seen> = wire.chunks(step).flat_map(|c| watcher.see(c)).collect();
+            let got: Vec<StreamPart> = wire.chunks(step).flat_map(|c| watcher.see(c)).collect();
             assert_eq!(got, expected, "in steps of {step}");
             assert_eq!(watcher.end(), None);
         }
@@ -210,11 +212,11 @@ mod tests {
             let mut bytes = frames()[0].to_bytes().to_vec();
             bytes.extend_from_slice(&u32::to_be_bytes(length));
             bytes.extend_from_slice(b"more");
-            let raw = |bytes: &'static [u8]| Seen::Bytes {
+            let raw = |bytes: &'static [u8]| StreamPart::Bytes {
                 len: bytes.len(),
                 start: bytes.into(),
             };
-            let field = Seen::Bytes {
+            let field = StreamPart::Bytes {
                 len: 4,
                 start: Bytes::copy_from_slice(&length.to_be_bytes()),
             };
@@ -222,7 +224,7 @@ mod tests {
                 watcher.see(&bytes),
                 [
                     seen(&frames()[0], 64),
-                    Seen::Undecodable(error),
+                    StreamPart::Undecodable(error),
                     field,
                     raw(b"more")
                 ]
@@ -239,7 +241,7 @@ mod tests {
         assert_eq!(watcher.see(&wire[..44]), []);
         assert_eq!(
             watcher.end(),
-            Some(Seen::Truncated {
+            Some(StreamPart::Truncated {
                 missing: 1,
                 start: wire.slice(..44)
             })
@@ -248,7 +250,7 @@ mod tests {
         watcher.see(&wire[..3]);
         assert_eq!(
             watcher.end(),
-            Some(Seen::Truncated {
+            Some(StreamPart::Truncated {
                 missing: 39,
                 start: wire.slice(..3)
             })

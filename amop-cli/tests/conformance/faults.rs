@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use amop_cli::conformance::{CheckResult, Outcome};
+use amop_cli::conformance::{CheckOutcome, CheckResult};
 use amop_node::Network;
-use amop_proto::channel::{Frame, FrameType, Seq, SetTopics, code, encode_topics};
+use amop_proto::channel::{Frame, FrameType, Seq, SetTopics, encode_topics, result_code};
 use bytes::Bytes;
 
 use super::{
@@ -30,7 +30,7 @@ async fn failures<F: Fault>(fault: impl Fn() -> F + Send + 'static) -> Vec<Check
         !report
             .results
             .iter()
-            .any(|result| matches!(result.outcome, Outcome::Skipped { .. })),
+            .any(|result| matches!(result.outcome, CheckOutcome::Skipped { .. })),
         "{report:?}"
     );
     network.shutdown().await;
@@ -70,7 +70,7 @@ impl Fault for WrongAcknowledgement {
 
     fn to_sdk(&mut self, mut frame: Frame) -> Vec<Frame> {
         if frame.kind == FrameType::RESPONSE && self.multicasts.contains(&frame.seq) {
-            frame.result = code::NO_SUBSCRIBER;
+            frame.result = result_code::NO_SUBSCRIBER;
         }
         vec![frame]
     }
@@ -100,7 +100,7 @@ async fn a_wrong_acknowledgement_is_found() {
         .iter()
         .find(|result| result.name == "multicast-nobody")
         .unwrap();
-    let Outcome::Failed { expected, got } = &nobody.outcome else {
+    let CheckOutcome::Failed { expected, got } = &nobody.outcome else {
         unreachable!("it failed");
     };
     assert!(expected.contains("result=0 "), "{expected}");

@@ -6,25 +6,30 @@ mod command;
 mod faults;
 mod faulty;
 
-use amop_cli::conformance::{self, Options, Outcome, Report};
+use amop_cli::conformance::{self, CheckOutcome, ConformanceOptions, ConformanceReport};
 use amop_node::Network;
 
 /// Runs checks against a network.
-async fn run(network: &Network, endpoint: &str, other: Option<&str>, only: &[&str]) -> Report {
-    let options = Options {
+async fn run(
+    network: &Network,
+    endpoint: &str,
+    other: Option<&str>,
+    only: &[&str],
+) -> ConformanceReport {
+    let options = ConformanceOptions {
         other: other.map(str::to_owned),
         only: only.iter().map(|&name| name.to_owned()).collect(),
-        ..Options::new(endpoint, network.sdk())
+        ..ConformanceOptions::new(endpoint, network.sdk())
     };
     conformance::run(&options, |_| {}).await.unwrap()
 }
 
 #[track_caller]
-fn assert_all_green(report: &Report) {
+fn assert_all_green(report: &ConformanceReport) {
     let bad: Vec<String> = report
         .results
         .iter()
-        .filter(|result| result.outcome != Outcome::Passed { remark: None })
+        .filter(|result| result.outcome != CheckOutcome::Passed { remark: None })
         .map(ToString::to_string)
         .collect();
     assert!(bad.is_empty(), "{}", bad.join("\n"));
@@ -32,7 +37,7 @@ fn assert_all_green(report: &Report) {
 
 /// Two overlay nodes pass every check, without remarks and without skipped checks.
 #[tokio::test(flavor = "multi_thread")]
-async fn our_nodes_pass() {
+async fn overlay_nodes_pass() {
     let network = Network::start(2).await.unwrap();
     let report = run(
         &network,
@@ -64,7 +69,7 @@ async fn one_node_is_enough() {
     let (passed, failed, skipped) = report.counts();
     assert_eq!((passed, failed), (1, 0));
     assert_eq!(skipped, report.results.len() - 1);
-    let skipped = Outcome::Skipped {
+    let skipped = CheckOutcome::Skipped {
         reason: "needs --other".into(),
     };
     assert_eq!(report.results.last().unwrap().outcome, skipped);
@@ -82,9 +87,9 @@ async fn nodes_with_rsa_certificates_pass() {
     let network = Network::start_with(1, |_, builder| builder.channel_identity(identity()))
         .await
         .unwrap();
-    let options = Options {
+    let options = ConformanceOptions {
         only: vec!["tls-*".into(), "handshake-versions".into()],
-        ..Options::new(network.endpoint(0), identity())
+        ..ConformanceOptions::new(network.endpoint(0), identity())
     };
     let report = conformance::run(&options, |_| {}).await.unwrap();
     assert_all_green(&report);

@@ -6,7 +6,8 @@ mod running;
 use std::{env, fs, path::Path};
 
 use amop_cli::generate::{
-    GenerateError, Options, Programs, generate, multicast_publisher, subscriber, unicast_publisher,
+    GenerateError, GenerateOptions, Programs, generate, multicast_publisher, subscriber,
+    unicast_publisher,
 };
 use tempfile::TempDir;
 
@@ -49,10 +50,10 @@ fn the_examples_come_from_the_templates() {
 }
 
 fn generate_into(out: &Path, proto: &str) -> Result<Vec<String>, GenerateError> {
-    let options = Options {
+    let options = GenerateOptions {
         protos: vec![root().join("schemas/proto").join(format!("{proto}.proto"))],
         out: out.to_owned(),
-        ..Options::default()
+        ..GenerateOptions::default()
     };
     generate(&options).map(|project| project.programs)
 }
@@ -71,10 +72,10 @@ fn several_topics_have_programs_of_their_own() {
     let dir = TempDir::new().unwrap();
     let out = dir.path().join("out");
     let proto = |name: &str| root().join(format!("schemas/proto/{name}.proto"));
-    let project = generate(&Options {
+    let project = generate(&GenerateOptions {
         protos: vec![proto("price"), proto("file_transfer")],
         out: out.clone(),
-        ..Options::default()
+        ..GenerateOptions::default()
     })
     .unwrap();
     let expected = [
@@ -108,10 +109,10 @@ fn fails_and_leaves_nothing(schema: &str, out: &str) -> String {
         names
     };
     let before = entries(dir.path());
-    let error = generate(&Options {
+    let error = generate(&GenerateOptions {
         protos: vec![dir.path().join("a.proto")],
         out: dir.path().join(out),
-        ..Options::default()
+        ..GenerateOptions::default()
     })
     .unwrap_err();
     assert_eq!(entries(dir.path()), before, "{error}");
@@ -170,10 +171,10 @@ fn an_empty_folder_is_filled() {
 #[test]
 fn programs_have_names_that_files_may_have() {
     let dir = TempDir::new().unwrap();
-    let project = generate(&Options {
+    let project = generate(&GenerateOptions {
         protos: vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/generate/proto/odd.proto")],
         out: dir.path().join("x".repeat(200)),
-        ..Options::default()
+        ..GenerateOptions::default()
     })
     .unwrap();
     assert_eq!(project.package, "x".repeat(40));

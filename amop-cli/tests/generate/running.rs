@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use amop_cli::generate::{Access, Options, generate};
+use amop_cli::generate::{GenerateOptions, TopicAccess, generate};
 use amop_node::Network;
 use amop_tests::{Finished, Program, Projects, network, sdk_folder};
 use tempfile::TempDir;
@@ -93,11 +93,11 @@ impl Keys {
         self.dir.path().join(name).display().to_string()
     }
 
-    fn subscriber(&self, access: Access) -> Vec<String> {
+    fn subscriber(&self, access: TopicAccess) -> Vec<String> {
         let options = match access {
-            Access::Plain => Vec::new(),
-            Access::Private => vec!["--key".to_owned(), self.path("topic.pem")],
-            Access::Sealed => vec![
+            TopicAccess::Plain => Vec::new(),
+            TopicAccess::Private => vec!["--key".to_owned(), self.path("topic.pem")],
+            TopicAccess::Sealed => vec![
                 "--key".to_owned(),
                 self.path("subscriber.pem"),
                 "--publisher".to_owned(),
@@ -111,11 +111,11 @@ impl Keys {
         options
     }
 
-    fn publisher(&self, access: Access) -> Vec<String> {
+    fn publisher(&self, access: TopicAccess) -> Vec<String> {
         match access {
-            Access::Plain => Vec::new(),
-            Access::Private => vec!["--grant".to_owned(), self.path("topic.pub")],
-            Access::Sealed => vec![
+            TopicAccess::Plain => Vec::new(),
+            TopicAccess::Private => vec!["--grant".to_owned(), self.path("topic.pub")],
+            TopicAccess::Sealed => vec![
                 "--key".to_owned(),
                 self.path("publisher.pem"),
                 "--to".to_owned(),
@@ -128,7 +128,7 @@ impl Keys {
 /// A topic of the project with all topics: who may subscribe, the names of its programs, and the
 /// texts of their lines.
 struct Case {
-    access: Access,
+    access: TopicAccess,
     name: &'static str,
     publisher: &'static str,
     said: &'static str,
@@ -137,7 +137,7 @@ struct Case {
 }
 
 const fn told(
-    access: Access,
+    access: TopicAccess,
     name: &'static str,
     publisher: &'static str,
     said: &'static str,
@@ -152,7 +152,7 @@ const fn told(
 }
 
 const fn asked(
-    access: Access,
+    access: TopicAccess,
     name: &'static str,
     said: &'static str,
     replied: &'static str,
@@ -170,56 +170,56 @@ const fn asked(
 /// replies.
 const CASES: [Case; 10] = [
     told(
-        Access::Plain,
+        TopicAccess::Plain,
         "price_tick",
         "multicast_publisher",
         "PriceTick {",
     ),
     told(
-        Access::Private,
+        TopicAccess::Private,
         "vote",
         "unicast_publisher",
         "Vote { motion: \"motion 0\", n: 0 }",
     ),
     told(
-        Access::Sealed,
+        TopicAccess::Sealed,
         "secret",
         "unicast_publisher",
         "Secret { words: \"words 0\" }",
     ),
     asked(
-        Access::Plain,
+        TopicAccess::Plain,
         "settlement_notice",
         "SettlementNotice {",
         "SettlementReceipt { reference: \"reference 1\"",
     ),
     asked(
-        Access::Private,
+        TopicAccess::Private,
         "poll",
         "Poll {",
         "Ballot { choice: \"choice 1\", reason: None }",
     ),
     asked(
-        Access::Sealed,
+        TopicAccess::Sealed,
         "order",
         "Order { amount: 0 }",
         "Receipt { number: 1 }",
     ),
     asked(
-        Access::Plain,
+        TopicAccess::Plain,
         "topic_2fa",
         "hello, FISCO BCOS, I am unique broadcast publisher! 0",
         "Vec { r#type: \"type 1\" }",
     ),
     asked(
-        Access::Plain,
+        TopicAccess::Plain,
         "a_topic_with_as_many_bytes_as_there_may",
         "Default { n: 0,",
         "\"\"",
     ),
-    asked(Access::Plain, "con", "Some { ", "()"),
+    asked(TopicAccess::Plain, "con", "Some { ", "()"),
     asked(
-        Access::Plain,
+        TopicAccess::Plain,
         "a_b",
         "Extern { sent: 0 }",
         "Kind { r#gen: \"gen 1\" }",
@@ -288,10 +288,10 @@ async fn projects_of_all_schemas_build_and_run() {
     let demos = demos.map(|name| root().join(format!("schemas/proto/{name}.proto")));
     let own = ["access", "accessors", "odd"];
     let own = own.map(|name| root().join(format!("amop-cli/tests/generate/proto/{name}.proto")));
-    generate(&Options {
+    generate(&GenerateOptions {
         protos: [demos.to_vec(), own.to_vec()].concat(),
         out: projects.member("all"),
-        ..Options::default()
+        ..GenerateOptions::default()
     })
     .unwrap();
     write_tutorial(&projects.member("tutorial"));

@@ -1,8 +1,8 @@
 //! The functions of sealed topics. Those that publish take a `Sealer`, so none of them can send a
 //! message unsealed.
 
-use super::{Publishing, topic_constant};
-use crate::options::Settings;
+use super::{PublishSignature, topic_constant};
+use crate::options::CheckedOptions;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, Path};
@@ -11,7 +11,7 @@ use syn::{DeriveInput, Path};
 pub(super) fn functions(
     item: &DeriveInput,
     topic: &syn::LitStr,
-    settings: &Settings,
+    settings: &CheckedOptions,
 ) -> TokenStream {
     let krate = &settings.krate;
     let constant = topic_constant(item, topic);
@@ -64,7 +64,7 @@ fn subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
 fn publishing(item: &DeriveInput, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
-    let Publishing { life, future, send } = &Publishing::of(item);
+    let PublishSignature { life, future, send } = &PublishSignature::of(item);
     quote! {
         /// Seals the message and sends it to one subscriber.
         ///
@@ -96,7 +96,7 @@ fn publishing(item: &DeriveInput, krate: &Path) -> TokenStream {
 pub(super) fn request_function(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
     let vis = &item.vis;
     let result = quote!(::core::result::Result);
-    let Publishing { life, future, send } = &Publishing::of(item);
+    let PublishSignature { life, future, send } = &PublishSignature::of(item);
     quote! {
         /// Seals the message, sends it to one subscriber and waits for its sealed reply.
         ///

@@ -11,7 +11,7 @@ use amop_proto::log::Utc;
 use amop_tls::{Identity, Mode, PeerFilter, PublicKey, TlsError};
 
 use crate::{
-    config::{NodeConfig, NodeId, Warning},
+    config::{NodeConfig, NodeIdBytes, Warning},
     error::{Port, StartError},
 };
 
@@ -21,11 +21,11 @@ use crate::{
 #[non_exhaustive]
 pub struct AccessLists {
     /// Nodes that may not connect.
-    pub blacklist: HashSet<NodeId>,
+    pub blacklist: HashSet<NodeIdBytes>,
     /// The only nodes that may connect; `None`: all nodes of the chain.
-    pub whitelist: Option<HashSet<NodeId>>,
+    pub whitelist: Option<HashSet<NodeIdBytes>>,
     /// The only SDKs that may connect, by their public keys; `None`: all SDKs of the chain.
-    pub sdk_allowlist: Option<HashSet<NodeId>>,
+    pub sdk_allowlist: Option<HashSet<NodeIdBytes>>,
     /// Files of certificate revocation lists.
     pub revocation_lists: Vec<PathBuf>,
 }
@@ -33,7 +33,7 @@ pub struct AccessLists {
 impl AccessLists {
     /// Returns the lists of a configuration.
     pub fn from_config(config: &NodeConfig) -> Self {
-        let set = |list: &Vec<NodeId>| list.iter().copied().collect();
+        let set = |list: &Vec<NodeIdBytes>| list.iter().copied().collect();
         Self {
             blacklist: set(&config.blacklist),
             whitelist: config.whitelist.as_ref().map(set),
@@ -140,8 +140,8 @@ fn revoke(
 
 /// Returns the node's lists as a rule for TLS (p2p-v2 section 2.2).
 fn filter(
-    blacklist: HashSet<NodeId>,
-    whitelist: Option<HashSet<NodeId>>,
+    blacklist: HashSet<NodeIdBytes>,
+    whitelist: Option<HashSet<NodeIdBytes>>,
 ) -> Option<Arc<dyn PeerFilter>> {
     if blacklist.is_empty() && whitelist.is_none() {
         return None;

@@ -9,7 +9,7 @@ use rustls::pki_types::UnixTime;
 
 /// A connection of either kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Link {
+pub(crate) enum ConnectionId {
     Session(SessionId),
     Peer(PeerId),
 }
@@ -17,27 +17,27 @@ pub(crate) enum Link {
 /// The certificates of all connections. One timer serves all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Standings {
-    of: HashMap<Link, Standing, RandomState>,
+    of: HashMap<ConnectionId, Standing, RandomState>,
     /// The connections by expiry, in seconds since 1970.
-    due: BTreeSet<(i64, Link)>,
+    due: BTreeSet<(i64, ConnectionId)>,
 }
 
 impl Standings {
     /// Adds a connection. Returns whether it is the first to expire.
-    pub(crate) fn insert(&mut self, link: Link, standing: Standing) -> bool {
+    pub(crate) fn insert(&mut self, link: ConnectionId, standing: Standing) -> bool {
         let due = (standing.expires(), link);
         self.due.insert(due);
         self.of.insert(link, standing);
         self.due.first() == Some(&due)
     }
 
-    pub(crate) fn remove(&mut self, link: Link) {
+    pub(crate) fn remove(&mut self, link: ConnectionId) {
         if let Some(standing) = self.of.remove(&link) {
             self.due.remove(&(standing.expires(), link));
         }
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = (Link, &Standing)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ConnectionId, &Standing)> {
         self.of.iter().map(|(&link, standing)| (link, standing))
     }
 
@@ -47,7 +47,7 @@ impl Standings {
     }
 
     /// Returns the connections that have expired. Each is returned once.
-    pub(crate) fn take_expired(&mut self, now: UnixTime) -> Vec<Link> {
+    pub(crate) fn take_expired(&mut self, now: UnixTime) -> Vec<ConnectionId> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let mut expired = Vec::new();
         while let Some(&(at, link)) = self.due.first()
@@ -98,8 +98,11 @@ mod tests {
     #[test]
     fn they_expire_in_order_and_once() {
         let agency = Authority::new_ec("chain").unwrap().agency("a").unwrap();
-        let (session, peer) = (Link::Session(SessionId(1)), Link::Peer(PeerId(1)));
-        let gone = Link::Session(SessionId(2));
+        let (session, peer) = (
+            ConnectionId::Session(SessionId(1)),
+            ConnectionId::Peer(PeerId(1)),
+        );
+        let gone = ConnectionId::Session(SessionId(2));
         let mut standings = Standings::default();
         assert_eq!(standings.first_expiry(), None);
         assert!(standings.insert(session, standing(&agency, 200)));

@@ -11,22 +11,22 @@ use std::fmt;
 /// A parsed file. Sections without entries are left out, as Boost does.
 #[derive(Debug, Default)]
 pub(super) struct Ini {
-    pub(super) sections: Vec<Section>,
+    pub(super) sections: Vec<IniSection>,
 }
 
 /// A section and its entries in file order. The name is empty for entries before
 /// the first header.
 #[derive(Debug)]
-pub(super) struct Section {
+pub(super) struct IniSection {
     pub(super) name: String,
     /// Line of the header, counted from 1.
     pub(super) line: usize,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<IniEntry>,
 }
 
 /// One `key=value` line.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct IniEntry {
     pub(super) key: String,
     pub(super) value: String,
     /// Line, counted from 1.
@@ -37,11 +37,11 @@ pub(super) struct Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) line: usize,
-    pub(super) problem: Problem,
+    pub(super) problem: IniProblem,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(super) enum IniProblem {
     NoEquals,
     NoKey,
     UnclosedHeader,
@@ -49,7 +49,7 @@ pub(super) enum Problem {
     DuplicateKey { key: String, first: usize },
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for IniProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoEquals => f.write_str(
@@ -73,7 +73,7 @@ impl fmt::Display for Problem {
 
 /// The kinds of line in a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
+pub(crate) enum IniLine<'a> {
     /// Empty or a comment.
     Blank,
     /// `[name]`; text after the bracket is ignored.
@@ -89,19 +89,19 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Classifies one line.
-pub(super) fn classify(line: &str) -> Result<Line<'_>, Problem> {
+pub(super) fn classify(line: &str) -> Result<IniLine<'_>, IniProblem> {
     let line = line.trim();
     if line.is_empty() || line.starts_with([';', '#']) {
-        return Ok(Line::Blank);
+        return Ok(IniLine::Blank);
     }
     if let Some(rest) = line.strip_prefix('[') {
-        let (name, _) = rest.split_once(']').ok_or(Problem::UnclosedHeader)?;
-        return Ok(Line::Header(name.trim()));
+        let (name, _) = rest.split_once(']').ok_or(IniProblem::UnclosedHeader)?;
+        return Ok(IniLine::Header(name.trim()));
     }
     match line.split_once('=') {
-        None => Err(Problem::NoEquals),
-        Some(("", _)) => Err(Problem::NoKey),
-        Some((key, value)) => Ok(Line::Pair(key.trim(), value.trim())),
+        None => Err(IniProblem::NoEquals),
+        Some(("", _)) => Err(IniProblem::NoKey),
+        Some((key, value)) => Ok(IniLine::Pair(key.trim(), value.trim())),
     }
 }
 
@@ -111,7 +111,7 @@ impl Ini {
         // Line numbers of the sections seen so far.
         let mut sections = HashMap::new();
         let mut keys = HashMap::new();
-        let mut current = Section {
+        let mut current = IniSection {
             name: String::new(),
             line: 0,
             entries: Vec::new(),
@@ -119,29 +119,29 @@ impl Ini {
         for (line, text) in (1..).zip(lines(text)) {
             let error = |problem| SyntaxError { line, problem };
             match classify(text).map_err(error)? {
-                Line::Blank => {}
-                Line::Header(name) => {
+                IniLine::Blank => {}
+                IniLine::Header(name) => {
                     if !current.entries.is_empty() {
                         sections.insert(current.name.clone(), current.line);
                         ini.sections.push(current);
                     }
                     let name = name.to_owned();
                     if let Some(&first) = sections.get(&name) {
-                        return Err(error(Problem::DuplicateSection { name, first }));
+                        return Err(error(IniProblem::DuplicateSection { name, first }));
                     }
                     keys.clear();
-                    current = Section {
+                    current = IniSection {
                         name,
                         line,
                         entries: Vec::new(),
                     };
                 }
-                Line::Pair(key, value) => {
+                IniLine::Pair(key, value) => {
                     if let Some(first) = keys.insert(key, line) {
                         let key = key.to_owned();
-                        return Err(error(Problem::DuplicateKey { key, first }));
+                        return Err(error(IniProblem::DuplicateKey { key, first }));
                     }
-                    current.entries.push(Entry {
+                    current.entries.push(IniEntry {
                         key: key.to_owned(),
                         value: value.to_owned(),
                         line,
@@ -155,13 +155,13 @@ impl Ini {
         Ok(ini)
     }
 
-    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+    pub(super) fn section(&self, name: &str) -> Option<&IniSection> {
         self.sections.iter().find(|section| section.name == name)
     }
 }
 
-impl Section {
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+impl IniSection {
+    pub(super) fn get(&self, key: &str) -> Option<&IniEntry> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 }
@@ -170,7 +170,7 @@ impl Section {
 mod tests {
     use super::*;
 
-    fn problem(text: &str) -> (usize, Problem) {
+    fn problem(text: &str) -> (usize, IniProblem) {
         let error = Ini::parse(text).unwrap_err();
         (error.line, error.problem)
     }
@@ -193,14 +193,14 @@ mod tests {
 
     #[test]
     fn what_boost_refuses_is_refused() {
-        assert_eq!(problem("[a]\nb"), (2, Problem::NoEquals));
-        assert_eq!(problem("\n=b"), (2, Problem::NoKey));
-        assert_eq!(problem("[a\nb=c"), (1, Problem::UnclosedHeader));
+        assert_eq!(problem("[a]\nb"), (2, IniProblem::NoEquals));
+        assert_eq!(problem("\n=b"), (2, IniProblem::NoKey));
+        assert_eq!(problem("[a\nb=c"), (1, IniProblem::UnclosedHeader));
         let (line, twice) = problem("[a]\nb=1\nc=2\n b =3");
         assert_eq!(line, 4);
         assert_eq!(
             twice,
-            Problem::DuplicateKey {
+            IniProblem::DuplicateKey {
                 key: "b".into(),
                 first: 2
             }
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(line, 5);
         assert_eq!(
             twice,
-            Problem::DuplicateSection {
+            IniProblem::DuplicateSection {
                 name: "a".into(),
                 first: 1
             }

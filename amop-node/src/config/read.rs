@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ini::{Entry, Ini, Section};
+use super::ini::{Ini, IniEntry, IniSection};
 use super::{
-    CertPaths, ChainVersion, ConfigError, NodeConfig, NodeId, PeerAddr, Warning, WarningKind,
+    CertPaths, ChainVersion, ConfigError, NodeConfig, NodeIdBytes, PeerAddr, Warning, WarningKind,
 };
 use crate::{Limits, ListenLimits};
 
@@ -144,7 +144,7 @@ const FOREIGN: &[&str] = &[
     "tx_pool",
 ];
 
-struct Reader<'a> {
+struct ConfigReader<'a> {
     file: &'a Path,
     ini: &'a Ini,
     warnings: Vec<Warning>,
@@ -152,10 +152,10 @@ struct Reader<'a> {
 
 /// A section and its entries, if it exists.
 #[derive(Clone, Copy)]
-struct Keys<'a> {
+struct SectionKeys<'a> {
     file: &'a Path,
     name: &'static str,
-    section: Option<&'a Section>,
+    section: Option<&'a IniSection>,
 }
 
 pub(super) fn read(text: &str, file: &Path) -> Result<(NodeConfig, Vec<Warning>), ConfigError> {
@@ -164,7 +164,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<(NodeConfig, Vec<Warning>)
         line: e.line,
         problem: e.problem.to_string(),
     })?;
-    let mut reader = Reader {
+    let mut reader = ConfigReader {
         file,
         ini: &ini,
         warnings: Vec::new(),
@@ -176,7 +176,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<(NodeConfig, Vec<Warning>)
     Ok((config, warnings))
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConfigReader<'a> {
     fn config(&mut self) -> Result<NodeConfig, ConfigError> {
         let supported_version = self.version()?;
         let rsa_channel = self.crypto(&supported_version)?;
@@ -310,7 +310,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the P2P certificates, and the RSA ones for the channel (channel-v2 section 2.2).
-    fn certificates(&self, security: Keys<'a>) -> Result<(CertPaths, CertPaths), ConfigError> {
+    fn certificates(
+        &self,
+        security: SectionKeys<'a>,
+    ) -> Result<(CertPaths, CertPaths), ConfigError> {
         let name = |key, default| -> Result<&str, ConfigError> {
             Ok(security.get(key, FILE, non_empty)?.unwrap_or(default))
         };
@@ -329,7 +332,7 @@ impl<'a> Reader<'a> {
         Ok((p2p, rsa))
     }
 
-    fn data_path(&self, security: Keys<'a>) -> Result<PathBuf, ConfigError> {
+    fn data_path(&self, security: SectionKeys<'a>) -> Result<PathBuf, ConfigError> {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let data = security.get("data_path", FILE, non_empty)?;
         Ok(folder.join(data.unwrap_or("./conf/")))
@@ -397,8 +400,8 @@ impl<'a> Reader<'a> {
         Ok((limits, listen))
     }
 
-    fn keys(&self, name: &'static str) -> Keys<'a> {
-        Keys {
+    fn keys(&self, name: &'static str) -> SectionKeys<'a> {
+        SectionKeys {
             file: self.file,
             name,
             section: self.ini.section(name),
@@ -406,7 +409,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns a section that also has an older name; the newer name wins, as on FISCO nodes.
-    fn aliased(&mut self, name: &'static str, old: &'static str) -> Keys<'a> {
+    fn aliased(&mut self, name: &'static str, old: &'static str) -> SectionKeys<'a> {
         let (new, older) = (self.keys(name), self.keys(old));
         match (new.section, older.section) {
             (Some(_), Some(section)) => {
@@ -441,7 +444,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn warn_unknown_key(&mut self, section: &str, keys: &[&str], entry: &Entry) {
+    fn warn_unknown_key(&mut self, section: &str, keys: &[&str], entry: &IniEntry) {
         let key = entry.key.as_str();
         let matches =
             |known: &&str| key == *known || known.ends_with('.') && key.starts_with(*known);
@@ -468,7 +471,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl<'a> Keys<'a> {
+impl<'a> SectionKeys<'a> {
     fn get<T>(
         self,
         key: &str,
@@ -502,7 +505,7 @@ impl<'a> Keys<'a> {
 
     fn value<T>(
         self,
-        entry: &'a Entry,
+        entry: &'a IniEntry,
         expected: &'static str,
         parse: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<T, ConfigError> {
@@ -551,7 +554,7 @@ fn non_empty(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }
 
-fn node_id(value: &str) -> Option<NodeId> {
+fn node_id(value: &str) -> Option<NodeIdBytes> {
     let digits = value.as_bytes();
     let mut id = [0; 64];
     if digits.len() != 2 * id.len() {

@@ -13,11 +13,11 @@ pub(super) struct Authorities {
     pub(super) agency: Agency,
     /// Present only with RSA on the channel.
     pub(super) channel: Option<RsaAuthority>,
-    paths: Paths,
+    paths: AuthorityPaths,
 }
 
 /// The names that the chain's script uses.
-struct Paths {
+struct AuthorityPaths {
     root: PathBuf,
     agency: PathBuf,
     agency_key: PathBuf,
@@ -25,7 +25,7 @@ struct Paths {
     channel_key: PathBuf,
 }
 
-impl Paths {
+impl AuthorityPaths {
     fn new(cert: &Path, agency: &str) -> Self {
         let folder = cert.join(agency);
         Self {
@@ -59,14 +59,14 @@ impl Authorities {
         Ok(Self {
             agency: made,
             channel,
-            paths: Paths::new(cert, agency),
+            paths: AuthorityPaths::new(cert, agency),
         })
     }
 
     /// Loads the authorities of an existing layout. The root's own key is not needed, because the
     /// agency signs.
     pub(super) fn load(cert: &Path, agency: &str, rsa: bool) -> Result<Self, LayoutError> {
-        let paths = Paths::new(cert, agency);
+        let paths = AuthorityPaths::new(cert, agency);
         let root = required(&paths.root)?;
         let agency_cert = required(&paths.agency)?;
         let loaded = Agency::from_pem(&root, &agency_cert, &required(&paths.agency_key)?)
@@ -88,7 +88,7 @@ impl Authorities {
 
     /// Adds the RSA authority to a layout in which nothing has been issued yet.
     pub(super) fn add_channel(cert: &Path, agency: &str) -> Result<(), LayoutError> {
-        let paths = Paths::new(cert, agency);
+        let paths = AuthorityPaths::new(cert, agency);
         let folder = cert.join(agency);
         if paths.channel.exists() || paths.channel_key.exists() || !folder.is_dir() {
             return Ok(());

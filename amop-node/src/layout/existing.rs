@@ -12,14 +12,14 @@ use amop_tls::pki::{self, Leaf};
 use super::authorities::Authorities;
 use super::files::{self, Staged, is_vacant, read_pem};
 use super::{DevnetSpec, LayoutError, mode};
-use crate::config::{CertPaths, NodeConfig, NodeId, PeerAddr};
+use crate::config::{CertPaths, NodeConfig, NodeIdBytes, PeerAddr};
 
 /// A node that existed before.
 pub(super) struct Existing {
     pub(super) dir: PathBuf,
     pub(super) file: PathBuf,
     pub(super) config: NodeConfig,
-    pub(super) node_id: NodeId,
+    pub(super) node_id: NodeIdBytes,
 }
 
 /// Returns the existing nodes by index; each must be complete.
@@ -173,18 +173,18 @@ fn require(folder: &Path, file: &Path) -> Result<(), LayoutError> {
 }
 
 /// Returns `None` for RSA.
-fn public_key(cert: &Path) -> Result<Option<NodeId>, LayoutError> {
+fn public_key(cert: &Path) -> Result<Option<NodeIdBytes>, LayoutError> {
     pki::public_key(&read_pem(cert)?).map_err(|e| LayoutError::load(cert, e))
 }
 
-fn ec_key(cert: &Path) -> Result<NodeId, LayoutError> {
+fn ec_key(cert: &Path) -> Result<NodeIdBytes, LayoutError> {
     public_key(cert)?.ok_or_else(|| {
         let reason = "it must have a secp256k1 key, which is the identity".to_owned();
         LayoutError::load(cert, pki::PkiError::Certificate(reason))
     })
 }
 
-fn write_if_missing(file: &Path, key: &NodeId) -> Result<(), LayoutError> {
+fn write_if_missing(file: &Path, key: &NodeIdBytes) -> Result<(), LayoutError> {
     if file.exists() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The text of a node's `config.ini`, and adding peers to an existing one.
 
-use crate::config::{ChainVersion, Line, PeerAddr, classify, lines};
+use crate::config::{ChainVersion, IniLine, PeerAddr, classify, lines};
 
 /// The values that differ from node to node.
 pub(super) struct NodeIni<'a> {
@@ -137,8 +137,8 @@ pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
     let mut next = 0;
     for (line, text) in lines(text).enumerate() {
         match classify(text) {
-            Line::Blank => {}
-            Line::Header(name) => {
+            IniLine::Blank => {}
+            IniLine::Header(name) => {
                 section = name;
                 // A section without entries may occur again, with entries.
                 if section == "p2p" && !list.as_ref().is_some_and(|list| list.in_list) {
@@ -146,7 +146,7 @@ pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
                     list = Some(PeerList { line, in_list });
                 }
             }
-            Line::Pair(key, _) if section == "p2p" => {
+            IniLine::Pair(key, _) if section == "p2p" => {
                 let number = key.strip_prefix("node.");
                 if let Some(number) = number.and_then(short_number) {
                     next = next.max(number + 1);
@@ -156,7 +156,7 @@ pub(super) fn add_peers(text: &str, peers: &[PeerAddr]) -> String {
                     list = Some(PeerList { line, in_list });
                 }
             }
-            Line::Pair(..) => {}
+            IniLine::Pair(..) => {}
         }
     }
     let Some(list) = list else {
@@ -194,7 +194,7 @@ fn insert_after(text: &str, line: usize, peers: &[PeerAddr], next: u64) -> Strin
         }
         let body = old.trim_start_matches('\u{feff}');
         let indent = match classify(old) {
-            Line::Pair(..) => &body[..body.len() - body.trim_start().len()],
+            IniLine::Pair(..) => &body[..body.len() - body.trim_start().len()],
             _ => "    ",
         };
         result.push_str(&peer_lines(peers, next, indent, end));

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::PeerAddr,
     core::Core,
-    journal::{Cause, Kind},
+    journal::{Cause, LineKind},
     stats::Refusals,
     turns::Party,
 };
@@ -44,11 +44,11 @@ pub(crate) struct Door {
     core: Arc<Core>,
     /// The counter of connections that lost their place or found none.
     displaced: fn(&Refusals) -> &AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<DoorState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct DoorState {
     admission: Admission,
     /// The signals that tell connections that they have lost their place.
     holders: HashMap<Ticket, CancellationToken>,
@@ -79,7 +79,7 @@ impl Door {
             who,
             core,
             displaced,
-            state: Mutex::new(State {
+            state: Mutex::new(DoorState {
                 admission: Admission::new(places, per_source),
                 holders: HashMap::new(),
                 peers: HashMap::new(),
@@ -87,7 +87,7 @@ impl Door {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DoorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -136,7 +136,7 @@ impl Door {
                     // them belong to connections.
                     self.relieve();
                     self.core.journal.warn(
-                        Kind::CannotAccept,
+                        LineKind::CannotAccept,
                         Cause::Node,
                         format_args!("cannot accept {} connections: {error}", self.who),
                     );
@@ -179,7 +179,7 @@ impl Door {
         if place.is_none() {
             self.count_displaced();
             self.core.journal.warn(
-                Kind::Displaced(self.who),
+                LineKind::Displaced(self.who),
                 Cause::Address(source),
                 format_args!(
                     "{} at {address} was refused: all places are taken, its address has the most, \
@@ -246,7 +246,7 @@ impl Place {
     pub(crate) fn log_loss(&self, address: SocketAddr) {
         let who = self.door.who;
         self.door.core.journal.warn(
-            Kind::Displaced(who),
+            LineKind::Displaced(who),
             Cause::Address(self.source),
             format_args!(
                 "{who} at {address} was disconnected: all places are taken, its address has the \

@@ -28,7 +28,7 @@ use tokio_util::{
 
 use crate::supervise::keep_thread;
 
-use self::turns::{Caller, Turns, Waits};
+use self::turns::{Caller, HandshakeTurns, Waits};
 pub(crate) use amop_proto::admission::Source;
 
 pub(crate) use self::{
@@ -49,7 +49,7 @@ const TURNS: usize = 8;
 pub(crate) struct Ports {
     handle: Handle,
     tasks: TaskTracker,
-    turns: Turns,
+    turns: HandshakeTurns,
 }
 
 /// The thread itself.
@@ -66,7 +66,7 @@ impl Ports {
         let ports = Self {
             handle: runtime.handle().clone(),
             tasks: TaskTracker::new(),
-            turns: Turns::new(TURNS),
+            turns: HandshakeTurns::new(TURNS),
         };
         let (tasks, (end, ended)) = (ports.tasks.clone(), oneshot::channel());
         let thread = thread::Builder::new()

@@ -31,13 +31,13 @@ impl Caller {
 
 /// Waiting items; the sources take turns.
 #[derive(Debug)]
-struct Round<T> {
+struct SourceRound<T> {
     sources: HashMap<Caller, VecDeque<T>>,
     /// The sources with waiting items, each once.
     order: VecDeque<Caller>,
 }
 
-impl<T> Round<T> {
+impl<T> SourceRound<T> {
     fn new() -> Self {
         Self {
             sources: HashMap::new(),
@@ -68,18 +68,18 @@ impl<T> Round<T> {
 
 /// The waiting items in the order of their turns: expected and unexpected ones alternate.
 #[derive(Debug)]
-struct Queue<T> {
-    expected: Round<T>,
-    strangers: Round<T>,
+struct HandshakeQueue<T> {
+    expected: SourceRound<T>,
+    strangers: SourceRound<T>,
     /// Whether the last turn was for an expected one.
     last_expected: bool,
 }
 
-impl<T> Queue<T> {
+impl<T> HandshakeQueue<T> {
     fn new() -> Self {
         Self {
-            expected: Round::new(),
-            strangers: Round::new(),
+            expected: SourceRound::new(),
+            strangers: SourceRound::new(),
             last_expected: false,
         }
     }
@@ -107,34 +107,34 @@ impl<T> Queue<T> {
 
 /// Hands out turns.
 #[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Mutex<State>>);
+pub(crate) struct HandshakeTurns(Arc<Mutex<TurnsState>>);
 
 #[derive(Debug)]
-struct State {
+struct TurnsState {
     free: usize,
-    queue: Queue<oneshot::Sender<Turn>>,
+    queue: HandshakeQueue<oneshot::Sender<HandshakeTurn>>,
 }
 
 /// The right to work now. Dropping it lets the next one work.
 #[derive(Debug)]
-struct Turn(Option<Turns>);
+struct HandshakeTurn(Option<HandshakeTurns>);
 
-impl Turns {
+impl HandshakeTurns {
     /// Creates turns for `at_a_time` handshakes at once. This should be enough that the runtime's
     /// delay between two of them does not matter, and few enough that the order is that of the
     /// queue.
     pub(crate) fn new(at_a_time: usize) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(TurnsState {
             free: at_a_time,
-            queue: Queue::new(),
+            queue: HandshakeQueue::new(),
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TurnsState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self, source: Caller) -> oneshot::Receiver<Turn> {
+    fn ask(&self, source: Caller) -> oneshot::Receiver<HandshakeTurn> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         state.queue.push(source, sender);
@@ -156,7 +156,7 @@ impl Turns {
                 return;
             };
             drop(state);
-            match sender.send(Turn(Some(self.clone()))) {
+            match sender.send(HandshakeTurn(Some(self.clone()))) {
                 Ok(()) => return,
                 // This caller is gone. Do not use the turn's drop here: it would call this function
                 // again.
@@ -186,7 +186,7 @@ impl Turns {
     }
 }
 
-impl Drop for Turn {
+impl Drop for HandshakeTurn {
     fn drop(&mut self) {
         if let Some(turns) = self.0.take() {
             turns.next();
@@ -204,10 +204,10 @@ pub(crate) enum Waits {
 }
 
 struct InTurns<F, T> {
-    turns: Turns,
+    turns: HandshakeTurns,
     source: Caller,
     told: T,
-    asked: Option<oneshot::Receiver<Turn>>,
+    asked: Option<oneshot::Receiver<HandshakeTurn>>,
     future: Pin<Box<F>>,
 }
 
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_source_with_much_waiting_does_not_hold_up_one_with_little() {
-        let mut queue = Queue::new();
+        let mut queue = HandshakeQueue::new();
         for n in 0..100 {
             queue.push(source(1), (1, n));
         }
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn what_comes_from_a_configured_peer_s_address_leaves_every_second_turn_to_others() {
-        let mut queue = Queue::new();
+        let mut queue = HandshakeQueue::new();
         for n in 0..100 {
             queue.push(peer(1), (1, n));
         }
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn turns_come_one_after_the_other_and_those_that_are_gone_are_passed_over() {
-        let turns = Turns::new(1);
+        let turns = HandshakeTurns::new(1);
         let mut cx = Context::from_waker(Waker::noop());
         let mut first = turns.ask(source(1));
         let second = turns.ask(source(1));
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_future_is_polled_only_in_its_turns() {
-        let turns = Turns::new(1);
+        let turns = HandshakeTurns::new(1);
         let mut cx = Context::from_waker(Waker::noop());
         let mut told = Vec::new();
         let mut polls = 0;

@@ -43,8 +43,8 @@ impl Write for Out {
     }
 }
 
-fn queue(out: Out) -> (Arc<Queue>, thread::JoinHandle<()>) {
-    let queue = Arc::new(Queue::default());
+fn queue(out: Out) -> (Arc<LogQueue>, thread::JoinHandle<()>) {
+    let queue = Arc::new(LogQueue::default());
     let of_thread = queue.clone();
     (queue, thread::spawn(move || of_thread.write_to(out)))
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
-use super::{Head, Patience, READ_MIN, Reading};
+use super::{IncompleteFrame, Patience, READ_MIN, Reading};
 
 /// Bytes that were read from a connection and not cut into frames yet.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Buffer {
 
     /// Gives back unused memory before a pause in reading, unless it is for a frame that was
     /// admitted.
-    pub(super) fn wait(&mut self, head: Option<&Head>) {
+    pub(super) fn wait(&mut self, head: Option<&IncompleteFrame>) {
         if !is_let_in(head) {
             self.give_back();
         }
@@ -49,7 +49,7 @@ impl Buffer {
     }
 }
 
-fn is_let_in(head: Option<&Head>) -> bool {
+fn is_let_in(head: Option<&IncompleteFrame>) -> bool {
     head.is_some_and(|head| head.room.is_some())
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn read_part(
     reader: &mut (impl AsyncRead + Unpin),
     buffer: &mut Buffer,
     reading: &impl Reading,
-    head: Option<&Head>,
+    head: Option<&IncompleteFrame>,
     (most, most_of_long): (usize, usize),
     patience: Patience,
 ) -> Result<io::Result<usize>, Elapsed> {

@@ -55,7 +55,7 @@ async fn connect(layout: &DevnetLayout, node: usize) -> Client {
                 .certificates(layout.root.join("sdk"))
                 .timeout(PATIENCE)
                 .connect_timeout(PATIENCE)
-                .reconnect(amop::Reconnect::never())
+                .reconnect(amop::ReconnectPolicy::never())
                 .connect()
                 .await;
             match client {
@@ -80,7 +80,7 @@ async fn exchange(publisher: &Client, subscriber: &Client) {
     };
     let asking = async {
         loop {
-            match publisher.unicast(&topic, "ping".into()).await {
+            match publisher.publish_unicast_raw(&topic, "ping".into()).await {
                 Ok(reply) => break reply,
                 Err(amop::PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
                 Err(error) => panic!("{error}"),

@@ -15,7 +15,7 @@ pub(crate) const RESULT_OFFSET: usize = 38;
 /// Requests of all SDKs have 0 there (channel-v2 section 3.1), and a FISCO node would pass this
 /// value on and answer; so it is sent only to a node that
 /// [understands](super::HandshakeResponse::quiet_multicasts) it.
-pub const QUIET: i32 = 1;
+pub const NO_ACK: i32 = 1;
 
 /// The longest frame that FISCO nodes accept, header included, in bytes (channel-v2 section 3.2).
 pub const PROTOCOL_MAX_FRAME: usize = 100 * 1024 * 1024;
@@ -65,8 +65,8 @@ pub struct Frame {
     pub kind: FrameType,
     /// The number that ties a response to its request.
     pub seq: Seq,
-    /// 0 in requests and successes; otherwise one of [`code`](super::code) or a number of the
-    /// application.
+    /// 0 in requests and successes; otherwise one of [`result_code`](super::result_code) or a
+    /// number of the application.
     pub result: i32,
     /// The body. It shares memory with the buffer it was read into.
     pub body: Bytes,

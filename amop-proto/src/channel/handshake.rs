@@ -59,7 +59,7 @@ pub struct HandshakeRequest {
 
 impl HandshakeRequest {
     /// Returns the request that a native client sends.
-    pub fn ours() -> Self {
+    pub fn native() -> Self {
         Self {
             minimum_support: *PROTOCOL_VERSIONS.start(),
             maximum_support: *PROTOCOL_VERSIONS.end(),
@@ -107,8 +107,8 @@ pub struct HandshakeResponse {
     pub node_version: String,
     /// The chosen version.
     pub protocol: u32,
-    /// Whether the node understands [`QUIET`](super::QUIET) multicasts. Only overlay nodes do, and
-    /// they say so only to native clients.
+    /// Whether the node understands [`NO_ACK`](super::NO_ACK) multicasts. Only overlay nodes do,
+    /// and they say so only to native clients.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quiet_multicasts: bool,
     /// How long the node waits for a subscriber's answer to a unicast, in milliseconds; an answer
@@ -155,7 +155,7 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 const MAX_BODY: usize = 16 * 1024;
 
 /// How many characters of the JSON reader's error text are kept; the text may quote the body.
-const MAX_COMPLAINT: usize = 160;
+const MAX_PROBLEM: usize = 160;
 
 impl HandshakeError {
     /// Returns the error for a body of this length if it is too long to be read.
@@ -176,8 +176,8 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
     }
     // Text after the object is ignored, as a FISCO node's JSON reader does.
     T::deserialize(&mut serde_json::Deserializer::from_slice(body)).map_err(|error| {
-        let complaint = error.to_string().chars().take(MAX_COMPLAINT).collect();
-        HandshakeError::Malformed(complaint)
+        let problem = error.to_string().chars().take(MAX_PROBLEM).collect();
+        HandshakeError::Malformed(problem)
     })
 }
 

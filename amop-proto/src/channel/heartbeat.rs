@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Places {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Answer {
+struct HeartbeatAnswer {
     #[serde(rename = "heartBeat")]
     heart_beat: i64,
     #[serde(flatten)]
@@ -108,7 +108,7 @@ struct Answer {
 /// set: the usual answer, and the missing topics. Clients that do not know the extra fields ignore
 /// them.
 pub fn heartbeat_shortage(shortage: &Shortage) -> Bytes {
-    let answer = Answer {
+    let answer = HeartbeatAnswer {
         heart_beat: 1,
         shortage: shortage.clone(),
     };
@@ -128,7 +128,7 @@ pub fn read_shortage(answer: &[u8]) -> Shortage {
     if answer.len() <= "{\"heartBeat\":1}\n".len() || answer.len() > MAX_SHORTAGE {
         return Shortage::default();
     }
-    let answer = Answer::deserialize(&mut serde_json::Deserializer::from_slice(answer));
+    let answer = HeartbeatAnswer::deserialize(&mut serde_json::Deserializer::from_slice(answer));
     answer.map_or_else(|_| Shortage::default(), |answer| answer.shortage)
 }
 

@@ -14,8 +14,8 @@ mod subscribe;
 pub use amop::{AmopBody, AmopBodyError, frame_topic, split_topic, topic_end};
 pub(crate) use frame::RESULT_OFFSET;
 pub use frame::{
-    DEFAULT_MAX_FRAME, Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME,
-    QUIET,
+    DEFAULT_MAX_FRAME, Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, NO_ACK,
+    PROTOCOL_MAX_FRAME,
 };
 pub use handshake::{
     CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse, PROTOCOL_VERSIONS,
@@ -33,7 +33,7 @@ pub use subscribe::{SetTopics, encode_topics};
 /// Result codes of AMOP messages, in a frame's result field.
 ///
 /// channel-v2 section 10.
-pub mod code {
+pub mod result_code {
     /// The message was delivered and answered.
     pub const SUCCESS: i32 = 0;
     /// No node with a subscriber of the topic could be reached. The body is empty.

@@ -234,7 +234,7 @@ impl Verdict {
     pub fn parse(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Body {
+        struct VerdictBody {
             check_result: i64,
             node_id: String,
             topic: String,
@@ -242,7 +242,8 @@ impl Verdict {
         if body.len() > MAX_VERDICT {
             return None;
         }
-        let body = Body::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
+        let body =
+            VerdictBody::deserialize(&mut serde_json::Deserializer::from_slice(body)).ok()?;
         Some(Self {
             topic: Bytes::from(body.topic),
             node: body.node_id.parse().ok()?,

@@ -73,7 +73,7 @@ pub struct NodeFacts {
 
 /// The description of this node or of a peer in `getPeers` and `getNodeInfo`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PeerInfo {
+pub struct RpcPeer {
     /// The agency in the peer's certificate.
     #[serde(rename = "Agency")]
     pub agency: String,
@@ -105,7 +105,7 @@ pub struct Needs {
 /// The body of a 0x12 frame or of an HTTP request, parsed. Neither parsing nor writing the
 /// [`answer`](Self::answer) needs the node, so both can be done without its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request(Read);
+pub struct RpcRequest(Read);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Read {
@@ -118,7 +118,7 @@ enum Read {
 /// One request, reduced to the parts that matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Call {
-    id: Option<Id>,
+    id: Option<RpcId>,
     /// Whether the version is `2.0`.
     current: bool,
     method: Option<Method>,
@@ -127,7 +127,7 @@ struct Call {
 
 /// A request's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Id {
+enum RpcId {
     Null,
     Text(String),
     /// A whole number.
@@ -142,10 +142,10 @@ enum Id {
 pub fn answer(
     body: &[u8],
     facts: &NodeFacts,
-    peers: impl FnOnce() -> Vec<PeerInfo>,
+    peers: impl FnOnce() -> Vec<RpcPeer>,
     own_topics: impl FnOnce() -> Vec<String>,
 ) -> Bytes {
-    let request = Request::read(body);
+    let request = RpcRequest::read(body);
     let needs = request.needs();
     let peers = if needs.peers { peers() } else { Vec::new() };
     let own_topics = if needs.own_topics {
@@ -156,7 +156,7 @@ pub fn answer(
     request.answer(facts, &peers, &own_topics)
 }
 
-impl Request {
+impl RpcRequest {
     /// Returns an invalid request if a body of this length is too long to be read.
     pub(crate) fn too_long(len: usize) -> Option<Self> {
         (len > MAX_REQUEST).then(|| Self(Read::One(Call::default())))
@@ -196,8 +196,8 @@ impl Request {
     }
 
     /// Returns the answer. Lists that are not [needed](Self::needs) are not used.
-    pub fn answer(&self, facts: &NodeFacts, peers: &[PeerInfo], own_topics: &[String]) -> Bytes {
-        let context = Context {
+    pub fn answer(&self, facts: &NodeFacts, peers: &[RpcPeer], own_topics: &[String]) -> Bytes {
+        let context = RpcContext {
             facts,
             peers,
             own_topics,
@@ -205,7 +205,7 @@ impl Request {
         };
         let mut reply = match &self.0 {
             Read::Broken => failure(
-                &Id::Null,
+                &RpcId::Null,
                 PARSE_ERROR,
                 "JSON_PARSE_ERROR: The JSON-Object is not JSON-Valid",
             ),
@@ -218,9 +218,9 @@ impl Request {
     }
 }
 
-struct Context<'a> {
+struct RpcContext<'a> {
     facts: &'a NodeFacts,
-    peers: &'a [PeerInfo],
+    peers: &'a [RpcPeer],
     own_topics: &'a [String],
     /// Results by method. Each is written once for a whole batch.
     written: RefCell<BTreeMap<Method, Rc<str>>>,
@@ -228,7 +228,7 @@ struct Context<'a> {
 
 /// The description of a node, by reference, with the fields in the order of a FISCO node.
 #[derive(Serialize)]
-struct Info<'a> {
+struct RpcNode<'a> {
     #[serde(rename = "Agency")]
     agency: &'a str,
     #[serde(rename = "IPAndPort")]
@@ -241,7 +241,7 @@ struct Info<'a> {
     topics: &'a [String],
 }
 
-impl Context<'_> {
+impl RpcContext<'_> {
     fn batch(&self, batch: &[Call]) -> String {
         let mut replies = String::new();
         for call in batch {
@@ -259,7 +259,7 @@ impl Context<'_> {
     /// Returns the reply to one request. The checks have the order of a FISCO node.
     fn one(&self, call: &Call) -> String {
         let id = call.id();
-        let valid = call.current && *id != Id::Bad && call.params != Params::Bad;
+        let valid = call.current && *id != RpcId::Bad && call.params != Params::Bad;
         let (Some(method), true) = (call.method, valid) else {
             return failure(id, INVALID_REQUEST, INVALID_REQUEST_TEXT);
         };
@@ -324,7 +324,7 @@ impl Context<'_> {
             }
             Method::Peers => return text_of(&self.peers),
             Method::NodeInfo => {
-                return text_of(&Info {
+                return text_of(&RpcNode {
                     agency: &facts.agency,
                     address: &facts.address,
                     name: &facts.name,
@@ -350,12 +350,12 @@ impl Call {
     }
 
     /// Returns the id of the request; null if it has none.
-    fn id(&self) -> &Id {
-        self.id.as_ref().unwrap_or(&Id::Null)
+    fn id(&self) -> &RpcId {
+        self.id.as_ref().unwrap_or(&RpcId::Null)
     }
 }
 
-impl Id {
+impl RpcId {
     /// Returns the id to write into the answer: an id that JSON-RPC does not allow becomes null.
     fn printable(&self) -> Value {
         match self {
@@ -366,7 +366,7 @@ impl Id {
     }
 }
 
-fn failure(id: &Id, code: i32, message: &str) -> String {
+fn failure(id: &RpcId, code: i32, message: &str) -> String {
     let error = json!({ "code": code, "message": message });
     json!({ "error": error, "id": id.printable(), "jsonrpc": "2.0" }).to_string()
 }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_read_as_a_real_node_reads_them() {
+    fn bodies_are_read_as_a_fisco_node_reads_them() {
         let cases = [
             (r#"["a","b"]"#, replace(&["a", "b"])),
             (

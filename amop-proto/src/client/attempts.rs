@@ -13,7 +13,7 @@ pub const MAX_CUT_OFFS: u32 = 2;
 
 /// How an attempt over one connection ended, if it did not end the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
+pub enum AttemptEnd {
     /// The connection was lost before the message was sent.
     NotSent,
     /// The connection was lost before the answer came.
@@ -23,7 +23,7 @@ pub enum Attempt {
     CutOff,
     /// The node answered that it reaches no subscriber (result 100), or that no subscriber took the
     /// message (result 104).
-    Turned,
+    Refused,
     /// The node answered that it reaches no subscriber of a private topic (result 100): perhaps
     /// none is verified yet.
     Unverified,
@@ -31,7 +31,7 @@ pub enum Attempt {
 
 /// What to do after a message was tried over every connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum NextAttempt {
     /// Wait for a connection that was not tried.
     Wait,
     /// Wait for this time, or for a connection that was not tried, and then try all again.
@@ -57,7 +57,7 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct Attempts {
     /// Connections that are lost, or were asked in this round, with how the attempt ended.
-    tried: Vec<(u64, Attempt)>,
+    tried: Vec<(u64, AttemptEnd)>,
     lost: bool,
     cut_off: u32,
     pauses: u32,
@@ -70,9 +70,9 @@ impl Attempts {
     }
 
     /// Records how an attempt ended.
-    pub fn ended(&mut self, link: u64, attempt: Attempt) {
-        self.lost |= matches!(attempt, Attempt::Lost | Attempt::CutOff);
-        self.cut_off += u32::from(attempt == Attempt::CutOff);
+    pub fn ended(&mut self, link: u64, attempt: AttemptEnd) {
+        self.lost |= matches!(attempt, AttemptEnd::Lost | AttemptEnd::CutOff);
+        self.cut_off += u32::from(attempt == AttemptEnd::CutOff);
         self.tried.push((link, attempt));
     }
 
@@ -97,26 +97,26 @@ impl Attempts {
 
     /// Returns what to do when no connection is left to try. `is_open` says whether a connection
     /// still exists.
-    pub fn when_exhausted(&mut self, is_open: impl Fn(u64) -> bool) -> Next {
-        let asked = |attempt| matches!(attempt, Attempt::Turned | Attempt::Unverified);
+    pub fn when_exhausted(&mut self, is_open: impl Fn(u64) -> bool) -> NextAttempt {
+        let asked = |attempt| matches!(attempt, AttemptEnd::Refused | AttemptEnd::Unverified);
         for (link, attempt) in &mut self.tried {
-            if *attempt == Attempt::Turned && !is_open(*link) {
-                *attempt = Attempt::Lost;
+            if *attempt == AttemptEnd::Refused && !is_open(*link) {
+                *attempt = AttemptEnd::Lost;
                 self.lost = true;
             }
         }
         let has = |wanted| self.tried.iter().any(|&(_, attempt)| attempt == wanted);
-        let (turned, unverified) = (has(Attempt::Turned), has(Attempt::Unverified));
-        let again = self.lost || unverified && !turned;
-        match (again, turned || unverified) {
+        let (refused, unverified) = (has(AttemptEnd::Refused), has(AttemptEnd::Unverified));
+        let again = self.lost || unverified && !refused;
+        match (again, refused || unverified) {
             (true, true) => {
                 self.tried.retain(|&(_, attempt)| !asked(attempt));
                 let pause = FIRST_PAUSE.saturating_mul(1 << self.pauses.min(16));
                 self.pauses += 1;
-                Next::Pause(pause.min(MAX_PAUSE))
+                NextAttempt::Pause(pause.min(MAX_PAUSE))
             }
-            (false, true) => Next::Finish,
-            (_, false) => Next::Wait,
+            (false, true) => NextAttempt::Finish,
+            (_, false) => NextAttempt::Wait,
         }
     }
 }

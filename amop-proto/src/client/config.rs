@@ -58,16 +58,16 @@ impl ClientConfig {
 
 /// A request that was not accepted. Nothing was sent.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refused<T> {
+pub struct RefusedRequest<T> {
     /// The token that was given with the request.
     pub token: T,
     /// Why it was not accepted.
-    pub why: RefusedWhy,
+    pub why: RefusalReason,
 }
 
 /// Why a request was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedWhy {
+pub enum RefusalReason {
     /// The handshake has not finished.
     #[error("the version handshake has not finished")]
     NotReady,

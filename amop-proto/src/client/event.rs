@@ -9,21 +9,21 @@ use crate::{
     TopicName,
     channel::{
         AmopBodyError, FrameError, FrameType, HandshakeError, ProtocolVersion, Seq, VerifyRequest,
-        VerifyRequestError, code,
+        VerifyRequestError, result_code,
     },
     log::Utc,
 };
 
 /// How a message is distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MessageKind {
     /// To one subscriber, which answers it.
     Unicast,
     /// To every subscriber; only the publisher's node answers.
     Multicast,
 }
 
-impl Kind {
+impl MessageKind {
     /// Returns the type of the frames that carry it.
     pub fn frame_type(self) -> FrameType {
         match self {
@@ -37,7 +37,7 @@ impl Kind {
 ///
 /// `T` is the token that the owner gave with a request, to recognise it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event<T> {
+pub enum SessionEvent<T> {
     /// The handshake has finished; requests can be made.
     Ready {
         /// The version that both sides speak from here on.
@@ -70,7 +70,7 @@ pub enum Event<T> {
         /// The token that was given with the request.
         token: T,
         /// How it ended.
-        outcome: Outcome,
+        outcome: RequestOutcome,
     },
     /// The node delivers a message of a topic in the set, or of one that has just left it.
     Push(Push),
@@ -94,7 +94,7 @@ pub enum Event<T> {
         challenge: Bytes,
     },
     /// Something unusual that does not end the session.
-    Notice(Notice),
+    Notice(SessionNotice),
     /// The session has ended. No event follows.
     Closed(CloseReason),
 }
@@ -103,7 +103,7 @@ pub enum Event<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
     /// Whether it is a unicast, whose publisher waits for an answer, or a multicast.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// The publisher's seq, which an answer repeats.
     pub seq: Seq,
     /// The topic it was published to.
@@ -114,7 +114,7 @@ pub struct Push {
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// Result 0. The payload is the answer without its topic framing, or the whole body if it is
     /// not framed with the request's topic (channel-v2 section 7.2).
     Answered(Bytes),
@@ -155,7 +155,7 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Reads the answer to a message of `topic`.
     pub(super) fn of_response(topic: &TopicName, result: i32, body: Bytes) -> Self {
         Self::of(result, body, |body| unframe(topic, body))
@@ -168,14 +168,14 @@ impl Outcome {
 
     fn of(result: i32, body: Bytes, payload: impl FnOnce(Bytes) -> Bytes) -> Self {
         match result {
-            code::SUCCESS => Self::Answered(payload(body)),
-            code::NO_SUBSCRIBER => Self::NoSubscriber,
-            code::TIMEOUT => Self::NodeTimedOut,
-            code::OVER_LIMIT => Self::OverLimit,
-            code::NO_SESSION => Self::Unanswered,
-            code::DECODE => Self::Undecodable,
-            code::NO_REPLY => Self::NoReply,
-            code::FAILED => Self::Failed,
+            result_code::SUCCESS => Self::Answered(payload(body)),
+            result_code::NO_SUBSCRIBER => Self::NoSubscriber,
+            result_code::TIMEOUT => Self::NodeTimedOut,
+            result_code::OVER_LIMIT => Self::OverLimit,
+            result_code::NO_SESSION => Self::Unanswered,
+            result_code::DECODE => Self::Undecodable,
+            result_code::NO_REPLY => Self::NoReply,
+            result_code::FAILED => Self::Failed,
             code => Self::Rejected {
                 code,
                 payload: payload(body),
@@ -194,7 +194,7 @@ fn unframe(topic: &TopicName, body: Bytes) -> Bytes {
 
 /// Something unusual that does not end a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum SessionNotice {
     /// The node did not answer the handshake; the session uses version 1 from here on.
     NoHandshakeAnswer,
     /// A 0x31 frame that belongs to no request: usually an answer after the deadline.
@@ -203,7 +203,7 @@ pub enum Notice {
     /// 104.
     NotSubscribed {
         /// Whether it was a unicast.
-        kind: Kind,
+        kind: MessageKind,
         /// The topic's bytes, which may not be text.
         topic: Bytes,
     },
@@ -222,7 +222,7 @@ pub enum Notice {
         /// The node's request.
         request: VerifyRequest,
         /// How the challenge ended.
-        outcome: Outcome,
+        outcome: RequestOutcome,
     },
     /// A challenge of a length that no publisher sends. It was refused.
     BadChallenge {

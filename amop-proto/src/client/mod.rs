@@ -2,13 +2,13 @@
 //!
 //! It does the handshake, keeps the connection alive, tells the node the topics, matches answers to
 //! requests and returns the messages that the node pushes. Bytes, instants and a seed go in; bytes
-//! and [`Event`]s come out, always the same ones for the same input.
+//! and [`SessionEvent`]s come out, always the same ones for the same input.
 //!
 //! # Quiet multicasts
 //!
 //! A node answers every multicast with a frame that only says that the node took it. An overlay
 //! node says in its handshake answer ([`HandshakeResponse::quiet_multicasts`]) that it can omit
-//! these answers: a multicast whose result field is [`QUIET`] is answered only if it is refused.
+//! these answers: a multicast whose result field is [`NO_ACK`] is answered only if it is refused.
 //! Since frames are handled in order, an answer to a later multicast, even a refusal, confirms
 //! those before it. The last multicast of each output of `poll_transmit` always asks for an answer,
 //! and so does at least one in 64 and one in 64 KiB. So a client that sends rarely waits no longer
@@ -16,19 +16,19 @@
 //! nodes ask for an answer.
 //!
 //! [`HandshakeResponse::quiet_multicasts`]: crate::channel::HandshakeResponse::quiet_multicasts
-//! [`QUIET`]: crate::channel::QUIET
+//! [`NO_ACK`]: crate::channel::NO_ACK
 //!
 //! # Several nodes
 //!
-//! A client of several nodes has one session for each. [`Pool`] decides which nodes to dial and
-//! when, [`Attempts`] decides over which sessions a message is tried, and [`Window`] knows the
-//! messages that the program already has.
+//! A client of several nodes has one session for each. [`EndpointPool`] decides which nodes to dial
+//! and when, [`Attempts`] decides over which sessions a message is tried, and [`DedupWindow`] knows
+//! the messages that the program already has.
 //!
 //! ```
 //! use std::time::Instant;
 //!
 //! use amop_proto::channel::{Frame, FrameDecoder, HandshakeResponse};
-//! use amop_proto::client::{ClientConfig, ClientSession, Event};
+//! use amop_proto::client::{ClientConfig, ClientSession, SessionEvent};
 //! use bytes::BytesMut;
 //!
 //! let now = Instant::now();
@@ -49,7 +49,7 @@
 //! }
 //! .to_body();
 //! session.handle_frame(now, Frame { body, ..hello });
-//! assert!(matches!(session.poll_event(), Some(Event::Ready { .. })));
+//! assert!(matches!(session.poll_event(), Some(SessionEvent::Ready { .. })));
 //! # Ok::<(), amop_proto::channel::FrameError>(())
 //! ```
 
@@ -67,10 +67,10 @@ mod tests;
 mod topics;
 mod window;
 
-pub use attempts::{Attempt, Attempts, MAX_CUT_OFFS, Next};
+pub use attempts::{AttemptEnd, Attempts, MAX_CUT_OFFS, NextAttempt};
 pub use challenges::Challenge;
-pub use config::{ClientConfig, Refused, RefusedWhy};
-pub use event::{CloseReason, Event, Kind, Notice, Outcome, Push};
-pub use pool::{Pool, PoolConfig};
+pub use config::{ClientConfig, RefusalReason, RefusedRequest};
+pub use event::{CloseReason, MessageKind, Push, RequestOutcome, SessionEvent, SessionNotice};
+pub use pool::{EndpointPool, PoolConfig};
 pub use session::ClientSession;
-pub use window::{Arrival, Window, WindowConfig};
+pub use window::{DedupWindow, UnicastArrival, WindowConfig};

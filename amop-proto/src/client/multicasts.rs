@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, time::Instant};
 
 use super::requests::{Ended, lower};
-use crate::channel::{QUIET, Seq};
+use crate::channel::{NO_ACK, Seq};
 
 /// One in this many multicasts asks for an answer, however fast they are sent.
 const MAX_QUIET: usize = 64;
@@ -27,7 +27,7 @@ struct Multicast<T> {
 }
 
 #[derive(Debug)]
-pub(super) struct Multicasts<T> {
+pub(super) struct SentMulticasts<T> {
     /// In the order in which they were sent. The first one has its token.
     sent: VecDeque<Multicast<T>>,
     /// The number of entries with a token.
@@ -41,7 +41,7 @@ pub(super) struct Multicasts<T> {
     last_quiet: Option<usize>,
 }
 
-impl<T> Multicasts<T> {
+impl<T> SentMulticasts<T> {
     pub(super) fn new() -> Self {
         Self {
             sent: VecDeque::new(),
@@ -98,7 +98,7 @@ impl<T> Multicasts<T> {
             return 0;
         }
         self.last_quiet = Some(at);
-        QUIET
+        NO_ACK
     }
 
     fn asked(&mut self) {

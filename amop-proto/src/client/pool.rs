@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 /// A connection that lasted this long was good: earlier failures of its endpoint are forgotten.
 const STABLE: Duration = Duration::from_secs(5);
 
-/// The settings of a [`Pool`].
+/// The settings of a [`EndpointPool`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
     /// The number of connections to keep; further endpoints are spares. At least 1.
@@ -23,7 +23,7 @@ pub struct PoolConfig {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum EndpointState {
     /// It may be tried from this instant on.
     Idle(Instant),
     Dialing,
@@ -33,7 +33,7 @@ enum State {
 
 #[derive(Debug)]
 struct Slot {
-    state: State,
+    state: EndpointState,
     /// The number of failures in a row.
     failures: u32,
 }
@@ -45,7 +45,7 @@ struct Slot {
 /// Endpoints with the fewest failures are dialled first, so spares come before an endpoint that has
 /// just failed.
 #[derive(Debug)]
-pub struct Pool {
+pub struct EndpointPool {
     config: PoolConfig,
     rng: StdRng,
     slots: Vec<Slot>,
@@ -53,11 +53,11 @@ pub struct Pool {
     next: usize,
 }
 
-impl Pool {
+impl EndpointPool {
     /// Creates a pool of `endpoints` endpoints, none of them connected. `seed` decides the jitter.
     pub fn new(config: PoolConfig, endpoints: usize, seed: [u8; 32], now: Instant) -> Self {
         let slots = (0..endpoints).map(|_| Slot {
-            state: State::Idle(now),
+            state: EndpointState::Idle(now),
             failures: 0,
         });
         Self {
@@ -76,14 +76,14 @@ impl Pool {
         if self.busy() >= self.config.target {
             return None;
         }
-        let due = |slot: &Slot| matches!(slot.state, State::Idle(at) if at <= now);
+        let due = |slot: &Slot| matches!(slot.state, EndpointState::Idle(at) if at <= now);
         let (index, _) = self
             .slots
             .iter()
             .enumerate()
             .filter(|(_, slot)| due(slot))
             .min_by_key(|(_, slot)| slot.failures)?;
-        self.slots[index].state = State::Dialing;
+        self.slots[index].state = EndpointState::Dialing;
         Some(index)
     }
 
@@ -93,7 +93,7 @@ impl Pool {
             return None;
         }
         let times = self.slots.iter().filter_map(|slot| match slot.state {
-            State::Idle(at) => Some(at),
+            EndpointState::Idle(at) => Some(at),
             _ => None,
         });
         times.min()
@@ -101,19 +101,19 @@ impl Pool {
 
     /// Records that the endpoint is connected and ready.
     pub fn up(&mut self, index: usize, now: Instant) {
-        self.slots[index].state = State::Up(now);
+        self.slots[index].state = EndpointState::Up(now);
     }
 
     /// Records that dialling failed, or that the connection was lost. Returns the pause after which
     /// the endpoint may be tried again; `None` if it is given up.
     pub fn failed(&mut self, index: usize, now: Instant) -> Option<Duration> {
         let slot = &mut self.slots[index];
-        if matches!(slot.state, State::Up(since) if since + STABLE <= now) {
+        if matches!(slot.state, EndpointState::Up(since) if since + STABLE <= now) {
             slot.failures = 0;
         }
         slot.failures = slot.failures.saturating_add(1);
         if self.config.retries.is_some_and(|most| slot.failures > most) {
-            slot.state = State::GivenUp;
+            slot.state = EndpointState::GivenUp;
             return None;
         }
         let doublings = (slot.failures - 1).min(31);
@@ -124,13 +124,15 @@ impl Pool {
             .min(self.config.max_pause);
         // Without jitter all clients of a node that restarts would reconnect at the same moment.
         let pause = longest.mul_f64(self.rng.random_range(0.5..=1.0));
-        slot.state = State::Idle(now + pause);
+        slot.state = EndpointState::Idle(now + pause);
         Some(pause)
     }
 
     /// Whether all endpoints are given up.
     pub fn is_over(&self) -> bool {
-        self.slots.iter().all(|slot| slot.state == State::GivenUp)
+        self.slots
+            .iter()
+            .all(|slot| slot.state == EndpointState::GivenUp)
     }
 
     /// Chooses a connection; `loads` has index and messages in flight for each. It takes the least
@@ -145,7 +147,8 @@ impl Pool {
     }
 
     fn busy(&self) -> usize {
-        let busy = |slot: &&Slot| matches!(slot.state, State::Dialing | State::Up(_));
+        let busy =
+            |slot: &&Slot| matches!(slot.state, EndpointState::Dialing | EndpointState::Up(_));
         self.slots.iter().filter(busy).count()
     }
 }

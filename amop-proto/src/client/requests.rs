@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::RefusedWhy;
+use super::RefusalReason;
 use crate::{TopicName, channel::Seq, hash::HashMap};
 
 #[derive(Debug)]
-struct Request<T> {
+struct PendingRequest<T> {
     topic: TopicName,
     deadline: Instant,
     token: T,
@@ -23,7 +23,7 @@ pub(super) struct Ended<T> {
 
 #[derive(Debug)]
 pub(super) struct Requests<T> {
-    by_seq: HashMap<Seq, Request<T>>,
+    by_seq: HashMap<Seq, PendingRequest<T>>,
     /// No request expires before this. A request that set it may have been answered since.
     earliest: Option<Instant>,
 }
@@ -40,9 +40,9 @@ impl<T> Requests<T> {
         self.by_seq.len()
     }
 
-    pub(super) fn is_free(&self, seq: &Seq) -> Result<(), RefusedWhy> {
+    pub(super) fn is_free(&self, seq: &Seq) -> Result<(), RefusalReason> {
         if self.by_seq.contains_key(seq) {
-            return Err(RefusedWhy::SeqInUse);
+            return Err(RefusalReason::SeqInUse);
         }
         Ok(())
     }
@@ -54,7 +54,7 @@ impl<T> Requests<T> {
         deadline: Instant,
         Ended { token, len }: Ended<T>,
     ) {
-        let request = Request {
+        let request = PendingRequest {
             topic,
             deadline,
             token,
@@ -69,7 +69,7 @@ impl<T> Requests<T> {
         if self.by_seq.is_empty() {
             self.earliest = None;
         }
-        let Request { token, len, .. } = request;
+        let PendingRequest { token, len, .. } = request;
         Some((request.topic, Ended { token, len }))
     }
 
@@ -95,13 +95,13 @@ impl<T> Requests<T> {
         self.take_if(|_| true)
     }
 
-    fn take_if(&mut self, which: impl Fn(&Request<T>) -> bool) -> Vec<Ended<T>> {
+    fn take_if(&mut self, which: impl Fn(&PendingRequest<T>) -> bool) -> Vec<Ended<T>> {
         let taken = self.by_seq.extract_if(|_, request| which(request));
         let mut taken: Vec<_> = taken.collect();
         // The order of a hash map differs from run to run.
         taken.sort_unstable_by_key(|(seq, request)| (request.deadline, *seq));
         let ended = taken.into_iter().map(|(_, request)| {
-            let Request { token, len, .. } = request;
+            let PendingRequest { token, len, .. } = request;
             Ended { token, len }
         });
         ended.collect()

@@ -12,19 +12,20 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    ClientConfig, CloseReason, Event, Kind, Notice, Outcome, Push, Refused, RefusedWhy,
+    ClientConfig, CloseReason, MessageKind, Push, RefusalReason, RefusedRequest, RequestOutcome,
+    SessionEvent, SessionNotice,
     challenges::Challenges,
     liveness::Liveness,
-    multicasts::Multicasts,
+    multicasts::SentMulticasts,
     requests::{Ended, Requests},
-    topics::{Settled, Topics},
+    topics::{SessionTopics, Settled},
 };
 use crate::{
     TopicName,
     channel::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, HandshakeResponse,
-        PROTOCOL_MAX_FRAME, ProtocolVersion, RESULT_OFFSET, Seq, SetTopics, code,
-        heartbeat_request, is_route, read_shortage, topic_end,
+        PROTOCOL_MAX_FRAME, ProtocolVersion, RESULT_OFFSET, Seq, SetTopics, heartbeat_request,
+        is_route, read_shortage, result_code, topic_end,
     },
 };
 
@@ -42,7 +43,7 @@ const SURELY_TAKEN: usize = 64 * 1024;
 const PROBE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SessionPhase {
     Negotiating { deadline: Instant },
     Ready,
     Closed,
@@ -66,7 +67,7 @@ struct Heartbeat {
 pub struct ClientSession<T> {
     config: ClientConfig,
     rng: StdRng,
-    state: State,
+    state: SessionPhase,
     version: ProtocolVersion,
     handshake: Seq,
     /// Whether the node is an overlay node.
@@ -78,11 +79,11 @@ pub struct ClientSession<T> {
     /// How long the node waits for an answer to a unicast.
     answer_within: Duration,
     out: BytesMut,
-    events: VecDeque<Event<T>>,
+    events: VecDeque<SessionEvent<T>>,
     requests: Requests<T>,
     /// Multicasts that may be quiet; all others are in `requests`.
-    multicasts: Multicasts<T>,
-    topics: Topics,
+    multicasts: SentMulticasts<T>,
+    topics: SessionTopics,
     challenges: Challenges,
     heartbeats: VecDeque<Heartbeat>,
     next_heartbeat: Instant,
@@ -101,11 +102,11 @@ impl<T> ClientSession<T> {
         let mut rng = StdRng::from_seed(seed);
         let handshake = Seq::random(&mut rng);
         let mut out = BytesMut::new();
-        HandshakeRequest::ours()
+        HandshakeRequest::native()
             .to_frame(handshake)
             .encode(&mut out);
         Self {
-            state: State::Negotiating {
+            state: SessionPhase::Negotiating {
                 deadline: now + config.handshake_timeout,
             },
             next_heartbeat: now + config.heartbeat,
@@ -120,8 +121,8 @@ impl<T> ClientSession<T> {
             out,
             events: VecDeque::new(),
             requests: Requests::new(),
-            multicasts: Multicasts::new(),
-            topics: Topics::default(),
+            multicasts: SentMulticasts::new(),
+            topics: SessionTopics::default(),
             challenges: Challenges::default(),
             heartbeats: VecDeque::new(),
             last_received: now,
@@ -132,12 +133,12 @@ impl<T> ClientSession<T> {
 
     /// Whether requests can be made.
     pub fn is_ready(&self) -> bool {
-        self.state == State::Ready
+        self.state == SessionPhase::Ready
     }
 
     /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        self.state == SessionPhase::Closed
     }
 
     /// Returns how long the node waits for an answer to a unicast that it delivered; a later answer
@@ -179,7 +180,7 @@ impl<T> ClientSession<T> {
         self.multicasts.remembered()
     }
 
-    /// Returns the last settled change of the topic set; see [`Event::TopicsSettled`].
+    /// Returns the last settled change of the topic set; see [`SessionEvent::TopicsSettled`].
     pub fn settled(&self) -> u64 {
         self.topics.settled()
     }
@@ -191,21 +192,21 @@ impl<T> ClientSession<T> {
 
     // ---- requests ----
 
-    /// Publishes a message; [`Event::Finished`] returns `token` with the outcome.
+    /// Publishes a message; [`SessionEvent::Finished`] returns `token` with the outcome.
     ///
     /// # Errors
     ///
-    /// [`Refused`] returns the token if nothing was sent.
+    /// [`RefusedRequest`] returns the token if nothing was sent.
     pub fn request(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
         deadline: Instant,
         token: T,
-    ) -> Result<Seq, Refused<T>> {
+    ) -> Result<Seq, RefusedRequest<T>> {
         if let Err(why) = self.may_request(topic, payload.len()) {
-            return Err(Refused { token, why });
+            return Err(RefusedRequest { token, why });
         }
         // No other message has this seq: it has 128 random bits.
         let seq = Seq::random(&mut self.rng);
@@ -218,15 +219,15 @@ impl<T> ClientSession<T> {
     ///
     /// # Errors
     ///
-    /// [`RefusedWhy`] says why nothing was sent. `token` is not called then.
+    /// [`RefusalReason`] says why nothing was sent. `token` is not called then.
     pub fn request_with(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
         deadline: Instant,
         token: impl FnOnce(Seq) -> T,
-    ) -> Result<Seq, RefusedWhy> {
+    ) -> Result<Seq, RefusalReason> {
         self.may_request(topic, payload.len())?;
         let seq = Seq::random(&mut self.rng);
         self.put_request(seq, kind, topic, payload, deadline, token(seq));
@@ -238,19 +239,19 @@ impl<T> ClientSession<T> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] returns the token if nothing was sent.
+    /// [`RefusedRequest`] returns the token if nothing was sent.
     pub fn request_as(
         &mut self,
         seq: Seq,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
         deadline: Instant,
         token: T,
-    ) -> Result<(), Refused<T>> {
+    ) -> Result<(), RefusedRequest<T>> {
         let may = self.may_request(topic, payload.len());
         if let Err(why) = may.and_then(|()| self.is_free(&seq)) {
-            return Err(Refused { token, why });
+            return Err(RefusedRequest { token, why });
         }
         self.put_request(seq, kind, topic, payload, deadline, token);
         Ok(())
@@ -259,45 +260,45 @@ impl<T> ClientSession<T> {
     fn put_request(
         &mut self,
         seq: Seq,
-        kind: Kind,
+        kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
         deadline: Instant,
         token: T,
     ) {
         let len = wire_len(topic, payload.len());
-        let result = if self.quiet && kind == Kind::Multicast {
+        let result = if self.quiet && kind == MessageKind::Multicast {
             let at = self.out.len() + RESULT_OFFSET;
             self.multicasts.push(seq, deadline, token, len, at)
         } else {
             let ended = Ended { token, len };
             self.requests.insert(seq, topic.clone(), deadline, ended);
-            code::SUCCESS
+            result_code::SUCCESS
         };
         let kind = kind.frame_type();
         put_amop(&mut self.out, kind, seq, result, topic, payload);
     }
 
-    fn is_free(&self, seq: &Seq) -> Result<(), RefusedWhy> {
+    fn is_free(&self, seq: &Seq) -> Result<(), RefusalReason> {
         if self.multicasts.contains(seq) {
-            return Err(RefusedWhy::SeqInUse);
+            return Err(RefusalReason::SeqInUse);
         }
         self.requests.is_free(seq)
     }
 
-    fn may_request(&self, topic: &TopicName, payload: usize) -> Result<(), RefusedWhy> {
+    fn may_request(&self, topic: &TopicName, payload: usize) -> Result<(), RefusalReason> {
         match self.state {
-            State::Negotiating { .. } => return Err(RefusedWhy::NotReady),
-            State::Closed => return Err(RefusedWhy::Closed),
-            State::Ready => {}
+            SessionPhase::Negotiating { .. } => return Err(RefusalReason::NotReady),
+            SessionPhase::Closed => return Err(RefusalReason::Closed),
+            SessionPhase::Ready => {}
         }
         let (len, max) = (wire_len(topic, payload), self.max_frame());
         if len > max {
-            return Err(RefusedWhy::TooLong { len, max });
+            return Err(RefusalReason::TooLong { len, max });
         }
         let limit = self.config.max_in_flight;
         if self.in_flight() >= limit {
-            return Err(RefusedWhy::InFlight { limit });
+            return Err(RefusalReason::InFlight { limit });
         }
         Ok(())
     }
@@ -313,14 +314,14 @@ impl<T> ClientSession<T> {
     /// Answers a pushed unicast. Returns whether the answer was queued; it is not if the session
     /// has ended.
     ///
-    /// If the answer would be longer than [`max_frame`](Self::max_frame), [`code::NO_REPLY`] is
-    /// sent instead, so that the node does not wait for it.
+    /// If the answer would be longer than [`max_frame`](Self::max_frame), [`result_code::NO_REPLY`]
+    /// is sent instead, so that the node does not wait for it.
     pub fn respond(&mut self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
-        if self.state == State::Closed {
+        if self.state == SessionPhase::Closed {
             return false;
         }
         let (result, payload) = match wire_len(topic, payload.len()) > self.max_frame() {
-            true => (code::NO_REPLY, &b""[..]),
+            true => (result_code::NO_REPLY, &b""[..]),
             false => (result, payload),
         };
         put_amop(
@@ -336,7 +337,7 @@ impl<T> ClientSession<T> {
 
     // ---- topics ----
 
-    /// Adds a topic to the set. The change is settled once [`Event::TopicsSettled`] or
+    /// Adds a topic to the set. The change is settled once [`SessionEvent::TopicsSettled`] or
     /// [`settled`](Self::settled) reach the number returned.
     pub fn subscribe(&mut self, topic: &TopicName) -> u64 {
         self.topics.subscribe(topic)
@@ -352,14 +353,14 @@ impl<T> ClientSession<T> {
 
     /// Records a sign of life of the node at `at`: some of its bytes arrived, even if not a whole
     /// frame, or it accepted bytes that had waited.
-    pub fn handle_alive(&mut self, at: Instant) {
+    pub fn note_activity(&mut self, at: Instant) {
         self.last_received = self.last_received.max(at);
         self.liveness.heard();
     }
 
     /// Handles a frame from the node.
     pub fn handle_frame(&mut self, now: Instant, frame: Frame) {
-        if self.state == State::Closed {
+        if self.state == SessionPhase::Closed {
             return;
         }
         self.last_received = now;
@@ -372,13 +373,13 @@ impl<T> ClientSession<T> {
             FrameType::RESPONSE => self.handle_response(frame),
             // A push is never an answer, even with the seq of a request of this session: publisher
             // and subscriber may be the same session (channel-v2 section 7.6).
-            FrameType::UNICAST => self.handle_push(Kind::Unicast, frame),
-            FrameType::MULTICAST => self.handle_push(Kind::Multicast, frame),
+            FrameType::UNICAST => self.handle_push(MessageKind::Unicast, frame),
+            FrameType::MULTICAST => self.handle_push(MessageKind::Multicast, frame),
             FrameType::HEARTBEAT => self.handle_heartbeat(frame),
             FrameType::HANDSHAKE if frame.seq == self.handshake => self.handle_handshake(frame),
             FrameType::VERIFY_PEER => self.handle_verify(now, frame),
             FrameType::TRANSACTION_NOTIFY | FrameType::BLOCK_NOTIFY | FrameType::EVENT_PUSH => {}
-            kind => self.notice(Notice::Ignored(kind)),
+            kind => self.notice(SessionNotice::Ignored(kind)),
         }
     }
 
@@ -390,7 +391,7 @@ impl<T> ClientSession<T> {
     /// Closes the session because the node closed the connection.
     pub fn handle_eof(&mut self) {
         self.finish(match self.state {
-            State::Negotiating { .. } => CloseReason::DuringHandshake,
+            SessionPhase::Negotiating { .. } => CloseReason::DuringHandshake,
             _ => CloseReason::Peer,
         });
     }
@@ -418,13 +419,13 @@ impl<T> ClientSession<T> {
     /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.state {
-            State::Closed => return,
-            State::Negotiating { deadline } if deadline <= now => {
-                self.notice(Notice::NoHandshakeAnswer);
+            SessionPhase::Closed => return,
+            SessionPhase::Negotiating { deadline } if deadline <= now => {
+                self.notice(SessionNotice::NoHandshakeAnswer);
                 self.ready(now, None);
             }
-            State::Negotiating { .. } => {}
-            State::Ready => {
+            SessionPhase::Negotiating { .. } => {}
+            SessionPhase::Ready => {
                 if self.silent_at() <= now {
                     let after = now.saturating_duration_since(self.last_received);
                     self.finish(CloseReason::Silent { after });
@@ -442,13 +443,14 @@ impl<T> ClientSession<T> {
         self.topics.handle_timeout(now);
         let requests = self.requests.take_expired(now).into_iter();
         for token in requests.chain(self.multicasts.take_expired(now)) {
-            let outcome = Outcome::TimedOut;
-            self.events.push_back(Event::Finished { token, outcome });
+            let outcome = RequestOutcome::TimedOut;
+            self.events
+                .push_back(SessionEvent::Finished { token, outcome });
         }
         self.rest();
         while let Some(request) = self.challenges.take_expired(now) {
-            let outcome = Outcome::TimedOut;
-            self.notice(Notice::Unproven { request, outcome });
+            let outcome = RequestOutcome::TimedOut;
+            self.notice(SessionNotice::Unproven { request, outcome });
         }
     }
 
@@ -458,9 +460,9 @@ impl<T> ClientSession<T> {
     /// ended.
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Closed => None,
-            State::Negotiating { deadline } => Some(deadline),
-            State::Ready => [
+            SessionPhase::Closed => None,
+            SessionPhase::Negotiating { deadline } => Some(deadline),
+            SessionPhase::Ready => [
                 Some(self.next_heartbeat),
                 Some(self.silent_at()),
                 self.probe_at(),
@@ -477,7 +479,7 @@ impl<T> ClientSession<T> {
 
     /// Appends all bytes that are to be written to `out`. Returns whether there were any.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut BytesMut) -> bool {
-        if self.state == State::Ready
+        if self.state == SessionPhase::Ready
             && let Some(body) = self.topics.take_update(now, self.longest_set())
         {
             let seq = Seq::random(&mut self.rng);
@@ -491,7 +493,7 @@ impl<T> ClientSession<T> {
             self.out[at..HEADER_LEN - RESULT_OFFSET + at].fill(0);
         }
         self.liveness.sent(self.out.len());
-        if self.state == State::Ready && self.is_waiting() {
+        if self.state == SessionPhase::Ready && self.is_waiting() {
             self.liveness.waits(now);
         }
         if out.is_empty() {
@@ -518,7 +520,7 @@ impl<T> ClientSession<T> {
     }
 
     /// Returns the next event for the owner.
-    pub fn poll_event(&mut self) -> Option<Event<T>> {
+    pub fn poll_event(&mut self) -> Option<SessionEvent<T>> {
         self.events.pop_front()
     }
 
@@ -541,17 +543,17 @@ impl<T> ClientSession<T> {
         if let Some(millis) = answer.answer_within {
             self.answer_within = Duration::from_millis(millis);
         }
-        if self.state != State::Ready {
+        if self.state != SessionPhase::Ready {
             self.ready(self.last_received, Some(answer.node_version));
         }
     }
 
     fn ready(&mut self, now: Instant, node_version: Option<String>) {
-        self.state = State::Ready;
+        self.state = SessionPhase::Ready;
         self.topics.set_fisco(!self.overlay);
         self.next_heartbeat = now + self.config.heartbeat;
         self.last_received = now;
-        self.events.push_back(Event::Ready {
+        self.events.push_back(SessionEvent::Ready {
             version: self.version,
             node_version,
             overlay: self.overlay,
@@ -561,30 +563,32 @@ impl<T> ClientSession<T> {
     fn handle_response(&mut self, frame: Frame) {
         if let Some((topic, Ended { token, len })) = self.requests.take(&frame.seq) {
             self.longest_taken = self.longest_taken.max(len);
-            let outcome = Outcome::of_response(&topic, frame.result, frame.body);
-            self.events.push_back(Event::Finished { token, outcome });
+            let outcome = RequestOutcome::of_response(&topic, frame.result, frame.body);
+            self.events
+                .push_back(SessionEvent::Finished { token, outcome });
             return self.rest();
         }
         let events = &mut self.events;
         let answered = self.multicasts.answered(&frame.seq, |token| {
-            let outcome = Outcome::Answered(Bytes::new());
-            events.push_back(Event::Finished { token, outcome });
+            let outcome = RequestOutcome::Answered(Bytes::new());
+            events.push_back(SessionEvent::Finished { token, outcome });
         });
         if let Some((_, longest)) = answered {
             self.longest_taken = self.longest_taken.max(longest);
         }
         if let Some((Some(token), _)) = answered {
-            let outcome = Outcome::of_multicast(frame.result, frame.body);
-            self.events.push_back(Event::Finished { token, outcome });
+            let outcome = RequestOutcome::of_multicast(frame.result, frame.body);
+            self.events
+                .push_back(SessionEvent::Finished { token, outcome });
             self.rest();
         } else if let Some(challenge) = self.challenges.take(&frame.seq) {
             self.handle_signature(challenge, frame);
         } else {
-            self.notice(Notice::UnsolicitedResponse(frame.seq));
+            self.notice(SessionNotice::UnsolicitedResponse(frame.seq));
         }
     }
 
-    fn handle_push(&mut self, kind: Kind, frame: Frame) {
+    fn handle_push(&mut self, kind: MessageKind, frame: Frame) {
         let end = match topic_end(&frame.body) {
             Ok(end) => end,
             // A node reads the topic itself to route the message, so a node that sends this is
@@ -600,10 +604,10 @@ impl<T> ClientSession<T> {
             let topic = topic.clone();
             let mut payload = frame.body;
             payload.advance(end);
-            if kind == Kind::Unicast && is_route(&topic) {
+            if kind == MessageKind::Unicast && is_route(&topic) {
                 return self.handle_challenge(topic, frame.seq, payload);
             }
-            self.events.push_back(Event::Push(Push {
+            self.events.push_back(SessionEvent::Push(Push {
                 kind,
                 seq: frame.seq,
                 topic,
@@ -612,20 +616,20 @@ impl<T> ClientSession<T> {
             return;
         }
         let topic = frame.body.slice(1..end);
-        if kind == Kind::Unicast {
+        if kind == MessageKind::Unicast {
             // This is not an empty success, as one SDK answers: after 104 a node can try another
             // subscriber, and the publisher does not believe that the message was delivered.
             let framed = frame.body.slice(..end);
             frame
-                .respond(code::NO_SESSION, framed)
+                .respond(result_code::NO_SESSION, framed)
                 .encode(&mut self.out);
         }
-        self.notice(Notice::NotSubscribed { kind, topic });
+        self.notice(SessionNotice::NotSubscribed { kind, topic });
     }
 
     fn handle_heartbeat(&mut self, frame: Frame) {
         let Some(at) = self.heartbeats.iter().position(|h| h.seq == frame.seq) else {
-            return self.notice(Notice::Ignored(frame.kind));
+            return self.notice(SessionNotice::Ignored(frame.kind));
         };
         let Some(heartbeat) = self.heartbeats.remove(at) else {
             return;
@@ -637,9 +641,11 @@ impl<T> ClientSession<T> {
         if let Some(Settled { version, refused }) = settled {
             if !refused.is_empty() {
                 let topics = refused;
-                self.events.push_back(Event::TopicsRefused { topics });
+                self.events
+                    .push_back(SessionEvent::TopicsRefused { topics });
             }
-            self.events.push_back(Event::TopicsSettled { version });
+            self.events
+                .push_back(SessionEvent::TopicsSettled { version });
         }
     }
 
@@ -695,15 +701,15 @@ impl<T> ClientSession<T> {
         waiting.map_or(idle, |at| at.min(idle))
     }
 
-    fn notice(&mut self, notice: Notice) {
-        self.events.push_back(Event::Notice(notice));
+    fn notice(&mut self, notice: SessionNotice) {
+        self.events.push_back(SessionEvent::Notice(notice));
     }
 
     fn finish(&mut self, reason: CloseReason) {
-        if self.state == State::Closed {
+        if self.state == SessionPhase::Closed {
             return;
         }
-        self.state = State::Closed;
+        self.state = SessionPhase::Closed;
         let requests = self.requests.take_all().into_iter();
         let ended: Vec<Ended<T>> = requests.chain(self.multicasts.take_all()).collect();
         let longest = self.longest_taken;
@@ -717,13 +723,14 @@ impl<T> ClientSession<T> {
         };
         for Ended { token, len } in ended {
             let outcome = match suspect {
-                Some(most) if most == len => Outcome::CutOff { len, longest },
-                _ => Outcome::Disconnected,
+                Some(most) if most == len => RequestOutcome::CutOff { len, longest },
+                _ => RequestOutcome::Disconnected,
             };
-            self.events.push_back(Event::Finished { token, outcome });
+            self.events
+                .push_back(SessionEvent::Finished { token, outcome });
         }
         self.challenges = Challenges::default();
-        self.events.push_back(Event::Closed(reason));
+        self.events.push_back(SessionEvent::Closed(reason));
     }
 }
 

@@ -40,7 +40,7 @@ const REPEAT: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
-pub(super) struct Topics {
+pub(super) struct SessionTopics {
     /// The set; each topic has the number of the change that added it.
     wanted: BTreeMap<TopicName, u64>,
     /// Topics that the node may still deliver, with the number of the change that removed each.
@@ -74,7 +74,7 @@ pub(super) struct Settled {
     pub(super) refused: Vec<TopicName>,
 }
 
-impl Topics {
+impl SessionTopics {
     pub(super) fn subscribe(&mut self, topic: &TopicName) -> u64 {
         if let Some(added) = self.wanted.get(topic) {
             return *added;

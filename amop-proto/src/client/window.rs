@@ -21,7 +21,7 @@ use crate::{
 /// The maximum number of return paths remembered for one unicast that waits for its answer.
 const MAX_WAITERS: usize = 16;
 
-/// The limits of a [`Window`].
+/// The limits of a [`DedupWindow`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowConfig {
     /// How long a message is remembered after it was answered, or after it arrived as a multicast;
@@ -47,7 +47,7 @@ impl Default for WindowConfig {
 
 /// What the window knows about a unicast.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Arrival {
+pub enum UnicastArrival {
     /// It is unknown: the program may get it.
     New,
     /// The program has it and has not answered yet. The sender of this copy gets the answer, too.
@@ -62,12 +62,12 @@ pub enum Arrival {
 }
 
 #[derive(Debug)]
-enum Entry<W> {
+enum TakenUnicast<W> {
     Pending { waiters: Vec<W> },
     Answered { result: i32, payload: Bytes },
 }
 
-type Key = (TopicName, Seq);
+type TopicSeq = (TopicName, Seq);
 
 /// The multicasts taken recently. There are many, and they have no answers, so only fingerprints of
 /// topic and seq are kept, keyed with the process's own randomness. Two messages among the 65,536
@@ -76,7 +76,7 @@ type Key = (TopicName, Seq);
 /// They are forgotten one generation at a time, so that each message costs only one lookup in each
 /// of two small tables.
 #[derive(Debug, Default)]
-struct Multicasts {
+struct TakenMulticasts {
     key: foldhash::quality::RandomState,
     current: HashSet<u64>,
     /// The beginning of the current generation; `None` before the first message.
@@ -84,7 +84,7 @@ struct Multicasts {
     previous: HashSet<u64>,
 }
 
-impl Multicasts {
+impl TakenMulticasts {
     fn fingerprint(&self, topic: &TopicName, seq: Seq) -> u64 {
         self.key.hash_one((topic.as_bytes(), seq))
     }
@@ -112,22 +112,22 @@ impl Multicasts {
 /// Unicasts that wait for an answer are kept until they get it: the program limits their number.
 /// Everything else is bounded by [`WindowConfig`]; the oldest entries are forgotten first.
 #[derive(Debug)]
-pub struct Window<W> {
+pub struct DedupWindow<W> {
     config: WindowConfig,
-    multicasts: Multicasts,
-    unicasts: HashMap<Key, Entry<W>>,
+    multicasts: TakenMulticasts,
+    unicasts: HashMap<TopicSeq, TakenUnicast<W>>,
     /// Entries that may be forgotten, oldest first.
-    order: VecDeque<(Instant, Key)>,
+    order: VecDeque<(Instant, TopicSeq)>,
     bytes: usize,
     pending: usize,
 }
 
-impl<W> Window<W> {
+impl<W> DedupWindow<W> {
     /// Creates an empty window.
     pub fn new(config: WindowConfig) -> Self {
         Self {
             config,
-            multicasts: Multicasts::default(),
+            multicasts: TakenMulticasts::default(),
             unicasts: HashMap::default(),
             order: VecDeque::new(),
             bytes: 0,
@@ -157,33 +157,33 @@ impl<W> Window<W> {
     }
 
     /// Looks up a unicast that arrived by `way`.
-    pub fn unicast(&mut self, topic: &TopicName, seq: Seq, way: &W, now: Instant) -> Arrival
+    pub fn unicast(&mut self, topic: &TopicName, seq: Seq, way: &W, now: Instant) -> UnicastArrival
     where
         W: Clone + PartialEq,
     {
         self.expire(now);
         match self.unicasts.get_mut(&(topic.clone(), seq)) {
-            None => Arrival::New,
-            Some(Entry::Pending { waiters }) => {
+            None => UnicastArrival::New,
+            Some(TakenUnicast::Pending { waiters }) => {
                 if waiters.len() < MAX_WAITERS && !waiters.contains(way) {
                     waiters.push(way.clone());
                 }
-                Arrival::Pending
+                UnicastArrival::Pending
             }
-            Some(Entry::Answered { result, payload }) => Arrival::Answered {
+            Some(TakenUnicast::Answered { result, payload }) => UnicastArrival::Answered {
                 result: *result,
                 payload: payload.clone(),
             },
         }
     }
 
-    /// Records that the program got a unicast by `way`, which was [`Arrival::New`].
+    /// Records that the program got a unicast by `way`, which was [`UnicastArrival::New`].
     pub fn taken(&mut self, topic: &TopicName, seq: Seq, way: W) {
         let key = (topic.clone(), seq);
         let waiters = vec![way];
         if self
             .unicasts
-            .insert(key, Entry::Pending { waiters })
+            .insert(key, TakenUnicast::Pending { waiters })
             .is_none()
         {
             self.pending += 1;
@@ -202,7 +202,7 @@ impl<W> Window<W> {
         let key = (topic.clone(), seq);
         self.bytes += payload.len();
         self.unicasts
-            .insert(key.clone(), Entry::Answered { result, payload });
+            .insert(key.clone(), TakenUnicast::Answered { result, payload });
         self.remember(key, now);
         waiters
     }
@@ -211,12 +211,12 @@ impl<W> Window<W> {
     /// for the refusal.
     pub fn refused(&mut self, topic: &TopicName, seq: Seq) -> Vec<W> {
         let key = (topic.clone(), seq);
-        if !matches!(self.unicasts.get(&key), Some(Entry::Pending { .. })) {
+        if !matches!(self.unicasts.get(&key), Some(TakenUnicast::Pending { .. })) {
             return Vec::new();
         }
         self.pending -= 1;
         match self.unicasts.remove(&key) {
-            Some(Entry::Pending { waiters }) => waiters,
+            Some(TakenUnicast::Pending { waiters }) => waiters,
             _ => Vec::new(),
         }
     }
@@ -227,7 +227,7 @@ impl<W> Window<W> {
         W: PartialEq,
     {
         for entry in self.unicasts.values_mut() {
-            if let Entry::Pending { waiters } = entry {
+            if let TakenUnicast::Pending { waiters } = entry {
                 waiters.retain(|waiter| waiter != way);
             }
         }
@@ -236,7 +236,7 @@ impl<W> Window<W> {
     /// Whether a unicast waits for an answer that could still be sent.
     pub fn is_wanted(&self, topic: &TopicName, seq: Seq) -> bool {
         let key = (topic.clone(), seq);
-        matches!(self.unicasts.get(&key), Some(Entry::Pending { waiters }) if !waiters.is_empty())
+        matches!(self.unicasts.get(&key), Some(TakenUnicast::Pending { waiters }) if !waiters.is_empty())
     }
 
     /// Returns the number of unicasts that wait for their answers.
@@ -252,7 +252,7 @@ impl<W> Window<W> {
         }
     }
 
-    fn remember(&mut self, key: Key, now: Instant) {
+    fn remember(&mut self, key: TopicSeq, now: Instant) {
         self.order.push_back((now, key));
         let Self { config, .. } = self;
         let (messages, bytes) = (config.messages.max(1), config.bytes);
@@ -263,7 +263,7 @@ impl<W> Window<W> {
 
     fn forget_oldest(&mut self) {
         if let Some((_, key)) = self.order.pop_front()
-            && let Some(Entry::Answered { payload, .. }) = self.unicasts.remove(&key)
+            && let Some(TakenUnicast::Answered { payload, .. }) = self.unicasts.remove(&key)
         {
             self.bytes -= payload.len();
         }

@@ -46,7 +46,7 @@ impl<T: fmt::Display> OneLine<T> {
 
 impl<T: fmt::Display> fmt::Display for OneLine<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = Line {
+        let mut line = LineWriter {
             out: f,
             room: self.max,
             cut: false,
@@ -59,13 +59,13 @@ impl<T: fmt::Display> fmt::Display for OneLine<T> {
 }
 
 /// Escapes what is written to it, and fails when the room is used up.
-struct Line<'a, 'b> {
+struct LineWriter<'a, 'b> {
     out: &'a mut fmt::Formatter<'b>,
     room: usize,
     cut: bool,
 }
 
-impl Write for Line<'_, '_> {
+impl Write for LineWriter<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|c| self.write_char(c))
     }
@@ -82,7 +82,7 @@ impl Write for Line<'_, '_> {
     }
 }
 
-impl Line<'_, '_> {
+impl LineWriter<'_, '_> {
     fn take(&mut self, characters: usize) -> fmt::Result {
         match self.room.checked_sub(characters) {
             Some(room) => self.room = room,

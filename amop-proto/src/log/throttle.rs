@@ -49,13 +49,13 @@ impl Default for LogLimits {
 #[derive(Debug)]
 pub struct LogThrottle<K, S> {
     limits: LogLimits,
-    kinds: HashMap<K, Kind>,
-    sources: Recent<(K, S), Window>,
+    kinds: HashMap<K, KindLines>,
+    sources: RecentMap<(K, S), LineWindow>,
 }
 
 #[derive(Debug)]
-struct Kind {
-    window: Window,
+struct KindLines {
+    window: LineWindow,
     /// Bytes shown within the window.
     bytes: usize,
     hidden: u64,
@@ -64,7 +64,7 @@ struct Kind {
 
 /// The number of lines shown since an instant.
 #[derive(Debug)]
-struct Window {
+struct LineWindow {
     since: Instant,
     shown: u32,
 }
@@ -98,7 +98,7 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
         Self {
             limits,
             kinds: HashMap::new(),
-            sources: Recent::new(limits.sources),
+            sources: RecentMap::new(limits.sources),
         }
     }
 
@@ -119,13 +119,13 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
     /// lock.
     pub fn escaped(&mut self, now: Instant, kind: K, source: S, text: String) -> Option<String> {
         let limits = self.limits;
-        let fresh = || Window {
+        let fresh = || LineWindow {
             since: now,
             shown: 0,
         };
         let of_source = self.sources.get((kind.clone(), source), fresh);
         of_source.renew(now, limits.window);
-        let of_kind = self.kinds.entry(kind).or_insert_with(|| Kind {
+        let of_kind = self.kinds.entry(kind).or_insert_with(|| KindLines {
             window: fresh(),
             bytes: 0,
             hidden: 0,
@@ -185,7 +185,7 @@ impl<K: Clone + Eq + Hash, S: Eq + Hash> LogThrottle<K, S> {
     }
 }
 
-impl Kind {
+impl KindLines {
     fn has_room(&self, len: usize, limit: usize) -> bool {
         self.bytes == 0 || self.bytes + len <= limit
     }
@@ -195,7 +195,7 @@ impl Kind {
         if self.hidden == 0 || within < window {
             return None;
         }
-        self.window = Window {
+        self.window = LineWindow {
             since: now,
             shown: 0,
         };
@@ -208,7 +208,7 @@ impl Kind {
     }
 }
 
-impl Window {
+impl LineWindow {
     /// Starts the window again if it has ended; returns whether it had.
     fn renew(&mut self, now: Instant, length: Duration) -> bool {
         let over = now.saturating_duration_since(self.since) >= length;
@@ -232,13 +232,13 @@ impl Window {
 /// A map that forgets entries that were not used recently. It keeps at least half as many entries
 /// as its maximum, and at most the maximum.
 #[derive(Debug)]
-struct Recent<Q, V> {
+struct RecentMap<Q, V> {
     max: usize,
     young: HashMap<Q, V>,
     old: HashMap<Q, V>,
 }
 
-impl<Q: Eq + Hash, V> Recent<Q, V> {
+impl<Q: Eq + Hash, V> RecentMap<Q, V> {
     fn new(max: usize) -> Self {
         let (young, old) = Default::default();
         Self { max, young, old }

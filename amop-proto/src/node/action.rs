@@ -6,14 +6,14 @@ use super::{Lane, PeerId, Question, Restatement, SessionId, SessionIdentity};
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
     node::RecordsFault,
-    p2p::{NodeId, PeerMessage, mesh::Refusal},
+    p2p::{NodeId, PeerMessage, mesh::IdentityRefusal},
 };
 
 /// One thing the I/O shell must do, in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Write a frame to a session, and report it with
-    /// [`Event::SessionWritten`](super::Event::SessionWritten) when it has left.
+    /// [`NodeEvent::SessionWritten`](super::NodeEvent::SessionWritten) when it has left.
     SendSession {
         /// The session.
         session: SessionId,
@@ -26,7 +26,7 @@ pub enum Action {
         /// The session.
         session: SessionId,
         /// The reason, for the log.
-        reason: CloseReason,
+        reason: SessionCloseReason,
     },
     /// The session's client is a native client: frames may share a TLS record from now on. Towards
     /// other SDKs every frame must be a TLS record of its own (channel-v2 section 3.4).
@@ -45,10 +45,10 @@ pub enum Action {
         session: SessionId,
     },
     /// Answer a JSON-RPC request, and return the answer with
-    /// [`Event::SessionReply`](super::Event::SessionReply). This takes time, so do not hold the
-    /// node meanwhile: copy a [`Listing`](super::Listing) of the requested data and write the
-    /// answer after the node is released. Use [`Node::answer`](super::Node::answer) if no other
-    /// task waits for the node.
+    /// [`NodeEvent::SessionReply`](super::NodeEvent::SessionReply). This takes time, so do not hold
+    /// the node meanwhile: copy a [`Listing`](super::Listing) of the requested data and write the
+    /// answer after the node is released. Use [`NodeMachine::answer`](super::NodeMachine::answer)
+    /// if no other task waits for the node.
     Answer {
         /// The session that asks.
         session: SessionId,
@@ -60,7 +60,7 @@ pub enum Action {
     /// the node. If the node gets no such event within 5 s, it builds the statement itself.
     Restate(Box<Restatement>),
     /// Write a frame to a peer, and report it with
-    /// [`Event::PeerWritten`](super::Event::PeerWritten) when it has left.
+    /// [`NodeEvent::PeerWritten`](super::NodeEvent::PeerWritten) when it has left.
     SendPeer {
         /// The peer.
         peer: PeerId,
@@ -83,12 +83,12 @@ pub enum Action {
         reason: PeerCloseReason,
     },
     /// Something an operator may want to know.
-    Notice(Notice),
+    Notice(NodeNotice),
 }
 
 /// Why the certificate of a connection, which was accepted before, is no longer accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Lapse {
+pub enum CertificateLapse {
     /// The certificate has expired, or one above it has.
     #[error("its certificate, or one above it, has expired: renew it")]
     Expired,
@@ -102,7 +102,7 @@ pub enum Lapse {
 
 /// Why a session was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CloseReason {
+pub enum SessionCloseReason {
     /// Nothing was read or written for too long.
     #[error("idle for too long")]
     Idle,
@@ -111,7 +111,7 @@ pub enum CloseReason {
     Stopping,
     /// The session's certificate is no longer accepted.
     #[error("{0}")]
-    Lapsed(Lapse),
+    Lapsed(CertificateLapse),
     /// The version range in the handshake does not overlap with the node's.
     #[error(transparent)]
     Handshake(HandshakeError),
@@ -156,7 +156,7 @@ pub enum CloseReason {
 pub enum PeerCloseReason {
     /// The peer's certificate is no longer accepted.
     #[error("{0}")]
-    Lapsed(Lapse),
+    Lapsed(CertificateLapse),
     /// The peer is this node itself.
     #[error("the address is this node's own")]
     LocalIdentity,
@@ -198,7 +198,7 @@ pub enum PeerCloseReason {
 /// An event that is worth a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant's text is its documentation")]
-pub enum Notice {
+pub enum NodeNotice {
     PeerUp {
         peer: PeerId,
         node: NodeId,
@@ -264,7 +264,7 @@ pub enum Notice {
         /// The neighbour that sent the record.
         teller: NodeId,
         node: NodeId,
-        why: Refusal,
+        why: IdentityRefusal,
     },
     OverFrameLimit {
         len: usize,
@@ -280,7 +280,7 @@ pub enum Notice {
     },
 }
 
-impl Notice {
+impl NodeNotice {
     /// The connection that caused the notice: a session, a peer, or neither.
     pub fn connection(&self) -> (Option<SessionId>, Option<PeerId>) {
         match self {
@@ -306,7 +306,7 @@ impl Notice {
     }
 }
 
-impl fmt::Display for Notice {
+impl fmt::Display for NodeNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PeerUp { node, .. } => write!(f, "connected to node {node}"),

@@ -38,7 +38,7 @@ const MAX_MUTES: usize = 4096;
 /// The answers held back, ordered by the statement that the peers must know, then by arrival.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Barriers {
-    held: BTreeMap<(u64, u64), Answer>,
+    held: BTreeMap<(u64, u64), DelayedAnswer>,
     /// The number of answers of each session.
     of: HashMap<SessionId, usize>,
     /// Until when each answer is held; some may already have been sent.
@@ -48,7 +48,7 @@ pub(super) struct Barriers {
 
 /// An answer, and the time since which it is held back.
 #[derive(Debug, Clone)]
-struct Answer {
+struct DelayedAnswer {
     session: SessionId,
     frame: Frame,
     since: Instant,
@@ -77,7 +77,7 @@ impl Barriers {
         }
         self.pushed += 1;
         let name = (statement, self.pushed);
-        let answer = Answer {
+        let answer = DelayedAnswer {
             session,
             frame,
             since,
@@ -88,7 +88,7 @@ impl Barriers {
     }
 
     fn remove(&mut self, name: (u64, u64)) -> Option<(SessionId, Frame)> {
-        let Answer { session, frame, .. } = self.held.remove(&name)?;
+        let DelayedAnswer { session, frame, .. } = self.held.remove(&name)?;
         self.let_go(session);
         Some((session, frame))
     }

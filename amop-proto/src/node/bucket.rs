@@ -7,7 +7,7 @@ use super::after;
 /// A number of things per second, with a burst, stored as the time until which all of them are used
 /// up.
 #[derive(Debug, Clone)]
-pub(super) struct Bucket {
+pub(super) struct RateBucket {
     /// The time that one thing costs.
     cost: Duration,
     /// The time that can be saved up.
@@ -15,7 +15,7 @@ pub(super) struct Bucket {
     used_until: Option<Instant>,
 }
 
-impl Bucket {
+impl RateBucket {
     /// Creates a bucket that allows `burst` at once, and `per_second` from then on.
     pub(super) fn new(per_second: usize, burst: usize) -> Self {
         let cost = Duration::from_secs(1) / u32::try_from(per_second.max(1)).unwrap_or(u32::MAX);
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
-        let (mut bucket, start) = (Bucket::new(1000, 50), Instant::now());
+        let (mut bucket, start) = (RateBucket::new(1000, 50), Instant::now());
         assert_eq!(bucket.available(start), 50);
         assert_eq!(bucket.ready_at(start, 50), start);
         bucket.spend(start, 50);
@@ -87,7 +87,7 @@ mod tests {
     fn absurd_numbers_do_no_harm() {
         let now = Instant::now();
         for number in [0, 1, usize::MAX] {
-            let mut bucket = Bucket::new(number, number);
+            let mut bucket = RateBucket::new(number, number);
             assert!(bucket.available(now) > 0);
             bucket.spend(now, usize::MAX);
             assert!(bucket.ready_at(now, usize::MAX) >= now);

@@ -12,15 +12,17 @@ use std::sync::{
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-pub use self::check::Check;
+pub use self::check::RecordsCheck;
 use self::latest::Latest;
 use super::{
-    Event, PeerId,
+    NodeEvent, PeerId,
     peer_input::{Ends, PeerInput},
 };
 use crate::p2p::{
     NodeId, PeerFrame,
-    mesh::{NodeKey, Record, RecordsError, Refusal, SignedRecord, Subject, Verifier},
+    mesh::{
+        IdentityRefusal, Record, RecordsError, RoutingKey, SignedRecord, StatementVerifier, Subject,
+    },
 };
 
 /// Flooding brings each record over every link: this many are remembered as good, 32 bytes each.
@@ -81,7 +83,7 @@ impl CheckedRecord {
         self.signed.record()
     }
 
-    pub(super) fn key(&self) -> NodeKey {
+    pub(super) fn key(&self) -> RoutingKey {
         self.signed.key()
     }
 
@@ -122,10 +124,10 @@ pub enum RecordsFault {
 
 /// A record that is refused, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct RefusedRecord {
     pub(super) subject: Subject,
     pub(super) version: u64,
-    pub(super) why: Refusal,
+    pub(super) why: IdentityRefusal,
 }
 
 /// A records packet, or a part of one, after its check. The machine accepts records only in this
@@ -136,7 +138,7 @@ pub struct CheckedRecords {
     pub(super) records: Vec<CheckedRecord>,
     /// Records of nodes that this node refuses. This is its own view: its lists may be newer or
     /// older than those of the neighbour, so the neighbour is not at fault.
-    pub(super) refused: Vec<Refused>,
+    pub(super) refused: Vec<RefusedRecord>,
     /// Nodes with more topics than this node accepts. The neighbour may accept more.
     pub(super) too_long: Vec<NodeId>,
     /// The fault, if there is one; `records` is empty then.
@@ -158,20 +160,20 @@ impl CheckedRecords {
 /// Turns frames of peers into events, and checks records. A node has one for all its connections.
 #[derive(Debug)]
 pub struct Checker {
-    verifier: Arc<dyn Verifier>,
+    verifier: Arc<dyn StatementVerifier>,
     max_topics: usize,
     ends: Ends,
     /// The records that were good, each with the digest of the node's agency if it brings
     /// certificates.
     seen: Mutex<Latest<[u8; 32]>>,
-    refused: Mutex<Latest<Arc<Refusal>>>,
-    refused_chains: Mutex<Latest<Arc<Refusal>>>,
+    refused: Mutex<Latest<Arc<IdentityRefusal>>>,
+    refused_chains: Mutex<Latest<Arc<IdentityRefusal>>>,
     verified: AtomicU64,
 }
 
 impl Checker {
     /// Creates a checker. `max_topics` is [`Limits::peer_topics`](super::Limits::peer_topics).
-    pub fn new(verifier: Arc<dyn Verifier>, max_topics: usize) -> Self {
+    pub fn new(verifier: Arc<dyn StatementVerifier>, max_topics: usize) -> Self {
         Self {
             verifier,
             max_topics,
@@ -183,8 +185,8 @@ impl Checker {
         }
     }
 
-    /// Names this node and its [`transit`](super::NodeConfig::transit), so that messages for them
-    /// are hashed here and not by the machine.
+    /// Names this node and its [`transit`](super::MachineConfig::transit), so that messages for
+    /// them are hashed here and not by the machine.
     #[must_use]
     pub fn of_node<'a>(self, node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
         let ends = Ends::new(node, transit);
@@ -210,8 +212,8 @@ impl Checker {
     }
 
     /// Returns which of these nodes, with their certificates, the verifier no longer accepts: for
-    /// [`Event::Disbelieve`]. See [`Router::chains`](super::Router::chains). FISCO nodes are only
-    /// looked up in the lists. This takes as long as verifying the certificates does.
+    /// [`NodeEvent::Disbelieve`]. See [`Router::chains`](super::Router::chains). FISCO nodes are
+    /// only looked up in the lists. This takes as long as verifying the certificates does.
     pub fn disbelieved(
         &self,
         chains: impl IntoIterator<Item = (Subject, Vec<Bytes>)>,
@@ -234,55 +236,55 @@ impl Checker {
 
     /// Returns the event for a peer's frame. This takes as long as verifying the new records in the
     /// frame; do not call it with the node's lock held. For long frames see [`begin`](Self::begin).
-    pub fn event(&self, peer: PeerId, frame: PeerFrame) -> Event {
+    pub fn event(&self, peer: PeerId, frame: PeerFrame) -> NodeEvent {
         if PeerInput::is_records(&frame) {
-            Event::PeerRecords(peer, self.check(&frame))
+            NodeEvent::PeerRecords(peer, self.check(&frame))
         } else {
             let input = PeerInput::read(frame, self.max_topics, &self.ends);
-            Event::PeerFrame(peer, input)
+            NodeEvent::PeerFrame(peer, input)
         }
     }
 
     /// Returns whether a frame brings records or has parts to be read, so that
     /// [`event`](Self::event) takes time.
-    pub fn concerns(event: &Event) -> bool {
-        let Event::PeerFrame(_, input) = event else {
+    pub fn concerns(event: &NodeEvent) -> bool {
+        let NodeEvent::PeerFrame(_, input) = event else {
             return false;
         };
         Self::is_signed(event) || PeerInput::is_long(&input.frame)
     }
 
     /// Returns whether it is a frame of records that has not been checked yet.
-    pub fn is_signed(event: &Event) -> bool {
-        matches!(event, Event::PeerFrame(_, input) if PeerInput::is_records(&input.frame))
+    pub fn is_signed(event: &NodeEvent) -> bool {
+        matches!(event, NodeEvent::PeerFrame(_, input) if PeerInput::is_records(&input.frame))
     }
 
     /// Returns how many bytes must be read at most, if it is a frame for which
     /// [`event`](Self::event) takes time.
-    pub fn length(event: &Event) -> usize {
+    pub fn length(event: &NodeEvent) -> usize {
         match event {
-            Event::PeerFrame(_, input) if Self::concerns(event) => input.frame.body.len(),
+            NodeEvent::PeerFrame(_, input) if Self::concerns(event) => input.frame.body.len(),
             _ => 0,
         }
     }
 
     /// Returns an event as the machine accepts it: like [`event`](Self::event), for a frame that is
     /// already in an event.
-    pub fn checked(&self, event: Event) -> Event {
+    pub fn checked(&self, event: NodeEvent) -> NodeEvent {
         match event {
-            Event::PeerFrame(peer, input) => self.event(peer, input.frame),
+            NodeEvent::PeerFrame(peer, input) => self.event(peer, input.frame),
             event => event,
         }
     }
 
     /// Returns whether it is a topic list, which is a text that must be read.
-    pub fn is_list(event: &Event) -> bool {
-        matches!(event, Event::PeerFrame(_, input) if PeerInput::is_list(&input.frame))
+    pub fn is_list(event: &NodeEvent) -> bool {
+        matches!(event, NodeEvent::PeerFrame(_, input) if PeerInput::is_list(&input.frame))
     }
 
     /// Checks a whole records packet at once.
     pub fn check(&self, frame: &PeerFrame) -> CheckedRecords {
-        let mut check = Check::whole(frame, self.max_topics);
+        let mut check = RecordsCheck::whole(frame, self.max_topics);
         while check.ready().is_none() {
             self.go_on(&mut check);
         }
@@ -292,10 +294,10 @@ impl Checker {
     /// Starts to check a frame of records; [`go_on`](Self::go_on) then checks one record at a time.
     /// `None` if the event is not a frame of records.
     #[must_use]
-    pub fn begin(&self, event: &Event) -> Option<Check> {
+    pub fn begin(&self, event: &NodeEvent) -> Option<RecordsCheck> {
         match event {
-            Event::PeerFrame(peer, input) if PeerInput::is_records(&input.frame) => {
-                Some(Check::new(*peer, &input.frame, self.max_topics))
+            NodeEvent::PeerFrame(peer, input) if PeerInput::is_records(&input.frame) => {
+                Some(RecordsCheck::new(*peer, &input.frame, self.max_topics))
             }
             _ => None,
         }
@@ -303,7 +305,7 @@ impl Checker {
 
     /// Checks one more record of a packet. Returns the cost: the bytes read, plus, for each
     /// signature verified, the bytes that could have been read in that time.
-    pub fn go_on(&self, check: &mut Check) -> usize {
+    pub fn go_on(&self, check: &mut RecordsCheck) -> usize {
         let before = check.work();
         let len = check.step(|signed, part| self.check_one(signed, part));
         let work = check.work() - before;
@@ -350,10 +352,10 @@ impl Checker {
                 Err(Unbelieved::Others(node)) => return Err(RecordsFault::OthersChain(node)),
                 Err(Unbelieved::Refused(why)) => {
                     lock(&self.refused).note(digest, why.clone(), refused_rules);
-                    part.refused.push(Refused {
+                    part.refused.push(RefusedRecord {
                         subject: record.subject,
                         version: record.version,
-                        why: Refusal::clone(&why),
+                        why: IdentityRefusal::clone(&why),
                     });
                     return Ok(());
                 }
@@ -407,7 +409,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 enum Unbelieved {
     Others(NodeId),
-    Refused(Arc<Refusal>),
+    Refused(Arc<IdentityRefusal>),
 }
 
 /// Returns the work to read and verify a chain, in signatures: one for each certificate, and more
@@ -432,7 +434,7 @@ mod tests {
 
     use super::*;
     use crate::p2p::{
-        mesh::{SharedSecret, Signer, Whole, packet},
+        mesh::{SharedSecret, StatementSigner, Whole, packet},
         protocol,
     };
 
@@ -612,7 +614,7 @@ mod tests {
     }
 
     fn parts(checker: &Checker, frame: &PeerFrame) -> (Vec<CheckedRecords>, Vec<usize>) {
-        let event = Event::PeerFrame(PeerId(1), frame.clone().into());
+        let event = NodeEvent::PeerFrame(PeerId(1), frame.clone().into());
         let mut check = checker.begin(&event).unwrap();
         let (mut parts, mut costs) = (Vec::new(), Vec::new());
         loop {

@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use super::shares::POOLS;
 use crate::{
     channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
-    p2p::{NodeId, mesh::Signer},
+    p2p::{NodeId, mesh::StatementSigner},
 };
 
-/// Configuration of a [`Node`](super::Node).
+/// Configuration of a [`NodeMachine`](super::NodeMachine).
 #[derive(Debug, Clone)]
-pub struct NodeConfig {
+pub struct MachineConfig {
     /// The node's ID.
     pub node: NodeId,
     /// Signs the node's statements to the other overlay nodes.
-    pub signer: Arc<dyn Signer>,
+    pub signer: Arc<dyn StatementSigner>,
     /// Information reported to SDKs.
     pub facts: NodeFacts,
     /// Limits.

@@ -11,12 +11,13 @@ thread_local! {
     static LONG: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Marks the time in which a thread holds a node. [`Node::handle`](super::Node::handle) creates
-/// one, and a shell creates one together with its lock.
+/// Marks the time in which a thread holds a node.
+/// [`NodeMachine::handle`](super::NodeMachine::handle) creates one, and a shell creates one
+/// together with its lock.
 #[derive(Debug)]
-pub struct Held(());
+pub struct LockHeld(());
 
-impl Held {
+impl LockHeld {
     /// Marks the node as held from now on, until the value is dropped.
     #[must_use]
     pub fn new() -> Self {
@@ -45,13 +46,13 @@ impl Held {
     }
 }
 
-impl Default for Held {
+impl Default for LockHeld {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Held {
+impl Drop for LockHeld {
     fn drop(&mut self) {
         #[cfg(debug_assertions)]
         DEPTH.with(|depth| depth.set(depth.get() - 1));
@@ -61,12 +62,15 @@ impl Drop for Held {
 /// Records that a long message is hashed.
 pub(super) fn count_long() {
     #[cfg(debug_assertions)]
-    if Held::is_held() {
+    if LockHeld::is_held() {
         LONG.with(|long| long.set(long.get() + 1));
     }
 }
 
 /// Records that a text is read, which must not happen while the node is held.
 pub(super) fn reads_text() {
-    debug_assert!(!Held::is_held(), "a text is read while the node is held");
+    debug_assert!(
+        !LockHeld::is_held(),
+        "a text is read while the node is held"
+    );
 }

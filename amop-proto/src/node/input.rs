@@ -4,32 +4,33 @@
 use bytes::Bytes;
 
 use super::{
-    Event, Message, SessionId,
-    digest::{Digest, SHORT},
+    HashedFrame, NodeEvent, SessionId,
+    digest::{FrameDigest, SHORT},
     held,
     topic_set::ReadTopics,
 };
 use crate::channel::{
     Frame, FrameType, HEADER_LEN, HandshakeError, HandshakeRequest, SetTopics, Verdict,
-    rpc::Request,
+    rpc::RpcRequest,
 };
 
-/// A frame of a session whose text, if it has any, has been read. A [`Node`](super::Node) takes
-/// nothing else from its sessions, and reads no text itself.
+/// A frame of a session whose text, if it has any, has been read. A
+/// [`NodeMachine`](super::NodeMachine) takes nothing else from its sessions, and reads no text
+/// itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionInput {
-    pub(super) message: Message,
+    pub(super) message: HashedFrame,
     /// Boxed, because few frames have a text and all of them are moved often.
-    pub(super) text: Option<Box<Text>>,
+    pub(super) text: Option<Box<FrameText>>,
 }
 
 /// The text of a frame.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Text {
+pub(super) enum FrameText {
     Handshake(Result<HandshakeRequest, HandshakeError>),
     /// `None` if the set was not understood, so that the old one stays in force.
     Topics(Option<ReadTopics>),
-    Rpc(Request),
+    Rpc(RpcRequest),
     Verdict(Option<Verdict>),
 }
 
@@ -43,10 +44,10 @@ impl SessionInput {
             held::reads_text();
         }
         let text = match frame.kind {
-            FrameType::HANDSHAKE => Text::Handshake(HandshakeRequest::parse(&frame.body)),
-            FrameType::SET_TOPICS => Text::Topics(ReadTopics::read(&frame.body, max_topics)),
-            FrameType::RPC => Text::Rpc(Request::read(&frame.body)),
-            FrameType::VERIFY_RESULT => Text::Verdict(Verdict::parse(&frame.body)),
+            FrameType::HANDSHAKE => FrameText::Handshake(HandshakeRequest::parse(&frame.body)),
+            FrameType::SET_TOPICS => FrameText::Topics(ReadTopics::read(&frame.body, max_topics)),
+            FrameType::RPC => FrameText::Rpc(RpcRequest::read(&frame.body)),
+            FrameType::VERIFY_RESULT => FrameText::Verdict(Verdict::parse(&frame.body)),
             // A message, an answer or a heartbeat.
             _ => {
                 return Self {
@@ -81,7 +82,7 @@ impl SessionInput {
     #[must_use]
     pub fn digested(mut self) -> Self {
         if self.undigested() > 0 {
-            self.message.digest = Digest::of_long(&self.message.frame);
+            self.message.digest = FrameDigest::of_long(&self.message.frame);
         }
         self
     }
@@ -91,10 +92,10 @@ impl SessionInput {
     pub fn too_long(head: Frame, len: usize) -> Option<Self> {
         let body = len.saturating_sub(HEADER_LEN);
         let text = match head.kind {
-            FrameType::HANDSHAKE => Text::Handshake(Err(HandshakeError::too_long(body)?)),
-            FrameType::SET_TOPICS if body > SetTopics::MOST => Text::Topics(None),
-            FrameType::RPC => Text::Rpc(Request::too_long(body)?),
-            FrameType::VERIFY_RESULT if body > Verdict::MOST => Text::Verdict(None),
+            FrameType::HANDSHAKE => FrameText::Handshake(Err(HandshakeError::too_long(body)?)),
+            FrameType::SET_TOPICS if body > SetTopics::MOST => FrameText::Topics(None),
+            FrameType::RPC => FrameText::Rpc(RpcRequest::too_long(body)?),
+            FrameType::VERIFY_RESULT if body > Verdict::MOST => FrameText::Verdict(None),
             _ => return None,
         };
         let body = Bytes::new();
@@ -118,7 +119,7 @@ impl SessionInput {
     }
 }
 
-impl Event {
+impl NodeEvent {
     /// Reads a session's frame at once: for callers that do not share the node. Others call
     /// [`SessionInput::read`] before they lock the node.
     pub fn session_frame(session: SessionId, frame: Frame) -> Self {

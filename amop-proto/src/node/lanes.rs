@@ -12,7 +12,7 @@ use super::{PeerId, SessionId};
 use crate::{
     channel::{HEADER_LEN, topic_end},
     hash::HashMap,
-    p2p::{Cutting, FRAGMENT, MAX_OPEN, PeerMessage, mesh::NodeKey},
+    p2p::{Cutting, FRAGMENT, MAX_OPEN, PeerMessage, mesh::RoutingKey},
 };
 
 /// The amount that one sender may send in one turn, in bytes.
@@ -49,7 +49,7 @@ pub enum Sender {
     /// A neighbour.
     Peer(PeerId),
     /// Another overlay node, through any neighbour.
-    Node(NodeKey),
+    Node(RoutingKey),
 }
 
 /// The number of flows of one sender. A neighbour's messages are put into flows by what it writes
@@ -78,7 +78,7 @@ impl Lane {
     /// Returns the lane of a message that a neighbour relayed, by its source and its topic: this
     /// node does not know which session sent it, and the messages of one session on one topic must
     /// keep their order. `frame` is the channel frame.
-    pub fn relayed(from: PeerId, source: NodeKey, frame: &[u8]) -> Self {
+    pub fn relayed(from: PeerId, source: RoutingKey, frame: &[u8]) -> Self {
         Self::Messages {
             from: Sender::Peer(from),
             flow: (source.0 ^ topic_hash(frame)) % FLOWS,
@@ -86,7 +86,7 @@ impl Lane {
     }
 
     /// Returns the lane of another node's messages.
-    pub fn node(source: NodeKey) -> Self {
+    pub fn node(source: RoutingKey) -> Self {
         Self::Messages {
             from: Sender::Node(source),
             flow: 0,
@@ -171,7 +171,7 @@ impl LinkQueue {
             let agency = match sender {
                 Sender::Session(SessionId(number)) => number.rotate_left(2),
                 Sender::Peer(PeerId(number)) => number.rotate_left(2) ^ 1,
-                Sender::Node(NodeKey(number)) => number.rotate_left(2) ^ 2,
+                Sender::Node(RoutingKey(number)) => number.rotate_left(2) ^ 2,
             };
             Group { agency, key: 0 }
         });
@@ -256,7 +256,7 @@ impl LinkQueue {
 }
 
 /// A source of pieces. It returns `None` only if it is empty.
-trait Source {
+trait PieceSource {
     fn next(&mut self, cuts: &mut Cuts) -> Option<Piece>;
 }
 
@@ -274,7 +274,7 @@ impl Flow {
     }
 }
 
-impl Source for Flow {
+impl PieceSource for Flow {
     fn next(&mut self, cuts: &mut Cuts) -> Option<Piece> {
         if self.cut.is_none() {
             let (lane, message) = self.waiting.pop_front()?;
@@ -303,7 +303,7 @@ impl Source for Flow {
 /// Sources that take turns.
 #[derive(Debug)]
 struct Rounds<K, S> {
-    turns: HashMap<K, Turn<S>>,
+    turns: HashMap<K, LaneTurn<S>>,
     /// Sources that were quiet before and have something short; they are first.
     fresh: VecDeque<K>,
     /// The other sources, and those that were fresh and are now empty: a source is fresh only once
@@ -312,7 +312,7 @@ struct Rounds<K, S> {
 }
 
 #[derive(Debug)]
-struct Turn<S> {
+struct LaneTurn<S> {
     source: S,
     /// The bytes that may still be sent before the next turn; negative after a long frame.
     credit: isize,
@@ -328,7 +328,7 @@ impl<K, S> Default for Rounds<K, S> {
     }
 }
 
-impl<K: Copy + Eq + Hash, S: Source + Default> Rounds<K, S> {
+impl<K: Copy + Eq + Hash, S: PieceSource + Default> Rounds<K, S> {
     /// Returns whether no source has anything to send or had anything in this round.
     fn is_empty(&self) -> bool {
         self.turns.is_empty()
@@ -343,7 +343,7 @@ impl<K: Copy + Eq + Hash, S: Source + Default> Rounds<K, S> {
                 &mut self.round
             };
             list.push_back(key);
-            Turn {
+            LaneTurn {
                 source: S::default(),
                 credit: TURN,
             }
@@ -352,7 +352,7 @@ impl<K: Copy + Eq + Hash, S: Source + Default> Rounds<K, S> {
     }
 }
 
-impl<K: Copy + Eq + Hash, S: Source + Default> Source for Rounds<K, S> {
+impl<K: Copy + Eq + Hash, S: PieceSource + Default> PieceSource for Rounds<K, S> {
     fn next(&mut self, cuts: &mut Cuts) -> Option<Piece> {
         loop {
             let fresh = !self.fresh.is_empty();

@@ -1,7 +1,7 @@
 //! A node: its sessions, its peers and the router between them.
 //!
-//! [`Node`] is the whole node without I/O: events go in, [`Action`]s come out. [`Router`] is the
-//! part that decides who gets a message; it can be driven on its own.
+//! [`NodeMachine`] is the whole node without I/O: events go in, [`Action`]s come out. [`Router`] is
+//! the part that decides who gets a message; it can be driven on its own.
 
 mod action;
 mod bandwidth;
@@ -29,14 +29,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use action::{Action, CloseReason, Lapse, Notice, PeerCloseReason};
-pub use checker::{Check, CheckedRecord, CheckedRecords, Checker, RecordsFault};
-pub use config::{Limits, NodeConfig, Timeouts};
-pub use digest::Message;
-pub use held::Held;
+pub use action::{Action, CertificateLapse, NodeNotice, PeerCloseReason, SessionCloseReason};
+pub use checker::{CheckedRecord, CheckedRecords, Checker, RecordsCheck, RecordsFault};
+pub use config::{Limits, MachineConfig, Timeouts};
+pub use digest::HashedFrame;
+pub use held::LockHeld;
 pub use input::SessionInput;
 pub use lanes::{Group, Lane, LinkQueue, Piece, Sender};
-pub use machine::{Event, Listing, Node, PeerIdentity, Question};
+pub use machine::{Listing, NodeEvent, NodeMachine, PeerIdentity, Question};
 pub use mesh::{Restated, Restatement};
 pub use peer_input::PeerInput;
 pub use router::{Counters, Router, RouterEvent};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     PeerCloseReason, PeerIdentity, Timeouts, after,
-    mesh::{Bucket, extension},
+    mesh::{TokenBucket, extension},
     peer_input::PeerInput,
 };
 use crate::p2p::{
@@ -22,13 +22,13 @@ use crate::p2p::{
 /// The rate at which a FISCO node gets topic lists: a burst, and then 4 MiB a second. Each question
 /// costs one token, and one more for this many bytes.
 const LIST_BYTES: usize = 16 * 1024;
-const ANSWERS: Bucket = Bucket::new(4096, Duration::from_millis(4));
+const ANSWERS: TokenBucket = TokenBucket::new(4096, Duration::from_millis(4));
 
 /// The rate at which a peer's list is asked for: at each change, up to half a million topics, and
 /// then 10,000 topics a second. Each question costs one token, and one more for this many topics.
 /// The peer announces its sequence number repeatedly, so a missed change is fetched later.
 const LIST_TOPICS: usize = 128;
-const QUESTIONS: Bucket = Bucket::new(4096, Duration::from_micros(12_800));
+const QUESTIONS: TokenBucket = TokenBucket::new(4096, Duration::from_micros(12_800));
 
 /// The shortest time between two requests for a list that the peer has not announced.
 const ASK_PAUSE: Duration = Duration::from_secs(1);
@@ -54,24 +54,24 @@ pub(super) struct Peer {
     /// When its list may be asked for again without an announced change.
     ask_at: Instant,
     /// Limits how often the peer's list is asked for, with the number of topics in the last one.
-    questions: (Bucket, usize),
+    questions: (TokenBucket, usize),
     /// Limits how often the peer may ask for this node's list, with the length of the last one.
-    answers: (Bucket, usize),
+    answers: (TokenBucket, usize),
     /// The topics it may ask for, if it is a FISCO node that takes part in the overlay.
     pub(super) told: BTreeSet<Bytes>,
-    kind: Kind,
+    kind: PeerKind,
 }
 
 /// Which implementation a peer is.
 #[derive(Debug, Clone)]
-enum Kind {
+enum PeerKind {
     /// Nothing has come yet. The peer is sent the packets of both kinds, and ignores those it does
     /// not understand.
     Unknown,
     /// An overlay node: it speaks this version of the extension, and needs no topic lists.
-    Ours(u8),
+    Overlay(u8),
     /// Another node, usually a FISCO node: it gets sequence numbers and asks for the names.
-    Foreign,
+    Fisco,
 }
 
 /// What a topic packet changes.
@@ -85,7 +85,7 @@ pub(super) enum TopicUpdate {
 
 /// Frames to send and things to log.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct PeerOutput {
     pub(super) frames: Vec<PeerFrame>,
     /// What was ignored.
     pub(super) ignored: Option<&'static str>,
@@ -95,7 +95,7 @@ pub(super) struct Output {
     pub(super) asks_too_much: bool,
 }
 
-impl Output {
+impl PeerOutput {
     fn ignored(&mut self, what: &'static str) -> TopicUpdate {
         self.ignored = Some(what);
         TopicUpdate::Nothing
@@ -122,7 +122,7 @@ impl Peer {
             questions: (QUESTIONS, 0),
             answers: (ANSWERS, 0),
             told: BTreeSet::new(),
-            kind: Kind::Unknown,
+            kind: PeerKind::Unknown,
         }
     }
 
@@ -139,7 +139,7 @@ impl Peer {
         topic_seq: u32,
         timeouts: &Timeouts,
     ) -> PeerFrame {
-        if self.is_ours() {
+        if self.is_overlay() {
             self.announce_at = after(now, timeouts.link_ping);
             hello()
         } else {
@@ -151,12 +151,12 @@ impl Peer {
     /// Returns when the peer counts as silent for too long.
     pub(super) fn idle_at(&self, timeouts: &Timeouts) -> Instant {
         let patience = match self.kind {
-            Kind::Ours(_) => timeouts.link_idle,
-            Kind::Foreign => timeouts.peer_idle,
+            PeerKind::Overlay(_) => timeouts.link_idle,
+            PeerKind::Fisco => timeouts.peer_idle,
             // An overlay node greets at once; a FISCO node announces its topic number within its
             // interval. A connection that only this end knows of must not keep out that node's next
             // connection.
-            Kind::Unknown => timeouts
+            PeerKind::Unknown => timeouts
                 .announce
                 .saturating_add(timeouts.link_idle)
                 .min(timeouts.peer_idle),
@@ -173,7 +173,7 @@ impl Peer {
     /// nodes say hello. Returns whether this has just become known.
     pub(super) fn heard(&mut self, now: Instant, frame: &PeerFrame, timeouts: &Timeouts) -> bool {
         self.heard = now;
-        if !matches!(self.kind, Kind::Unknown) {
+        if !matches!(self.kind, PeerKind::Unknown) {
             return false;
         }
         let greets = (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::HELLO);
@@ -181,7 +181,7 @@ impl Peer {
         match version {
             Some(version) => self.recognise(now, version, timeouts),
             // A node that shares no version of the extension is treated as a FISCO node.
-            None => self.kind = Kind::Foreign,
+            None => self.kind = PeerKind::Fisco,
         }
         true
     }
@@ -192,36 +192,36 @@ impl Peer {
         self.heard = now;
         let unknown = self.is_unknown();
         if unknown {
-            self.kind = Kind::Foreign;
+            self.kind = PeerKind::Fisco;
         }
         unknown
     }
 
     /// Records that the peer is an overlay node, and which version is spoken with it.
     pub(super) fn recognise(&mut self, now: Instant, version: u8, timeouts: &Timeouts) {
-        self.kind = Kind::Ours(version);
+        self.kind = PeerKind::Overlay(version);
         self.announce_at = after(now, timeouts.link_ping);
     }
 
     /// Returns whether nothing has come yet, so that the kind of node is unknown.
     pub(super) fn is_unknown(&self) -> bool {
-        matches!(self.kind, Kind::Unknown)
+        matches!(self.kind, PeerKind::Unknown)
     }
 
     /// Returns whether the peer is known not to be an overlay node.
-    pub(super) fn is_foreign(&self) -> bool {
-        matches!(self.kind, Kind::Foreign)
+    pub(super) fn is_fisco(&self) -> bool {
+        matches!(self.kind, PeerKind::Fisco)
     }
 
-    pub(super) fn is_ours(&self) -> bool {
+    pub(super) fn is_overlay(&self) -> bool {
         self.version().is_some()
     }
 
     /// Returns the version of the extension that is spoken with the peer, if it is an overlay node.
     pub(super) fn version(&self) -> Option<u8> {
         match self.kind {
-            Kind::Ours(version) => Some(version),
-            Kind::Unknown | Kind::Foreign => None,
+            PeerKind::Overlay(version) => Some(version),
+            PeerKind::Unknown | PeerKind::Fisco => None,
         }
     }
 
@@ -243,7 +243,7 @@ impl Peer {
     /// Returns a request for the peer's list, if the peer is a FISCO node that was not asked in the
     /// last second.
     pub(super) fn ask(&mut self, now: Instant, timeouts: &Timeouts) -> Option<PeerFrame> {
-        if !self.is_foreign() || now < self.ask_at || self.is_asked(now) || !self.may_ask(now) {
+        if !self.is_fisco() || now < self.ask_at || self.is_asked(now) || !self.may_ask(now) {
             return None;
         }
         self.ask_at = after(now, ASK_PAUSE);
@@ -278,7 +278,7 @@ impl Peer {
         now: Instant,
         input: PeerInput,
         timeouts: &Timeouts,
-        output: &mut Output,
+        output: &mut PeerOutput,
     ) -> TopicUpdate {
         let frame = &input.frame;
         match (frame.protocol, frame.packet) {
@@ -286,7 +286,7 @@ impl Peer {
                 let Ok(seq) = parse_topic_seq(&frame.body) else {
                     return output.ignored("a malformed topic sequence number");
                 };
-                let wanted = seq != self.known_seq && !self.is_ours() && !self.is_asked(now);
+                let wanted = seq != self.known_seq && !self.is_overlay() && !self.is_asked(now);
                 if wanted && self.may_ask(now) {
                     output.frames.push(self.request(now, timeouts));
                 }
@@ -311,7 +311,7 @@ impl Peer {
                     Ok(list) => {
                         self.known_seq = list.seq;
                         self.questions.1 = list.topics.len();
-                        if self.is_ours() {
+                        if self.is_overlay() {
                             return TopicUpdate::Nothing;
                         }
                         TopicUpdate::Replace(list.topics)

@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{digest::Digest, held, mesh::Recent};
+use super::{digest::FrameDigest, held, mesh::SeenMessages};
 use crate::{
     MAX_TOPIC_LEN,
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME},
     hash::HashSet,
     p2p::{
         NodeId, PeerFrame, TopicList, TopicListError,
-        mesh::{Envelope, NodeKey, Relayed, RelayedSpread, Spread, Subject, packet as mesh_packet},
+        mesh::{
+            MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader, RoutingKey, Subject,
+            UnicastHeader, packet as mesh_packet,
+        },
         packet, protocol,
     },
 };
@@ -22,7 +25,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeerInput {
     pub(super) frame: PeerFrame,
-    pub(super) digest: Digest,
+    pub(super) digest: FrameDigest,
     /// The topics of a FISCO node, if the frame brings them.
     pub(super) topics: Option<Result<ReadList, TopicListError>>,
 }
@@ -41,7 +44,7 @@ impl From<PeerFrame> for PeerInput {
     fn from(frame: PeerFrame) -> Self {
         Self {
             frame,
-            digest: Digest::UNKNOWN,
+            digest: FrameDigest::UNKNOWN,
             topics: None,
         }
     }
@@ -51,15 +54,15 @@ impl From<PeerFrame> for PeerInput {
 /// are not.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ends {
-    keys: HashSet<NodeKey>,
+    keys: HashSet<RoutingKey>,
     transit: bool,
 }
 
 impl Ends {
     /// Collects this node and the FISCO nodes that take part through it.
     pub(super) fn new<'a>(node: &NodeId, transit: impl IntoIterator<Item = &'a NodeId>) -> Self {
-        let mut keys: HashSet<NodeKey> = HashSet::default();
-        keys.insert(NodeKey::from(node));
+        let mut keys: HashSet<RoutingKey> = HashSet::default();
+        keys.insert(RoutingKey::from(node));
         let of_node = keys.len();
         keys.extend(transit.into_iter().map(|&fisco| {
             let border = *node;
@@ -69,7 +72,7 @@ impl Ends {
         Self { keys, transit }
     }
 
-    fn has(&self, key: NodeKey) -> bool {
+    fn has(&self, key: RoutingKey) -> bool {
         self.keys.contains(&key)
     }
 }
@@ -106,37 +109,38 @@ impl PeerInput {
         }
     }
 
-    fn digest(frame: &PeerFrame, ends: &Ends) -> Digest {
+    fn digest(frame: &PeerFrame, ends: &Ends) -> FrameDigest {
         let body = &frame.body;
         match (frame.protocol.unsigned_abs() as i32, frame.packet) {
             (protocol::EXTENSION, mesh_packet::RELAYED_UNICAST | mesh_packet::RELAYED_ANSWER)
-                if Envelope::target_of(body).is_some_and(|target| ends.has(target)) =>
+                if UnicastHeader::target_of(body).is_some_and(|target| ends.has(target)) =>
             {
-                Digest::of_long(Relayed::content_of(body))
+                FrameDigest::of_long(RelayedUnicastHeader::content_of(body))
             }
             (protocol::EXTENSION, mesh_packet::RELAYED_MULTICAST)
-                if RelayedSpread::targets_of(body).any(|target| ends.has(target)) =>
+                if RelayedMulticastHeader::targets_of(body).any(|target| ends.has(target)) =>
             {
-                Digest::of_long(RelayedSpread::content_of(body))
+                FrameDigest::of_long(RelayedMulticastHeader::content_of(body))
             }
             // This multicast is named by its content; the name must be checked.
             (protocol::EXTENSION, mesh_packet::MULTICAST)
                 if body.len() > super::digest::SHORT
-                    && Spread::id_of(body).is_some_and(|id| id & Recent::NAME != 0) =>
+                    && MulticastHeader::id_of(body)
+                        .is_some_and(|id| id & SeenMessages::NAME != 0) =>
             {
-                Digest::of_long(Spread::content_of(body))
+                FrameDigest::of_long(MulticastHeader::content_of(body))
             }
             // The overlay names a FISCO node's multicast by its hash, and carries its unicasts and
             // answers.
             (protocol::AMOP, _) if body.len() > super::digest::SHORT => {
                 match Frame::from_bytes(body.clone(), PROTOCOL_MAX_FRAME) {
                     Ok(frame) if ends.transit || frame.kind == FrameType::MULTICAST => {
-                        Digest::of_long(&frame)
+                        FrameDigest::of_long(&frame)
                     }
-                    _ => Digest::UNKNOWN,
+                    _ => FrameDigest::UNKNOWN,
                 }
             }
-            _ => Digest::UNKNOWN,
+            _ => FrameDigest::UNKNOWN,
         }
     }
 }

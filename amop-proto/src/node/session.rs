@@ -18,7 +18,7 @@ pub(super) struct Session {
     pub(super) identity: SessionIdentity,
     /// Whether the client is a native client, whose `subscribe` waits for the answer to a
     /// heartbeat.
-    pub(super) ours: bool,
+    pub(super) native: bool,
     /// Answers to heartbeats that came after a set of topics that is not in force yet.
     pub(super) held: VecDeque<Frame>,
     /// The time when the held answers are sent even if the set is still not in force.
@@ -32,7 +32,7 @@ impl Session {
             active: now,
             topics_version: 0,
             identity,
-            ours: false,
+            native: false,
             held: VecDeque::new(),
             held_until: None,
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::Group;
-use crate::{hash::HashMap, p2p::mesh::NodeKey};
+use crate::{hash::HashMap, p2p::mesh::RoutingKey};
 
 /// The key and agency behind a session. Applications that share a certificate count as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub struct SessionIdentity {
 
 /// The resources that are shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pool {
+pub(super) enum Resource {
     Sessions,
     Subscriptions,
     Topics,
@@ -40,7 +40,7 @@ pub(super) enum Pool {
 
 pub(super) const POOLS: usize = 8;
 
-impl Pool {
+impl Resource {
     /// Returns the name shown to operators.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl Pool {
 impl SessionIdentity {
     /// Returns the identity of another node, of the agency with this digest. An agency's nodes and
     /// its sessions at this node are counted separately.
-    pub(super) fn of_node(key: NodeKey, authority: [u8; 32]) -> Self {
+    pub(super) fn of_node(key: RoutingKey, authority: [u8; 32]) -> Self {
         let mut identity = Self {
             key: [0; 32],
             agency: authority.map(|byte| !byte),
@@ -122,7 +122,7 @@ pub(super) enum May {
 }
 
 #[derive(Debug, Clone)]
-struct Holder {
+struct KeyShare {
     identity: SessionIdentity,
     agency: usize,
     /// The number of its sessions.
@@ -130,14 +130,14 @@ struct Holder {
     used: [usize; POOLS],
 }
 
-impl Holder {
+impl KeyShare {
     fn is_idle(&self) -> bool {
         self.refs == 0 && self.used == [0; POOLS]
     }
 }
 
 #[derive(Debug, Clone, Default)]
-struct Agency {
+struct AgencyShare {
     used: [usize; POOLS],
     /// The number of its keys that use some.
     active: [usize; POOLS],
@@ -151,9 +151,9 @@ pub(super) struct Shares {
     used: [usize; POOLS],
     /// The number of agencies that use some.
     active: [usize; POOLS],
-    holders: Vec<Option<Holder>>,
+    holders: Vec<Option<KeyShare>>,
     free: Vec<usize>,
-    agencies: Vec<Agency>,
+    agencies: Vec<AgencyShare>,
     free_agencies: Vec<usize>,
     by_identity: HashMap<SessionIdentity, usize>,
     by_agency: HashMap<[u8; 32], usize>,
@@ -166,7 +166,7 @@ pub(super) struct Shares {
 const IDLE: usize = 1024;
 
 impl Shares {
-    /// Creates an empty table. The limits are in the order of [`Pool`].
+    /// Creates an empty table. The limits are in the order of [`Resource`].
     pub(super) fn new(limits: [usize; POOLS]) -> Self {
         Self {
             limits,
@@ -184,7 +184,7 @@ impl Shares {
 
     /// Returns whether nothing is in use.
     pub(super) fn is_empty(&self) -> bool {
-        self.used == [0; POOLS] && self.holders.iter().flatten().all(Holder::is_idle)
+        self.used == [0; POOLS] && self.holders.iter().flatten().all(KeyShare::is_idle)
     }
 
     /// Returns the place of an identity; creates it if there is none.
@@ -198,12 +198,12 @@ impl Shares {
         let (agencies, free) = (&mut self.agencies, &mut self.free_agencies);
         let agency = *self.by_agency.entry(identity.agency).or_insert_with(|| {
             free.pop().unwrap_or_else(|| {
-                agencies.push(Agency::default());
+                agencies.push(AgencyShare::default());
                 agencies.len() - 1
             })
         });
         agencies[agency].holders += 1;
-        let holder = Holder {
+        let holder = KeyShare {
             identity,
             agency,
             refs: 0,
@@ -261,7 +261,7 @@ impl Shares {
         holder.map(|holder| holder.identity).unwrap_or_default()
     }
 
-    pub(super) fn used_by(&self, id: HolderId, pool: Pool) -> usize {
+    pub(super) fn used_by(&self, id: HolderId, pool: Resource) -> usize {
         self.get(id).map_or(0, |holder| holder.used[pool as usize])
     }
 
@@ -271,30 +271,34 @@ impl Shares {
     }
 
     /// Returns the number of agencies that use some.
-    pub(super) fn agencies(&self, pool: Pool) -> usize {
+    pub(super) fn agencies(&self, pool: Resource) -> usize {
         self.active[pool as usize]
     }
 
     /// Returns the number of keys of a holder's agency that use some.
-    pub(super) fn keys(&self, id: HolderId, pool: Pool) -> usize {
+    pub(super) fn keys(&self, id: HolderId, pool: Resource) -> usize {
         let agency = self
             .get(id)
             .and_then(|holder| self.agencies.get(holder.agency));
         agency.map_or(0, |agency| agency.active[pool as usize])
     }
 
-    pub(super) fn used(&self, pool: Pool) -> usize {
+    pub(super) fn used(&self, pool: Resource) -> usize {
         self.used[pool as usize]
     }
 
     /// Takes an amount, without checking whether it [may](Self::may) be taken.
-    pub(super) fn take(&mut self, id: HolderId, pool: Pool, amount: usize) {
+    pub(super) fn take(&mut self, id: HolderId, pool: Resource, amount: usize) {
         self.take_each(id, [(pool, amount)]);
     }
 
     /// Like [`take`](Self::take), for several resources at once.
     #[inline]
-    pub(super) fn take_each<const N: usize>(&mut self, id: HolderId, amounts: [(Pool, usize); N]) {
+    pub(super) fn take_each<const N: usize>(
+        &mut self,
+        id: HolderId,
+        amounts: [(Resource, usize); N],
+    ) {
         let Some(Some(holder)) = self.holders.get_mut(id.0) else {
             return;
         };
@@ -312,13 +316,17 @@ impl Shares {
     }
 
     /// Gives back an amount that was taken.
-    pub(super) fn give(&mut self, id: HolderId, pool: Pool, amount: usize) {
+    pub(super) fn give(&mut self, id: HolderId, pool: Resource, amount: usize) {
         self.give_each(id, [(pool, amount)]);
     }
 
     /// Like [`give`](Self::give), for several resources at once.
     #[inline]
-    pub(super) fn give_each<const N: usize>(&mut self, id: HolderId, amounts: [(Pool, usize); N]) {
+    pub(super) fn give_each<const N: usize>(
+        &mut self,
+        id: HolderId,
+        amounts: [(Resource, usize); N],
+    ) {
         let Some(Some(holder)) = self.holders.get_mut(id.0) else {
             return;
         };
@@ -338,7 +346,7 @@ impl Shares {
     }
 
     /// Returns whether a holder may take an amount.
-    pub(super) fn may(&self, id: HolderId, pool: Pool, amount: usize) -> May {
+    pub(super) fn may(&self, id: HolderId, pool: Resource, amount: usize) -> May {
         let (limit, used) = (self.limits[pool as usize], self.used[pool as usize]);
         let wanted = used.saturating_add(amount);
         // The usual case.
@@ -361,7 +369,7 @@ impl Shares {
     }
 
     /// Returns whether a holder's agency stays within its fair share with this amount added.
-    pub(super) fn agency_may(&self, id: HolderId, pool: Pool, amount: usize) -> bool {
+    pub(super) fn agency_may(&self, id: HolderId, pool: Resource, amount: usize) -> bool {
         let at = pool as usize;
         let agency = self.get(id).map(|holder| &self.agencies[holder.agency]);
         agency.is_some_and(|agency| {
@@ -371,7 +379,7 @@ impl Shares {
     }
 
     /// Returns the fair share of a holder, if `other` also starts to use some.
-    fn share(&self, holder: &Holder, pool: Pool, other: Option<&Holder>) -> usize {
+    fn share(&self, holder: &KeyShare, pool: Resource, other: Option<&KeyShare>) -> usize {
         let at = pool as usize;
         let agency = &self.agencies[holder.agency];
         let mut agencies = self.active[at] + usize::from(agency.used[at] == 0);
@@ -384,13 +392,13 @@ impl Shares {
         self.limits[at] / agencies.max(1) / keys.max(1)
     }
 
-    fn get(&self, id: HolderId) -> Option<&Holder> {
+    fn get(&self, id: HolderId) -> Option<&KeyShare> {
         self.holders.get(id.0)?.as_ref()
     }
 
     /// Returns by how much a holder exceeds its fair share while more than half of the limit is in
     /// use and `other` needs some.
-    pub(super) fn excess(&self, id: HolderId, pool: Pool, other: Option<HolderId>) -> usize {
+    pub(super) fn excess(&self, id: HolderId, pool: Resource, other: Option<HolderId>) -> usize {
         if self.used[pool as usize] <= self.limits[pool as usize] / 2 {
             return 0;
         }
@@ -399,14 +407,14 @@ impl Shares {
         self.get(id).map_or(0, excess)
     }
 
-    fn excess_of(&self, holder: &Holder, pool: Pool, other: Option<&Holder>) -> usize {
+    fn excess_of(&self, holder: &KeyShare, pool: Resource, other: Option<&KeyShare>) -> usize {
         let share = self.share(holder, pool, other);
         holder.used[pool as usize].saturating_sub(share)
     }
 
     /// Returns the holder that is furthest above its fair share when `other` needs some; of equal
     /// ones, the one with the smallest identity.
-    pub(super) fn most_over(&self, pool: Pool, other: Option<HolderId>) -> Option<HolderId> {
+    pub(super) fn most_over(&self, pool: Resource, other: Option<HolderId>) -> Option<HolderId> {
         let other = other.and_then(|other| self.get(other));
         let holders = self.holders.iter().enumerate();
         let over = holders.filter_map(|(at, holder)| {
@@ -436,8 +444,8 @@ mod tests {
     /// Takes one at a time until this is refused or would be at another holder's cost.
     fn fill(shares: &mut Shares, id: HolderId) -> usize {
         let mut taken = 0;
-        while shares.may(id, Pool::Topics, 1) == May::Take {
-            shares.take(id, Pool::Topics, 1);
+        while shares.may(id, Resource::Topics, 1) == May::Take {
+            shares.take(id, Resource::Topics, 1);
             taken += 1;
         }
         taken
@@ -448,9 +456,9 @@ mod tests {
         let mut shares = shares(100);
         let alone = shares.holder(identity(1, 1));
         assert_eq!(fill(&mut shares, alone), 100);
-        assert_eq!(shares.may(alone, Pool::Topics, 1), May::Not);
+        assert_eq!(shares.may(alone, Resource::Topics, 1), May::Not);
         assert_eq!(
-            shares.may(alone, Pool::Sessions, 1),
+            shares.may(alone, Resource::Sessions, 1),
             May::Take,
             "each by itself"
         );
@@ -462,24 +470,27 @@ mod tests {
         let (greedy, modest) = (identity(1, 1), identity(2, 1));
         let (greedy, modest) = (shares.holder(greedy), shares.holder(modest));
         fill(&mut shares, greedy);
-        assert_eq!(shares.excess(greedy, Pool::Topics, None), 0);
-        assert_eq!(shares.excess(greedy, Pool::Topics, Some(modest)), 50);
+        assert_eq!(shares.excess(greedy, Resource::Topics, None), 0);
+        assert_eq!(shares.excess(greedy, Resource::Topics, Some(modest)), 50);
         for n in 0..50 {
             assert_eq!(
-                shares.may(modest, Pool::Topics, 1),
+                shares.may(modest, Resource::Topics, 1),
                 May::TakeFromOthers,
                 "{n}"
             );
-            shares.take(modest, Pool::Topics, 1);
-            assert_eq!(shares.most_over(Pool::Topics, Some(modest)), Some(greedy));
-            shares.give(greedy, Pool::Topics, 1);
+            shares.take(modest, Resource::Topics, 1);
+            assert_eq!(
+                shares.most_over(Resource::Topics, Some(modest)),
+                Some(greedy)
+            );
+            shares.give(greedy, Resource::Topics, 1);
         }
         // Both have their share: neither may take more.
         for id in [greedy, modest] {
-            assert_eq!(shares.may(id, Pool::Topics, 1), May::Not);
-            assert_eq!(shares.excess(id, Pool::Topics, None), 0);
+            assert_eq!(shares.may(id, Resource::Topics, 1), May::Not);
+            assert_eq!(shares.excess(id, Resource::Topics, None), 0);
         }
-        assert_eq!(shares.most_over(Pool::Topics, None), None);
+        assert_eq!(shares.most_over(Resource::Topics, None), None);
     }
 
     #[test]
@@ -487,14 +498,14 @@ mod tests {
         let mut shares = shares(120);
         let many: Vec<HolderId> = (0..60).map(|key| shares.holder(identity(1, key))).collect();
         for &id in &many {
-            shares.take(id, Pool::Topics, 1);
+            shares.take(id, Resource::Topics, 1);
         }
         let other = shares.holder(identity(2, 0));
         // Half is in use. The other agency may have half of everything; the keys of the first one
         // share their half.
         assert_eq!(fill(&mut shares, other), 60);
-        assert_eq!(shares.may(many[0], Pool::Topics, 1), May::Not);
-        assert_eq!(shares.may(other, Pool::Topics, 1), May::Not);
+        assert_eq!(shares.may(many[0], Resource::Topics, 1), May::Not);
+        assert_eq!(shares.may(other, Resource::Topics, 1), May::Not);
     }
 
     #[test]
@@ -502,12 +513,12 @@ mod tests {
         let mut shares = shares(100);
         let ids: Vec<HolderId> = (0..20).map(|key| shares.holder(identity(1, key))).collect();
         for &id in &ids[1..] {
-            shares.take(id, Pool::Queued, 3);
+            shares.take(id, Resource::Queued, 3);
         }
-        assert_eq!(shares.may(ids[0], Pool::Queued, 40), May::Take);
-        assert_eq!(shares.may(ids[1], Pool::Queued, 40), May::Not);
-        shares.take(ids[0], Pool::Queued, 40);
-        assert_eq!(shares.may(ids[0], Pool::Queued, 1), May::Not);
+        assert_eq!(shares.may(ids[0], Resource::Queued, 40), May::Take);
+        assert_eq!(shares.may(ids[1], Resource::Queued, 40), May::Not);
+        shares.take(ids[0], Resource::Queued, 40);
+        assert_eq!(shares.may(ids[0], Resource::Queued, 1), May::Not);
     }
 
     #[test]
@@ -518,8 +529,8 @@ mod tests {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&n.to_be_bytes());
             let id = shares.holder(SessionIdentity { key, agency: key });
-            shares.take(id, Pool::InFlight, 2);
-            shares.give(id, Pool::InFlight, 2);
+            shares.take(id, Resource::InFlight, 2);
+            shares.give(id, Resource::InFlight, 2);
             assert!(shares.holders.len() <= 2 * IDLE + 2);
         }
         assert_eq!(shares.identity(stays), identity(7, 7));

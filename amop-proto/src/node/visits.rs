@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::mesh::Bucket;
+use super::mesh::TokenBucket;
 use crate::{hash::HashMap, p2p::NodeId};
 
 /// The number of connections accepted at once; after that, one is accepted per `EACH`.
@@ -15,7 +15,7 @@ const EACH: Duration = Duration::from_secs(2);
 const MAX: usize = 4096;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Visits(HashMap<NodeId, Bucket>);
+pub(super) struct Visits(HashMap<NodeId, TokenBucket>);
 
 impl Visits {
     /// Returns whether a node may connect now.
@@ -27,7 +27,7 @@ impl Visits {
                 self.0.clear();
             }
         }
-        let new = || Bucket::new(BURST, EACH);
+        let new = || TokenBucket::new(BURST, EACH);
         self.0.entry(node).or_insert_with(new).take(now, 1)
     }
 }

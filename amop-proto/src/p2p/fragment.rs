@@ -94,8 +94,8 @@ impl Cutting {
 /// Reassembles the frames of one connection. A value `H` is kept for each frame until it is
 /// complete, such as its share of a budget.
 #[derive(Debug)]
-pub struct Assembler<H> {
-    open: HashMap<u32, Open<H>>,
+pub struct FragmentAssembler<H> {
+    open: HashMap<u32, PartialFrame<H>>,
     /// The value kept for the last complete frame, until it is taken.
     held: Option<H>,
     max: usize,
@@ -104,7 +104,7 @@ pub struct Assembler<H> {
 
 /// A frame that is not complete.
 #[derive(Debug)]
-struct Open<H> {
+struct PartialFrame<H> {
     /// The frame; its body is still empty.
     frame: PeerFrame,
     total: usize,
@@ -130,7 +130,7 @@ pub enum Assembled {
     },
 }
 
-impl<H> Assembler<H> {
+impl<H> FragmentAssembler<H> {
     /// Creates an assembler. It refuses frames whose body is longer than `max` bytes, and gives up
     /// a frame of which no fragment has arrived for `patience`.
     pub fn new(max: usize, patience: Duration) -> Self {
@@ -183,7 +183,7 @@ impl<H> Assembler<H> {
         if open.received < open.total {
             return Ok(Assembled::Nothing);
         }
-        let whole = self.open.remove(&number).and_then(Open::whole);
+        let whole = self.open.remove(&number).and_then(PartialFrame::whole);
         let Some((frame, held)) = whole else {
             return Ok(Assembled::Nothing);
         };
@@ -236,7 +236,7 @@ impl<H> Assembler<H> {
         if self.open.len() >= MAX_OPEN {
             return Err(FragmentError::TooManyOpen);
         }
-        let mut open = Open {
+        let mut open = PartialFrame {
             frame,
             total,
             received: 0,
@@ -282,7 +282,7 @@ impl<H> Assembler<H> {
     }
 }
 
-impl<H> Open<H> {
+impl<H> PartialFrame<H> {
     fn add(&mut self, now: Instant, content: &[u8]) -> Result<(), FragmentError> {
         if content.is_empty() || content.len() > self.total - self.received {
             return Err(FragmentError::Malformed);
@@ -362,12 +362,12 @@ mod tests {
         }
     }
 
-    fn assembler() -> Assembler<()> {
-        Assembler::new(1 << 20, Duration::from_secs(60))
+    fn assembler() -> FragmentAssembler<()> {
+        FragmentAssembler::new(1 << 20, Duration::from_secs(60))
     }
 
     fn take(
-        assembler: &mut Assembler<()>,
+        assembler: &mut FragmentAssembler<()>,
         fragment: PeerFrame,
     ) -> Result<Assembled, FragmentError> {
         assembler.take(Instant::now(), fragment, |_| Some(()))
@@ -535,7 +535,7 @@ mod tests {
     #[test]
     fn a_frame_that_does_not_go_on_gives_its_room_back() {
         let room = std::rc::Rc::new(());
-        let mut assembler = Assembler::new(1 << 20, Duration::from_secs(60));
+        let mut assembler = FragmentAssembler::new(1 << 20, Duration::from_secs(60));
         let start = Instant::now();
         let mut fragments = cut(1, frame(3 * FRAGMENT).into()).into_iter();
         let first = fragments.next().unwrap();

@@ -13,7 +13,7 @@ mod topics;
 
 pub(crate) use blocks::Blocks;
 pub(crate) use fragment::Cutting;
-pub use fragment::{Assembled, Assembler, FRAGMENT, FragmentError, MAX_OPEN};
+pub use fragment::{Assembled, FRAGMENT, FragmentAssembler, FragmentError, MAX_OPEN};
 pub use frame::{PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError};
 pub use message::{Body, PeerMessage};
 pub use node_id::{NodeId, NodeIdError};

@@ -2,7 +2,7 @@
 //! (channel-v2 sections 7 to 9).
 
 use amop_proto::channel::{
-    Frame, FrameDecoder, FrameType, Seq, VerifyRequest, code, frame_topic, heartbeat_answer,
+    Frame, FrameDecoder, FrameType, Seq, VerifyRequest, frame_topic, heartbeat_answer, result_code,
     split_topic,
 };
 use amop_proto::{TopicName, channel::ProtocolVersion};
@@ -47,20 +47,25 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     ("amop_unicast_response_ok", |vectors, v| {
         let request = vectors.get("amop_unicast_request").decode();
-        responds(v, &request, code::SUCCESS, frame_topic(b"topic1", b"world"));
+        responds(
+            v,
+            &request,
+            result_code::SUCCESS,
+            frame_topic(b"topic1", b"world"),
+        );
     }),
     ("amop_unicast_response_error_100", |vectors, v| {
         let request = vectors.get("amop_unicast_request").decode();
-        responds(v, &request, code::NO_SUBSCRIBER, Bytes::new());
+        responds(v, &request, result_code::NO_SUBSCRIBER, Bytes::new());
     }),
     ("amop_unicast_response_error_104", |vectors, v| {
         let request = vectors.get("amop_unicast_request").decode();
-        responds(v, &request, code::NO_SESSION, request.body.clone());
+        responds(v, &request, result_code::NO_SESSION, request.body.clone());
     }),
     ("amop_response_error_103", |vectors, v| {
         for request in ["amop_unicast_request", "amop_multicast_request"] {
             let request = vectors.get(request).decode();
-            responds(v, &request, code::OVER_LIMIT, Bytes::new());
+            responds(v, &request, result_code::OVER_LIMIT, Bytes::new());
         }
     }),
     ("amop_multicast_request", |_, v| {
@@ -68,7 +73,7 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     ("amop_multicast_ack", |vectors, v| {
         let request = vectors.get("amop_multicast_request").decode();
-        responds(v, &request, code::SUCCESS, request.body.clone());
+        responds(v, &request, result_code::SUCCESS, request.body.clone());
     }),
     ("two_frames_back_to_back", two_frames),
     ("private_verify_request_0x37", verify_request),
@@ -79,7 +84,7 @@ pub(crate) const CHECKS: &[Check] = &[
         responds(
             v,
             &request,
-            code::SUCCESS,
+            result_code::SUCCESS,
             frame_topic(topic.as_bytes(), b""),
         );
     }),
@@ -177,7 +182,7 @@ fn challenge_response(vectors: &Vectors, vector: &Vector) {
     let signature = vector.hex("signature_r_s_v_hex");
     assert_eq!(signature.len(), 65);
     let body = frame_topic(ROUTE.as_bytes(), &signature);
-    responds(vector, &challenge, code::SUCCESS, body);
+    responds(vector, &challenge, result_code::SUCCESS, body);
 
     // The signed message is the challenge; the codec does not check the signature.
     let challenge = split_topic(&challenge.body).unwrap();

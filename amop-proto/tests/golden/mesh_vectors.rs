@@ -6,8 +6,9 @@ use amop_proto::{
     p2p::{
         NodeId,
         mesh::{
-            self, Agreement, Content, Envelope, NodeKey, PairKey, Purpose, Record, Relayed,
-            RelayedSpread, SharedSecret, SignedRecord, Signer, Statement, Subject, Whole,
+            self, Agreement, FrameContent, MacPurpose, PairKey, Record, RelayedMulticastHeader,
+            RelayedUnicastHeader, RoutingKey, SharedSecret, SignedRecord, Statement,
+            StatementSigner, Subject, UnicastHeader, Whole,
         },
     },
 };
@@ -26,12 +27,12 @@ fn id(n: u8) -> NodeId {
     NodeId([n; 64])
 }
 
-fn key(n: u8) -> NodeKey {
+fn key(n: u8) -> RoutingKey {
     (&id(n)).into()
 }
 
-fn key_of(value: &Value) -> NodeKey {
-    NodeKey(u64::from_be_bytes(bytes(value)[..].try_into().unwrap()))
+fn key_of(value: &Value) -> RoutingKey {
+    RoutingKey(u64::from_be_bytes(bytes(value)[..].try_into().unwrap()))
 }
 
 fn agreement(vectors: &Value, n: u8) -> Agreement {
@@ -49,7 +50,7 @@ fn names_and_keys() {
     for n in 1..=3 {
         assert_eq!(key(n), key_of(&vectors["keys"][n.to_string()]));
     }
-    let stub = NodeKey::stub(&id(3), &id(1));
+    let stub = RoutingKey::stub(&id(3), &id(1));
     assert_eq!(stub, key_of(&vectors["stub_3_behind_1"]));
     let [one, two] = [1, 2].map(|n| agreement(&vectors, n));
     for (n, own) in [("1", &one), ("2", &two)] {
@@ -75,7 +76,7 @@ fn records() {
             agreement: agreement(&vectors, 1).public(),
             chain: SharedSecret::new(id(1)).chain(),
         }),
-        neighbours: Some(vec![key(2), NodeKey::stub(&id(3), &id(1))]),
+        neighbours: Some(vec![key(2), RoutingKey::stub(&id(3), &id(1))]),
         topics: topics(&[("a", 2), ("b", 1)]),
     };
     let change = Record {
@@ -127,8 +128,8 @@ fn relayed_messages() {
     };
     let counter = vectors["counter"].as_u64().unwrap();
     for (name, purpose, from, to) in [
-        ("unicast", Purpose::Unicast, 1, 2),
-        ("answer", Purpose::Answer, 2, 1),
+        ("unicast", MacPurpose::Unicast, 1, 2),
+        ("answer", MacPurpose::Answer, 2, 1),
     ] {
         let frame = frame(name);
         let statement = Statement {
@@ -139,34 +140,37 @@ fn relayed_messages() {
             id: 7,
             content: frame.digest(),
         };
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source: key(from),
             target: key(to),
             id: 7,
         };
         let seal = pair(&vectors).seal(&statement, counter);
         let vector = bytes(&vectors[format!("relayed_{name}")]);
-        let relayed = Relayed { envelope, seal };
-        assert_eq!(relayed.seal(&frame), vector, "{name}");
-        assert_eq!(Relayed::open(vector), Some((relayed, frame.to_bytes())));
+        let relayed = RelayedUnicastHeader { header, seal };
+        assert_eq!(relayed.encode(&frame), vector, "{name}");
+        assert_eq!(
+            RelayedUnicastHeader::decode(vector),
+            Some((relayed, frame.to_bytes()))
+        );
     }
     let frame = frame("multicast");
     let digest = frame.digest();
     let name = u64::from_be_bytes(digest[..8].try_into().unwrap()) | 1 << 63;
     assert_eq!(vectors["multicast_name"].as_u64(), Some(name));
     let statement = Statement {
-        purpose: Purpose::Multicast,
+        purpose: MacPurpose::Multicast,
         voucher: key(1),
         source: key(3),
         target: key(2),
         id: name,
         content: digest,
     };
-    let spread = RelayedSpread {
+    let spread = RelayedMulticastHeader {
         voucher: key(1),
         source: key(3),
         id: name,
         targets: vec![(key(2), pair(&vectors).seal(&statement, counter + 1))],
     };
-    assert_eq!(spread.seal(&frame), bytes(&vectors["relayed_multicast"]));
+    assert_eq!(spread.encode(&frame), bytes(&vectors["relayed_multicast"]));
 }

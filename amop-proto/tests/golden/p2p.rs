@@ -1,7 +1,7 @@
 //! Well-formed and malformed messages between nodes (p2p-v2 sections 4 to 7 and 10).
 
 use amop_proto::{
-    channel::{Frame, FrameError, PROTOCOL_MAX_FRAME, code},
+    channel::{Frame, FrameError, PROTOCOL_MAX_FRAME, result_code},
     p2p::{
         PeerCodec, PeerFrame, PeerFrameError, TopicList, TopicListError, packet, parse_topic_seq,
         protocol,
@@ -40,7 +40,7 @@ pub(crate) const CHECKS: &[Check] = &[
         carries(vectors, v);
         // The request itself becomes the answer (p2p-v2 section 7.2).
         let request = vectors.get("amop_unicast_request").decode();
-        let answer = request.respond(code::NO_SESSION, request.body.clone());
+        let answer = request.respond(result_code::NO_SESSION, request.body.clone());
         v.is_peer(-protocol::AMOP, packet::UNICAST, 10, answer.to_bytes());
     }),
     ("p2p_amop_multicast", |vectors, v| {

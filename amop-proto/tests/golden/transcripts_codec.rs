@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use amop_proto::{
     channel::{
         Frame, FrameDecoder, FrameType, HandshakeRequest, HandshakeResponse, PROTOCOL_MAX_FRAME,
-        ProtocolVersion, Seq, SetTopics, code, encode_topics, heartbeat_answer, split_topic,
+        ProtocolVersion, Seq, SetTopics, encode_topics, heartbeat_answer, result_code, split_topic,
     },
     p2p::{PeerCodec, PeerFrame, TopicList, packet, parse_topic_seq, protocol},
 };
@@ -247,8 +247,10 @@ fn refusals_and_acknowledgements_are_as_recorded() {
             ("node->sdk", FrameType::RESPONSE) => {
                 let request = &requests[&frame.seq];
                 let body = match (request.kind, frame.result) {
-                    (_, code::NO_SUBSCRIBER) => Bytes::new(),
-                    (_, code::NO_SESSION) | (FrameType::MULTICAST, _) => request.body.clone(),
+                    (_, result_code::NO_SUBSCRIBER) => Bytes::new(),
+                    (_, result_code::NO_SESSION) | (FrameType::MULTICAST, _) => {
+                        request.body.clone()
+                    }
                     // This answer was relayed from the subscriber.
                     _ => continue,
                 };

@@ -3,7 +3,7 @@
 use crate::support::{Net, Sdk, node_id, peer_frame, refused, reply, seq, unicast};
 use amop_proto::{
     channel::{Frame, FrameType},
-    node::Notice,
+    node::NodeNotice,
     p2p::{packet, protocol},
 };
 use bytes::Bytes;
@@ -110,9 +110,9 @@ fn a_message_sent_again_while_it_waits_is_delivered_once_and_answered_once() {
 }
 
 #[test]
-fn a_message_a_real_node_sends_twice_is_two() {
+fn a_message_a_fisco_node_sends_twice_is_two() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, "x");
+    let peer = net.fisco_peer(0, 5, "x");
     let subscribers = [0, 0].map(|node| net.subscriber(node, &[TOPIC]));
     net.peer_inbox(peer);
     let request = unicast(1, TOPIC, "");
@@ -143,7 +143,7 @@ fn late_and_unsolicited_answers_are_ignored() {
     net.send(second, reply(&request, "again"));
     net.send(second, reply(&unicast(9, TOPIC, ""), "never asked"));
     net.nothing(publisher);
-    let unsolicited = |session: Sdk, n| Notice::UnsolicitedResponse {
+    let unsolicited = |session: Sdk, n| NodeNotice::UnsolicitedResponse {
         session: session.id,
         seq: seq(n),
     };

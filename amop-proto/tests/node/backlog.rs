@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Net, Sdk, config, multicast, node_id, unicast};
-use amop_proto::channel::code;
+use amop_proto::channel::result_code;
 
 const MANY: usize = 3000;
 
@@ -56,7 +56,7 @@ fn a_subscriber_that_was_asked_much_hangs_up() {
     assert_eq!(net.in_flight(), MANY);
     net.hang_up(subscriber);
     assert!(failed(&net) <= SLICE, "{}", failed(&net));
-    end(&mut net, &publishers, code::NO_SESSION);
+    end(&mut net, &publishers, result_code::NO_SESSION);
     assert!(
         net.elapsed() < Duration::from_millis(50),
         "{:?}",
@@ -71,7 +71,7 @@ fn many_time_out_at_once() {
     net.subscribe(subscriber, &["void"]);
     let publishers = publishers(&mut net);
     ask(&mut net, &publishers, MANY);
-    end(&mut net, &publishers, code::NO_SESSION);
+    end(&mut net, &publishers, result_code::NO_SESSION);
 }
 
 #[test]
@@ -79,16 +79,16 @@ fn a_peer_or_node_that_was_asked_much_is_gone() {
     for ours in [false, true] {
         let mut net = Net::new(1);
         let peer = if ours {
-            net.ours(0, 5, &[("void", 1)])
+            net.overlay_peer(0, 5, &[("void", 1)])
         } else {
-            net.foreign(0, 5, "void")
+            net.fisco_peer(0, 5, "void")
         };
         let publishers = publishers(&mut net);
         ask(&mut net, &publishers, MANY);
         assert_eq!(net.in_flight(), MANY, "{ours}");
         net.cut(peer);
         assert!(failed(&net) <= SLICE, "{}", failed(&net));
-        end(&mut net, &publishers, code::NO_SUBSCRIBER);
+        end(&mut net, &publishers, result_code::NO_SUBSCRIBER);
     }
 }
 
@@ -169,7 +169,11 @@ fn the_newest_of_others_does_not_hide_what_is_over_its_share() {
     net.nothing(second);
     let ended = net.inbox(greedy);
     assert_eq!(ended.len(), 500);
-    assert!(ended.iter().all(|frame| frame.result == code::OVER_LIMIT));
+    assert!(
+        ended
+            .iter()
+            .all(|frame| frame.result == result_code::OVER_LIMIT)
+    );
 }
 
 /// The number of copies of multicasts that are handed out in one event.

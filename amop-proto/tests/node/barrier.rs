@@ -28,7 +28,7 @@ fn answered(net: &mut Net, sdk: Sdk) -> bool {
 /// session that changes its topics afterwards (third frame).
 fn unacknowledged() -> (Net, Link, Sdk) {
     let mut net = Net::new(1);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     let sdk = net.subscriber(0, &[TOPIC]);
     let told = net.peer_inbox(peer);
     assert_eq!(told[0].seq, 3, "{told:?}");
@@ -38,9 +38,9 @@ fn unacknowledged() -> (Net, Link, Sdk) {
 }
 
 #[test]
-fn without_peers_of_ours_the_answer_is_immediate() {
+fn without_overlay_peers_the_answer_is_immediate() {
     let mut net = Net::new(1);
-    net.foreign(0, 5, TOPIC);
+    net.fisco_peer(0, 5, TOPIC);
     let sdk = net.subscriber(0, &[TOPIC]);
     heartbeat(&mut net, sdk);
     assert!(answered(&mut net, sdk));
@@ -80,7 +80,7 @@ fn only_the_right_acknowledgement_releases_it() {
 }
 
 #[test]
-fn every_peer_of_ours_must_have_said_so() {
+fn every_overlay_peer_must_have_said_so() {
     let (mut net, first, sdk) = unacknowledged();
     let second = net.raw_peer(0, node_id(6), false);
     net.peer_send(second, hello());

@@ -7,8 +7,8 @@ use crate::support::{
     unicast,
 };
 use amop_proto::{
-    channel::{Frame, FrameType, code},
-    node::{CloseReason, Notice, PeerCloseReason},
+    channel::{Frame, FrameType, result_code},
+    node::{NodeNotice, PeerCloseReason, SessionCloseReason},
     p2p::{packet, protocol},
 };
 
@@ -40,7 +40,10 @@ fn slow_subscriber(net: &mut Net, publisher: Sdk) -> Sdk {
     assert_eq!(net.inbox(slow).len(), 6);
     net.inbox(publisher);
     let (session, queued) = (slow.id, 1200);
-    assert_eq!(net.notices(0), [Notice::SessionBehind { session, queued }]);
+    assert_eq!(
+        net.notices(0),
+        [NodeNotice::SessionBehind { session, queued }]
+    );
     slow
 }
 
@@ -67,7 +70,7 @@ fn a_session_that_falls_behind_misses_multicasts_until_it_reads() {
     let (session, dropped) = (slow.id, 51);
     assert_eq!(
         net.notices(0),
-        [Notice::SessionCaughtUp { session, dropped }]
+        [NodeNotice::SessionCaughtUp { session, dropped }]
     );
     net.send(publisher, shout(202));
     assert_eq!(net.only(slow), shout(202));
@@ -79,7 +82,10 @@ fn a_session_that_falls_behind_misses_multicasts_until_it_reads() {
     net.read(slow, 2000);
     let dropped = 1;
     let notices = net.notices(0);
-    assert_eq!(notices[1..], [Notice::SessionCaughtUp { session, dropped }]);
+    assert_eq!(
+        notices[1..],
+        [NodeNotice::SessionCaughtUp { session, dropped }]
+    );
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn unicasts_go_to_those_that_read() {
     net.send(publisher, unicast(41, TOPIC, ""));
     assert_eq!(net.only(publisher), refused(&unicast(41, TOPIC, "")));
     // A message of another node is refused in the same way.
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     net.peer_inbox(peer);
     net.peer_send(peer, from_node(9, &unicast(43, TOPIC, "")));
     assert_eq!(
@@ -119,8 +125,8 @@ fn a_node_that_cannot_be_sent_more_is_passed_over_and_the_last_to_be_so_means_10
         let mut net = net();
         let publisher = net.sdk(0);
         let behind = match foreign {
-            true => net.foreign(0, 5, TOPIC),
-            false => net.ours(0, 5, &[(TOPIC, 1)]),
+            true => net.fisco_peer(0, 5, TOPIC),
+            false => net.overlay_peer(0, 5, &[(TOPIC, 1)]),
         };
         net.link(behind).stalled = true;
         let filler = "x".repeat(3000);
@@ -128,14 +134,14 @@ fn a_node_that_cannot_be_sent_more_is_passed_over_and_the_last_to_be_so_means_10
             net.send(publisher, multicast(n, TOPIC, &filler));
         }
         let notices = net.notices(0).into_iter();
-        let behind_now = notices.filter(|notice| matches!(notice, Notice::PeerBehind { .. }));
+        let behind_now = notices.filter(|notice| matches!(notice, NodeNotice::PeerBehind { .. }));
         assert_eq!(behind_now.count(), 1);
         net.inbox(publisher);
         net.peer_inbox(behind);
         // It has a subscriber, so the result is not 100.
         net.send(publisher, unicast(10, TOPIC, ""));
         assert_eq!(net.only(publisher), refused(&unicast(10, TOPIC, "")));
-        let other = net.foreign(0, 6, TOPIC);
+        let other = net.fisco_peer(0, 6, TOPIC);
         for n in 11..31 {
             net.send(publisher, unicast(n, TOPIC, ""));
             assert_eq!(inner(&net.peer_only(other)), unicast(n, TOPIC, ""));
@@ -167,7 +173,7 @@ fn a_session_that_never_reads_is_closed_and_its_messages_go_to_others() {
     }
     let closed = net.closed(hopeless);
     assert!(
-        matches!(closed, Some(CloseReason::SlowReader { queued }) if queued > 2 * SESSION_QUEUE),
+        matches!(closed, Some(SessionCloseReason::SlowReader { queued }) if queued > 2 * SESSION_QUEUE),
         "{closed:?}"
     );
     let push = net.only(other);
@@ -193,7 +199,7 @@ fn nothing_follows_the_frame_a_session_is_closed_for() {
     net.secs(5);
     assert!(matches!(
         net.closed(publisher),
-        Some(CloseReason::SlowReader { .. })
+        Some(SessionCloseReason::SlowReader { .. })
     ));
     net.nothing(publisher);
     assert_eq!(net.in_flight(), 0);
@@ -215,7 +221,7 @@ fn a_publisher_that_reads_no_acknowledgements_is_closed() {
     assert_eq!(net.inbox(subscriber).len() as u64, sent);
     assert!(matches!(
         net.closed(publisher),
-        Some(CloseReason::SlowReader { .. })
+        Some(SessionCloseReason::SlowReader { .. })
     ));
 }
 
@@ -243,7 +249,7 @@ fn one_long_frame_is_no_sign_of_a_slow_reader() {
 
 /// Returns a peer with the topic that has stopped reading.
 fn slow_peer(net: &mut Net, n: usize) -> Link {
-    let peer = net.foreign(0, n, TOPIC);
+    let peer = net.fisco_peer(0, n, TOPIC);
     net.link(peer).stalled = true;
     net.notices(0);
     peer
@@ -324,7 +330,7 @@ fn a_stuck_peer_pauses_nobody_for_longer_than_2_s() {
     assert!(dropped > 150);
     let behind = net.notices(0);
     assert!(
-        matches!(behind[..], [Notice::PeerBehind { peer: id, .. }] if id == peer.id),
+        matches!(behind[..], [NodeNotice::PeerBehind { peer: id, .. }] if id == peer.id),
         "{behind:?}"
     );
     // Unicasts are not sent to it either.
@@ -339,7 +345,7 @@ fn a_stuck_peer_pauses_nobody_for_longer_than_2_s() {
     let peer_id = peer.id;
     assert_eq!(
         net.notices(0),
-        [Notice::PeerCaughtUp {
+        [NodeNotice::PeerCaughtUp {
             peer: peer_id,
             dropped
         }]
@@ -426,7 +432,7 @@ fn a_publisher_that_leaves_while_paused_leaves_nothing_behind() {
 fn a_peer_that_asks_and_does_not_read_is_closed() {
     let mut net = net();
     net.subscriber(0, &[&"t".repeat(254), &"u".repeat(254)]);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     net.link(peer).stalled = true;
     let mut asked = 0;
     while net.is_up(peer) {
@@ -457,7 +463,7 @@ fn a_node_that_reads_no_answers_is_closed_and_its_requests_end() {
         let request = unicast(n, "nobody's", &"x".repeat(500));
         net.peer_send(peer, from_node(n as u32, &request));
         if let Some(last) = net.peer_inbox(peer).pop() {
-            assert_eq!(inner(&last).result, code::NO_SESSION);
+            assert_eq!(inner(&last).result, result_code::NO_SESSION);
         }
         assert!(n < 100);
     }
@@ -472,7 +478,7 @@ fn a_node_that_claims_countless_subscribers_does_not_get_everything() {
     let mut net = Net::with([config]);
     let publisher = net.sdk(0);
     let honest = net.subscriber(0, &[TOPIC]);
-    let liar = net.ours(0, 5, &[(TOPIC, u32::MAX)]);
+    let liar = net.overlay_peer(0, 5, &[(TOPIC, u32::MAX)]);
     net.peer_inbox(liar);
     let mut got = 0;
     for n in 0..400 {
@@ -505,8 +511,8 @@ fn timeouts_as_long_as_can_be_said_never_come() {
     let mut net = Net::with([config]);
     let publisher = net.sdk(0);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let far = net.foreign(0, 5, "far");
-    let ours = net.ours(0, 6, &[("ours", 1)]);
+    let far = net.fisco_peer(0, 5, "far");
+    let ours = net.overlay_peer(0, 6, &[("ours", 1)]);
     for (n, topic) in [TOPIC, "far", "ours"].into_iter().enumerate() {
         net.send(publisher, unicast(n as u64, topic, ""));
     }

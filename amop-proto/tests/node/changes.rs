@@ -7,8 +7,8 @@ use crate::support::{
     Net, Sdk, config, error, inner, multicast, peer_frame, read_records, topic_list, unicast,
 };
 use amop_proto::{
-    channel::{FrameType, code, encode_topics, read_shortage},
-    node::Notice,
+    channel::{FrameType, encode_topics, read_shortage, result_code},
+    node::NodeNotice,
     p2p::{PeerFrame, TopicList, mesh, packet, protocol},
 };
 
@@ -34,15 +34,15 @@ fn is_quiet(net: &Net) -> bool {
 }
 
 /// Returns a session of a native client, after its handshake.
-fn client_of_ours(net: &mut Net) -> Sdk {
-    let ours = net.sdk(0);
+fn native_client(net: &mut Net) -> Sdk {
+    let native = net.sdk(0);
     net.send_body(
-        ours,
+        native,
         FrameType::HANDSHAKE,
         br#"{"clientType":"amop-rust","maximumSupport":3}"#,
     );
-    net.only(ours);
-    ours
+    net.only(native);
+    native
 }
 
 /// Returns the number of topics in the records that a peer was sent.
@@ -75,7 +75,7 @@ fn what_a_client_wants_at_its_start_is_there_within_milliseconds() {
 #[test]
 fn a_session_that_flips_all_its_topics_makes_no_more_work_than_it_may() {
     let mut net = Net::new(1);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     let flipper = net.sdk(0);
     let sets = [names("a", MANY), names("b", MANY)];
     let (rate, burst) = (1000, 5000);
@@ -168,27 +168,27 @@ fn a_heartbeat_behind_a_set_is_answered_when_the_set_is_in_force() {
 
     // A native client waits for its topics.
     let mut net = Net::new(1);
-    let ours = client_of_ours(&mut net);
+    let native = native_client(&mut net);
     for set_ in &sets {
-        set(&mut net, ours, set_);
+        set(&mut net, native, set_);
         net.advance(Duration::from_millis(100));
     }
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
     net.secs(1);
-    net.nothing(ours);
+    net.nothing(native);
     while !is_quiet(&net) {
-        net.nothing(ours);
+        net.nothing(native);
         net.advance(Duration::from_millis(64));
     }
-    assert_eq!(net.only(ours).kind, FrameType::HEARTBEAT);
+    assert_eq!(net.only(native).kind, FrameType::HEARTBEAT);
     assert!(
         net.elapsed() < Duration::from_secs(10),
         "{:?}",
         net.elapsed()
     );
     // A heartbeat before any set is answered at once.
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    net.only(ours);
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
+    net.only(native);
 }
 
 #[test]
@@ -261,14 +261,14 @@ fn many_sessions_with_the_same_topics_come_and_go() {
 }
 
 #[test]
-fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
+fn a_native_client_is_told_which_topics_it_did_not_get() {
     let mut config = config(0);
     config.limits.topics = 3;
     let mut net = Net::with([config]);
-    let ours = client_of_ours(&mut net);
-    net.subscribe(ours, &["a", "b", "c", "d", "e"]);
+    let native = native_client(&mut net);
+    net.subscribe(native, &["a", "b", "c", "d", "e"]);
     let [
-        Notice::TopicIgnored {
+        NodeNotice::TopicIgnored {
             topic,
             others,
             identity,
@@ -280,15 +280,15 @@ fn a_client_of_ours_is_told_which_topics_it_did_not_get() {
     };
     assert_eq!((topic.as_str(), *others), ("d", 1));
     assert_eq!(identity.to_string(), "0000000000000000");
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    let shortage = read_shortage(&net.only(ours).body);
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
+    let shortage = read_shortage(&net.only(native).body);
     assert_eq!(shortage.refused, ["d", "e"]);
     let spared = (0..6).filter(|&place| shortage.spares(place));
     assert_eq!(spared.collect::<Vec<_>>(), [0, 1, 2]);
     // It is reported as long as it is true.
-    net.subscribe(ours, &["a", "d", "e"]);
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
+    net.subscribe(native, &["a", "d", "e"]);
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
+    assert_eq!(&net.only(native).body[..], b"{\"heartBeat\":1}\n");
     // Other SDKs get the usual answer.
     let other = net.sdk(0);
     net.subscribe(other, &["f"]);
@@ -304,11 +304,11 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     let mut config = config(0);
     config.limits.session_topics = HELD;
     let mut net = Net::with([config]);
-    let ours = client_of_ours(&mut net);
+    let native = native_client(&mut net);
     let name = |n: usize| format!("m{n:03}");
     let held: Vec<String> = (0..HELD).map(name).collect();
     let held: Vec<&str> = held.iter().map(String::as_str).collect();
-    net.subscribe(ours, &held);
+    net.subscribe(native, &held);
     // New topics before, between and after them.
     let new: Vec<String> = (0..HELD)
         .flat_map(|n| [format!("a{n}"), format!("m{n:03}-"), format!("z{n}")])
@@ -316,16 +316,16 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
     let mut all: Vec<&str> = held.clone();
     all.extend(new.iter().map(String::as_str));
     all.sort_unstable();
-    net.subscribe(ours, &all);
+    net.subscribe(native, &all);
     assert_eq!(net.nodes[0].machine.own_topics(), held);
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    let shortage = read_shortage(&net.only(ours).body);
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
+    let shortage = read_shortage(&net.only(native).body);
     for (place, topic) in all.iter().enumerate() {
         assert_eq!(shortage.spares(place), held.contains(topic), "{topic}");
     }
     // When one topic is removed, another one gets its place.
     all.retain(|topic| *topic != "m000");
-    net.subscribe(ours, &all);
+    net.subscribe(native, &all);
     assert_eq!(net.nodes[0].machine.own_topics().len(), HELD);
     assert!(held[1..].iter().all(|&topic| {
         let own = net.nodes[0].machine.own_topics();
@@ -335,18 +335,18 @@ fn what_a_session_holds_is_not_given_up_for_what_it_wants_besides() {
 
 /// A set that is not understood leaves the old one in force, and a native client is told.
 #[test]
-fn a_client_of_ours_is_told_that_its_set_does_not_count() {
+fn a_native_client_is_told_that_its_set_does_not_count() {
     let mut net = Net::new(1);
-    let ours = client_of_ours(&mut net);
-    net.subscribe(ours, &["a"]);
-    net.send_body(ours, FrameType::SET_TOPICS, b"[\"a\",\"b\"");
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    let shortage = read_shortage(&net.only(ours).body);
+    let native = native_client(&mut net);
+    net.subscribe(native, &["a"]);
+    net.send_body(native, FrameType::SET_TOPICS, b"[\"a\",\"b\"");
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
+    let shortage = read_shortage(&net.only(native).body);
     assert!(shortage.kept && !shortage.spares(0));
     assert_eq!(net.nodes[0].machine.own_topics(), ["a"]);
-    net.subscribe(ours, &["a", "b"]);
-    net.send_body(ours, FrameType::HEARTBEAT, b"{}");
-    assert_eq!(&net.only(ours).body[..], b"{\"heartBeat\":1}\n");
+    net.subscribe(native, &["a", "b"]);
+    net.send_body(native, FrameType::HEARTBEAT, b"{}");
+    assert_eq!(&net.only(native).body[..], b"{\"heartBeat\":1}\n");
 }
 
 /// Returns the number of topic list numbers that a FISCO node was sent.
@@ -361,7 +361,7 @@ fn numbers(net: &mut Net, peer: crate::support::Link) -> usize {
 #[test]
 fn a_fisco_node_is_told_of_changes_at_once_and_then_every_200_ms() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, "");
+    let peer = net.fisco_peer(0, 5, "");
     let sdk = net.sdk(0);
     net.advance(Duration::from_secs(1));
     numbers(&mut net, peer);
@@ -393,7 +393,7 @@ fn a_fisco_node_is_told_of_changes_at_once_and_then_every_200_ms() {
 #[test]
 fn a_fisco_node_is_asked_for_its_list_when_a_unicast_finds_nobody() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, "old");
+    let peer = net.fisco_peer(0, 5, "old");
     let publisher = net.sdk(0);
     let asked = |net: &mut Net| -> Vec<PeerFrame> {
         let frames = net.peer_inbox(peer).into_iter();
@@ -403,7 +403,10 @@ fn a_fisco_node_is_asked_for_its_list_when_a_unicast_finds_nobody() {
     };
     asked(&mut net);
     net.send(publisher, unicast(1, "new", "anybody?"));
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
     let requests = asked(&mut net);
     assert_eq!(requests.len(), 1);
     net.peer_send(peer, topic_list(requests[0].seq, "2\told\tnew"));
@@ -415,7 +418,10 @@ fn a_fisco_node_is_asked_for_its_list_when_a_unicast_finds_nobody() {
     // They are not asked for every message of this kind, and not for multicasts.
     for number in 3..20 {
         net.send(publisher, unicast(number, "none", ""));
-        assert_eq!(net.only(publisher), error(number, code::NO_SUBSCRIBER, ""));
+        assert_eq!(
+            net.only(publisher),
+            error(number, result_code::NO_SUBSCRIBER, "")
+        );
     }
     assert_eq!(asked(&mut net).len(), 0);
     net.advance(Duration::from_secs(1));

@@ -1,7 +1,7 @@
 //! A message that its publisher sends again on another connection, while a subscriber has it.
 
 use crate::support::{Net, Sdk, refused, reply, unicast};
-use amop_proto::channel::{Frame, code};
+use amop_proto::channel::{Frame, result_code};
 
 const TOPIC: &str = "hello";
 
@@ -80,7 +80,7 @@ fn a_copy_over_the_very_connection_that_has_it_is_no_answer() {
 
 fn reply_no_session(push: &Frame) -> Frame {
     Frame {
-        result: code::NO_SESSION,
+        result: result_code::NO_SESSION,
         ..reply(push, "")
     }
 }

@@ -286,7 +286,7 @@ fn confirmed(net: &mut Net, peer: Link) -> Vec<(u32, u32)> {
 fn multicasts_are_numbered_and_kept_until_they_are_confirmed() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.ours(0, 5, &[(TOPIC, 1)]);
+    let peer = net.overlay_peer(0, 5, &[(TOPIC, 1)]);
     net.peer_inbox(peer);
     publish(&mut net, publisher, 0..3);
     let frames = net.peer_inbox(peer);
@@ -319,15 +319,15 @@ fn multicasts_are_numbered_and_kept_until_they_are_confirmed() {
 fn what_comes_is_confirmed_after_20_ms_or_when_it_is_much() {
     let mut net = Net::new(1);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     net.peer_inbox(peer);
     let send = |net: &mut Net, n: u32| {
-        let spread = mesh::Spread {
+        let spread = mesh::MulticastHeader {
             source: key(5),
             id: u64::from(n),
             targets: vec![],
         };
-        let body = spread.seal(&multicast(u64::from(n), TOPIC, "x"));
+        let body = spread.encode(&multicast(u64::from(n), TOPIC, "x"));
         let seq = Numbered {
             number: n,
             hops_left: 32,
@@ -376,7 +376,7 @@ fn a_neighbour_of_version_2_gets_no_numbers() {
 fn what_a_neighbour_sends_back_holds_up_nobody() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     let far = [
         state(5, 1 << 40, &[0, 6], &[]),
         state(6, 1, &[5], &[(TOPIC, 1)]),
@@ -418,8 +418,8 @@ fn what_is_to_be_sent_again_holds_up_nobody_else() {
     const OTHER: &str = "other";
     let mut net = Net::new(1);
     let (one, other) = (net.sdk(0), net.sdk(0));
-    let gone = net.ours(0, 5, &[(TOPIC, 1)]);
-    let stays = net.ours(0, 6, &[(OTHER, 1)]);
+    let gone = net.overlay_peer(0, 5, &[(TOPIC, 1)]);
+    let stays = net.overlay_peer(0, 6, &[(OTHER, 1)]);
     publish(&mut net, one, 0..5000);
     net.peer_inbox(stays);
     net.cut(gone);

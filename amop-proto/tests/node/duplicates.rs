@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::support::{Link, Net, hello, node_id, records, reply, state, topic_seq, unicast};
 use amop_proto::{
-    channel::code,
-    node::{Notice, PeerCloseReason},
+    channel::result_code,
+    node::{NodeNotice, PeerCloseReason},
     p2p::{PeerFrame, packet},
 };
 
@@ -199,18 +199,18 @@ fn where_no_other_connection_follows_publishers_wait_2_s() {
     net.advance(Duration::from_millis(1999));
     net.nothing(publisher);
     net.advance(Duration::from_millis(1));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     net.nothing(subscriber);
     // A connection that has existed for longer is not one of them.
     let (link, _) = net.connect(1, 0);
     net.secs(10);
     net.cut(link);
     net.send(publisher, unicast(2, TOPIC, "anyone?"));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
 }
 
 #[test]
-fn a_real_node_has_closed_the_new_one_and_so_does_ours() {
+fn a_fisco_node_has_closed_the_new_one_and_so_does_an_overlay_node() {
     // Node 0 has the lower and node 9 the higher of the two IDs; a FISCO node does not know this
     // rule.
     for (own, remote) in [(0, 9), (1, 0)] {
@@ -247,10 +247,10 @@ fn a_node_does_not_connect_to_itself() {
 #[test]
 fn what_a_closed_connection_still_says_is_ignored() {
     let mut net = Net::new(1);
-    let held = net.foreign(0, 5, TOPIC);
+    let held = net.fisco_peer(0, 5, TOPIC);
     let refused = net.raw_peer(0, node_id(5), false);
     let node = 0;
-    let event = |frame: PeerFrame| amop_proto::node::Event::PeerFrame(refused.id, frame.into());
+    let event = |frame: PeerFrame| amop_proto::node::NodeEvent::PeerFrame(refused.id, frame.into());
     net.event(node, event(hello()));
     let more = state(5, 1, &[0], &[("more", 1)]);
     let more = net.nodes[0].checker.event(refused.id, records(1, &[more]));
@@ -266,14 +266,14 @@ fn what_a_closed_connection_still_says_is_ignored() {
 fn comings_and_goings_are_noticed() {
     let mut net = Net::new(2);
     let (a, b) = net.connect(0, 1);
-    let up = |link: Link, remote| Notice::PeerUp {
+    let up = |link: Link, remote| NodeNotice::PeerUp {
         peer: link.id,
         node: node_id(remote),
     };
     assert_eq!(net.notices(0), [up(a, 1)]);
     assert_eq!(net.notices(1), [up(b, 0)]);
     net.cut(a);
-    let down = |link: Link, remote| Notice::PeerDown {
+    let down = |link: Link, remote| NodeNotice::PeerDown {
         peer: link.id,
         node: node_id(remote),
     };

@@ -7,8 +7,8 @@ use crate::support::{
     seq, unicast,
 };
 use amop_proto::{
-    channel::{Frame, FrameType, code},
-    node::Notice,
+    channel::{Frame, FrameType, result_code},
+    node::NodeNotice,
     p2p::{PeerFrame, packet, protocol},
 };
 use bytes::Bytes;
@@ -44,7 +44,10 @@ fn without_subscribers_the_answer_is_100_at_once() {
     let publisher = net.sdk(0);
     net.subscriber(1, &["other"]);
     net.send(publisher, unicast(1, TOPIC, "anyone?"));
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
     assert_eq!(net.elapsed(), Duration::ZERO);
 }
 
@@ -53,13 +56,19 @@ fn a_topic_beyond_the_body_is_nobodys() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
     // Two tabs in a row contain an empty topic.
-    let peer = net.foreign(0, 5, "\t\tx");
+    let peer = net.fisco_peer(0, 5, "\t\tx");
     let request = Frame::new(FrameType::UNICAST, seq(1), &b"\x09short"[..]);
     net.send(publisher, request);
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
     let shout = Frame::new(FrameType::MULTICAST, seq(2), &b"\x09short"[..]);
     net.send(publisher, shout.clone());
-    assert_eq!(net.only(publisher), error(2, code::SUCCESS, shout.body));
+    assert_eq!(
+        net.only(publisher),
+        error(2, result_code::SUCCESS, shout.body)
+    );
     assert!(net.peer_inbox(peer).is_empty());
     assert_eq!(net.closed(publisher), None);
     // The empty topic can be used.
@@ -141,7 +150,7 @@ fn a_subscriber_that_unsubscribes_may_still_answer() {
 /// A publisher's unicast is at a FISCO node; a second FISCO node has the topic, too.
 fn at_a_peer(net: &mut Net) -> (Sdk, Link, PeerFrame, Link) {
     let publisher = net.sdk(0);
-    let peers = [5, 6].map(|n| net.foreign(0, n, TOPIC));
+    let peers = [5, 6].map(|n| net.fisco_peer(0, n, TOPIC));
     net.send(publisher, unicast(1, TOPIC, "far"));
     let [mut a, mut b] = peers.map(|peer| net.peer_inbox(peer));
     let (at, other, request) = match (a.pop(), b.pop()) {
@@ -170,7 +179,10 @@ fn a_peer_link_that_dies_is_replaced_at_once() {
     net.send(publisher, unicast(2, TOPIC, ""));
     net.peer_only(other);
     net.cut(other);
-    assert_eq!(net.only(publisher), error(2, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(2, result_code::NO_SUBSCRIBER, "")
+    );
     assert_eq!(net.elapsed(), Duration::ZERO);
 }
 
@@ -198,11 +210,11 @@ fn a_peer_that_answers_104_or_nonsense_is_replaced_at_once() {
         // Only an answer of 104 shows that there is a subscriber, which did not accept the message.
         let expected = match at_body {
             0 => refused(&request),
-            _ => error(1, code::NO_SUBSCRIBER, ""),
+            _ => error(1, result_code::NO_SUBSCRIBER, ""),
         };
         assert_eq!(net.only(publisher), expected, "answer {at_body}");
         let bad = net.notices(0).into_iter();
-        let bad = bad.filter(|notice| matches!(notice, Notice::BadPeerMessage { .. }));
+        let bad = bad.filter(|notice| matches!(notice, NodeNotice::BadPeerMessage { .. }));
         assert_eq!(bad.count(), if at_body == 0 { 0 } else { 2 });
     }
 }
@@ -234,7 +246,7 @@ fn a_silent_peer_is_tried_for_30_s_and_then_the_next() {
     net.advance(Duration::from_millis(29_999));
     net.nothing(publisher);
     net.advance(Duration::from_millis(1));
-    assert_eq!(net.only(publisher), error(1, code::TIMEOUT, ""));
+    assert_eq!(net.only(publisher), error(1, result_code::TIMEOUT, ""));
     assert_eq!(net.in_flight(), 0);
 }
 
@@ -242,13 +254,16 @@ fn a_silent_peer_is_tried_for_30_s_and_then_the_next() {
 fn when_the_last_peer_stays_silent_it_is_100() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     net.send(publisher, unicast(1, TOPIC, ""));
     net.peer_only(peer);
     net.secs(29);
     net.nothing(publisher);
     net.secs(1);
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
 }
 
 #[test]
@@ -265,7 +280,7 @@ fn the_overall_deadline_is_102_whoever_is_being_asked() {
     }
     let (third, push) = who(&mut net, &subscribers);
     net.secs(2);
-    assert_eq!(net.only(publisher), error(1, code::TIMEOUT, ""));
+    assert_eq!(net.only(publisher), error(1, result_code::TIMEOUT, ""));
     net.send(third, reply(&push, "late"));
     net.nothing(publisher);
     net.secs(30);
@@ -328,12 +343,12 @@ fn over_the_in_flight_limits_the_answer_is_103() {
         for n in 1..=3 {
             net.send(publisher, unicast(n, TOPIC, ""));
         }
-        assert_eq!(net.only(publisher), error(3, code::OVER_LIMIT, ""));
+        assert_eq!(net.only(publisher), error(3, result_code::OVER_LIMIT, ""));
         // Another node has its share. Messages above it are refused with that node's results.
         let peer = net.raw_peer(0, node_id(5), false);
         net.peer_inbox(peer);
         net.peer_send(peer, from_node(8, &unicast(6, TOPIC, "")));
-        assert_eq!(net.only(publisher), error(2, code::OVER_LIMIT, ""));
+        assert_eq!(net.only(publisher), error(2, result_code::OVER_LIMIT, ""));
         net.peer_send(peer, from_node(9, &unicast(4, TOPIC, "")));
         assert_eq!(inner(&net.peer_only(peer)), refused(&unicast(4, TOPIC, "")));
         let counters = net.nodes[0].machine.router().counters();
@@ -357,7 +372,7 @@ fn nothing_is_left_when_publishers_and_everybody_else_are_gone() {
     for n in 0..20 {
         net.send(publishers[n as usize % 2], unicast(n, TOPIC, "lost"));
     }
-    let foreign = net.foreign(0, 7, "far");
+    let foreign = net.fisco_peer(0, 7, "far");
     net.send(publishers[0], unicast(99, "far", ""));
     net.peer_send(foreign, from_node(1, &unicast(100, TOPIC, "")));
     // Messages from node 1 are in flight on both nodes at once.
@@ -399,7 +414,7 @@ fn nothing_is_left_when_publishers_and_everybody_else_are_gone() {
 fn messages_of_publishers_that_are_gone_end_at_their_deadline() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.ours(0, 5, &[(TOPIC, 1)]);
+    let peer = net.overlay_peer(0, 5, &[(TOPIC, 1)]);
     for n in 0..5 {
         net.send(publisher, unicast(n, TOPIC, ""));
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::{Link, Net, Sdk, config, error, multicast, reply, unicast};
 use amop_proto::{
-    channel::{Frame, code},
-    node::{CloseReason, Counters, Notice},
+    channel::{Frame, result_code},
+    node::{Counters, NodeNotice, SessionCloseReason},
     p2p::PEER_HEADER_LEN,
 };
 
@@ -52,8 +52,8 @@ fn unicasts_over_the_bandwidth_get_103_until_time_has_passed() {
         let mut net = limited(3);
         let publisher = net.sdk(0);
         let peer = match foreign {
-            true => net.foreign(0, 5, TOPIC),
-            false => net.ours(0, 5, &[(TOPIC, 1)]),
+            true => net.fisco_peer(0, 5, TOPIC),
+            false => net.overlay_peer(0, 5, &[(TOPIC, 1)]),
         };
         for n in 0..3 {
             net.send(publisher, ask(n));
@@ -61,7 +61,7 @@ fn unicasts_over_the_bandwidth_get_103_until_time_has_passed() {
         }
         net.nothing(publisher);
         net.send(publisher, ask(3));
-        assert_eq!(net.only(publisher), error(3, code::OVER_LIMIT, ""));
+        assert_eq!(net.only(publisher), error(3, result_code::OVER_LIMIT, ""));
         assert_eq!(messages(&mut net, peer), 0);
         let counted = counters(&net);
         assert_eq!((counted.over_bandwidth, counted.unicasts), (1, 4));
@@ -70,7 +70,7 @@ fn unicasts_over_the_bandwidth_get_103_until_time_has_passed() {
         net.send(publisher, ask(4));
         assert_eq!(messages(&mut net, peer), 1);
         net.send(publisher, ask(5));
-        assert_eq!(net.only(publisher), error(5, code::OVER_LIMIT, ""));
+        assert_eq!(net.only(publisher), error(5, result_code::OVER_LIMIT, ""));
     }
 }
 
@@ -86,7 +86,7 @@ fn what_stays_on_the_node_takes_no_bandwidth() {
         assert_eq!(net.only(publisher), reply(&push, "here"));
         net.send(publisher, shout(n));
         assert_eq!(net.only(subscriber), shout(n));
-        assert_eq!(net.only(publisher).result, code::SUCCESS);
+        assert_eq!(net.only(publisher).result, result_code::SUCCESS);
     }
     assert_eq!(counters(&net).over_bandwidth, 0);
 }
@@ -96,17 +96,17 @@ fn a_multicast_takes_bandwidth_for_every_copy_or_goes_to_nobody() {
     let mut net = limited(5);
     let publisher = net.sdk(0);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let foreign = net.foreign(0, 5, TOPIC);
-    let ours = net.ours(0, 6, &[(TOPIC, 1)]);
+    let foreign = net.fisco_peer(0, 5, TOPIC);
+    let ours = net.overlay_peer(0, 6, &[(TOPIC, 1)]);
     for n in 0..2 {
         net.send(publisher, shout(n));
-        assert_eq!(net.only(publisher).result, code::SUCCESS);
+        assert_eq!(net.only(publisher).result, result_code::SUCCESS);
         assert_eq!(net.only(subscriber), shout(n));
         assert_eq!(messages(&mut net, foreign), 1);
         assert_eq!(messages(&mut net, ours), 1);
     }
     net.send(publisher, shout(2));
-    assert_eq!(net.only(publisher), error(2, code::OVER_LIMIT, ""));
+    assert_eq!(net.only(publisher), error(2, result_code::OVER_LIMIT, ""));
     net.nothing(subscriber);
     assert_eq!(messages(&mut net, foreign) + messages(&mut net, ours), 0);
     let counted = counters(&net);
@@ -128,7 +128,7 @@ fn one_publisher_cannot_use_up_what_all_may_have_in_flight() {
     assert_eq!(pushes.len(), 3);
     let refused = net.inbox(greedy);
     assert_eq!(refused.len(), 7);
-    assert_eq!(refused[0], error(3, code::OVER_LIMIT, ""));
+    assert_eq!(refused[0], error(3, result_code::OVER_LIMIT, ""));
     for n in 10..12 {
         net.send(modest, ask(n));
         net.only(subscriber);
@@ -136,7 +136,7 @@ fn one_publisher_cannot_use_up_what_all_may_have_in_flight() {
     net.nothing(modest);
     // Now all places are used.
     net.send(modest, ask(12));
-    assert_eq!(net.only(modest), error(12, code::OVER_LIMIT, ""));
+    assert_eq!(net.only(modest), error(12, result_code::OVER_LIMIT, ""));
     let counted = counters(&net);
     assert_eq!((counted.over_session_limit, counted.over_limit), (7, 1));
     // An answer makes room for only one more.
@@ -145,7 +145,7 @@ fn one_publisher_cannot_use_up_what_all_may_have_in_flight() {
     net.send(greedy, ask(13));
     net.only(subscriber);
     net.send(greedy, ask(14));
-    assert_eq!(net.only(greedy), error(14, code::OVER_LIMIT, ""));
+    assert_eq!(net.only(greedy), error(14, result_code::OVER_LIMIT, ""));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn the_bytes_of_one_publisher_are_bounded_too() {
     for n in 0..3 {
         net.send(publisher, ask(n));
     }
-    assert_eq!(net.only(publisher), error(2, code::OVER_LIMIT, ""));
+    assert_eq!(net.only(publisher), error(2, result_code::OVER_LIMIT, ""));
     let push = net.inbox(subscriber).remove(0);
     net.send(subscriber, reply(&push, ""));
     net.only(publisher);
@@ -178,7 +178,7 @@ fn topics_of_all_sessions_are_bounded_together() {
     let (session, topic, others) = (second.id, "e".to_owned(), 1);
     assert_eq!(
         net.notices(0),
-        [Notice::TopicIgnored {
+        [NodeNotice::TopicIgnored {
             session,
             identity: Default::default(),
             topic,
@@ -229,7 +229,7 @@ fn when_all_queues_together_are_too_long_the_longest_is_cut() {
     }
     let closed = net.closed(long);
     assert!(
-        matches!(closed, Some(CloseReason::QueuesFull { queued, max: 6000 }) if queued > 6000),
+        matches!(closed, Some(SessionCloseReason::QueuesFull { queued, max: 6000 }) if queued > 6000),
         "{closed:?}"
     );
     assert!(slow.iter().all(|&sdk| net.is_open(sdk)));

@@ -8,10 +8,10 @@ use crate::support::{
 };
 use amop_proto::{
     channel::{Frame, FrameType},
-    node::{Event, Held, SessionInput},
+    node::{LockHeld, NodeEvent, SessionInput},
     p2p::{
         NodeId, PeerFrame, TopicList,
-        mesh::{Record, SharedSecret, Signer, Subject},
+        mesh::{Record, SharedSecret, StatementSigner, Subject},
         packet, protocol,
     },
 };
@@ -21,9 +21,9 @@ const LONG: usize = 200 * 1024;
 
 /// Runs `act`, and returns how many long messages this thread has hashed while it held a machine.
 fn hashed(act: impl FnOnce()) -> u64 {
-    let before = Held::long_digests();
+    let before = LockHeld::long_digests();
     act();
-    Held::long_digests() - before
+    LockHeld::long_digests() - before
 }
 
 fn row(nodes: usize) -> Net {
@@ -57,7 +57,7 @@ fn a_node_knows_whether_there_are_nodes_beyond_its_neighbours() {
     behind.transit.insert(node_id(9));
     let mut net = Net::with([config(0), behind]);
     net.connect(0, 1);
-    net.foreign(1, 9, "hello");
+    net.fisco_peer(1, 9, "hello");
     assert_eq!(net.nodes[0].machine.router().known_nodes(), 2);
     assert!(!distant(&net, 0));
 }
@@ -83,7 +83,7 @@ fn long_messages_are_hashed_before_the_machine_sees_them() {
     net.inbox(publisher);
     let late = SessionInput::read(unicast(3, "far", &text), 1);
     assert_eq!(
-        hashed(|| net.event(0, Event::SessionFrame(publisher.id, late))),
+        hashed(|| net.event(0, NodeEvent::SessionFrame(publisher.id, late))),
         1
     );
 }
@@ -96,7 +96,7 @@ fn long_messages_of_fisco_nodes_are_hashed_before_the_machine_sees_them() {
     let mut net = Net::with([border, config(1), config(2)]);
     net.connect(0, 1);
     net.connect(1, 2);
-    let fisco = net.foreign(0, 9, "there");
+    let fisco = net.fisco_peer(0, 9, "there");
     let subscriber = net.subscriber(2, &["far"]);
     let publisher = net.sdk(2);
     net.secs(1);
@@ -190,7 +190,7 @@ fn lists_in_any_order_end_as_the_last_one_says() {
 #[test]
 #[should_panic(expected = "a text is read while the node is held")]
 fn reading_a_text_with_the_node_held_is_seen() {
-    let _held = Held::new();
+    let _held = LockHeld::new();
     let frame = Frame::new(FrameType::SET_TOPICS, crate::support::seq(1), "[]");
     let _ = SessionInput::read(frame, 1);
 }
@@ -203,7 +203,7 @@ fn a_neighbour_that_knows_nothing_is_told_a_piece_at_a_time() {
     let topics: Vec<String> = (0..TOPICS).map(|n| format!("{n:0100}")).collect();
     let topics: Vec<(&str, u32)> = topics.iter().map(|topic| (&**topic, 1)).collect();
     let mut net = Net::new(1);
-    let neighbour = net.ours(0, 2, &[]);
+    let neighbour = net.overlay_peer(0, 2, &[]);
     for n in 3..3 + NODES {
         net.peer_send(neighbour, records(0, &[state(n, 9, &[2], &topics)]));
         net.advance(Duration::from_millis(20));
@@ -241,7 +241,7 @@ fn a_newcomer_knows_all_of_a_large_network_before_its_link_counts() {
     let topics: Vec<String> = (0..300).map(|n| format!("{n:0100}")).collect();
     let topics: Vec<(&str, u32)> = topics.iter().map(|topic| (&**topic, 1)).collect();
     let mut net = Net::new(2);
-    let neighbour = net.ours(0, 2, &[]);
+    let neighbour = net.overlay_peer(0, 2, &[]);
     for n in 3..3 + NODES {
         net.peer_send(neighbour, records(0, &[state(n, 9, &[2], &topics)]));
         net.advance(Duration::from_millis(20));
@@ -332,7 +332,7 @@ impl Long {
     }
 }
 
-impl Signer for Long {
+impl StatementSigner for Long {
     fn algorithm(&self) -> u8 {
         SharedSecret::ALGORITHM
     }
@@ -425,8 +425,8 @@ fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
         let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, seq, "");
         net.peer_send(peer, question);
     };
-    let first = net.foreign(0, 9, "");
-    let second = net.foreign(0, 10, "");
+    let first = net.fisco_peer(0, 9, "");
+    let second = net.fisco_peer(0, 10, "");
     net.secs(1);
     net.peer_inbox(first);
     net.peer_inbox(second);
@@ -506,7 +506,7 @@ fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
     let mut net = Net::with([config]);
     let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
     let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
-    net.ours(0, 2, &topics);
+    net.overlay_peer(0, 2, &topics);
     net.secs(1);
     net.subscriber(0, &["own"]);
     let fisco = border(&mut net, 9, "theirs");
@@ -534,10 +534,10 @@ fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
     let mut net = Net::with([config]);
     let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
     let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
-    net.ours(0, 2, &topics);
+    net.overlay_peer(0, 2, &topics);
     net.subscriber(0, &["own"]);
     net.advance(Duration::from_millis(100));
-    let (border, plain) = (border(&mut net, 9, ""), net.foreign(0, 10, ""));
+    let (border, plain) = (border(&mut net, 9, ""), net.fisco_peer(0, 10, ""));
     net.advance(Duration::from_millis(100));
     let ask = |net: &mut Net, peer, seq| {
         net.peer_inbox(peer);

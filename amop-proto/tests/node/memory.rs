@@ -5,13 +5,13 @@ use std::time::Instant;
 use crate::support::{config, seq};
 use amop_proto::{
     channel::{Frame, FrameType, encode_topics, frame_topic},
-    node::{Action, Event, Node, SessionId, SessionIdentity},
+    node::{Action, NodeEvent, NodeMachine, SessionId, SessionIdentity},
 };
 use bytes::{Bytes, BytesMut};
 
 /// A machine with a publisher, and a subscriber that neither reads nor answers.
 struct Bench {
-    machine: Node,
+    machine: NodeMachine,
     now: Instant,
 }
 
@@ -20,7 +20,7 @@ const PUBLISHER: SessionId = SessionId(2);
 
 impl Bench {
     fn new() -> Self {
-        let machine = Node::new(config(0));
+        let machine = NodeMachine::new(config(0));
         let now = Instant::now();
         let mut bench = Self { machine, now };
         for (session, key) in [(SUBSCRIBER, 1), (PUBLISHER, 2)] {
@@ -28,16 +28,16 @@ impl Bench {
                 key: [key; 32],
                 agency: [key; 32],
             };
-            bench.event(Event::SessionOpened { session, identity });
+            bench.event(NodeEvent::SessionOpened { session, identity });
         }
         let body = encode_topics(["void"]);
         let frame = Frame::new(FrameType::SET_TOPICS, seq(0), body);
-        bench.event(Event::session_frame(SUBSCRIBER, frame));
+        bench.event(NodeEvent::session_frame(SUBSCRIBER, frame));
         bench
     }
 
     /// Handles an event and returns the frames to send, which are not written yet.
-    fn event(&mut self, event: Event) -> Vec<Frame> {
+    fn event(&mut self, event: NodeEvent) -> Vec<Frame> {
         self.machine.handle(self.now, event);
         let actions = std::iter::from_fn(|| self.machine.poll_action());
         let frames = actions.filter_map(|action| match action {
@@ -55,7 +55,7 @@ impl Bench {
         let buffer = buffer.freeze();
         let body = buffer.slice(..frame_topic(b"void", &[7; 60]).len());
         let frame = Frame::new(kind, seq(number), body);
-        let sent = self.event(Event::session_frame(PUBLISHER, frame));
+        let sent = self.event(NodeEvent::session_frame(PUBLISHER, frame));
         (sent, buffer.is_unique())
     }
 }
@@ -94,13 +94,13 @@ fn short_frames_count_with_what_they_take_until_they_have_left() {
     assert!(all >= bytes + 100 * 128, "{all}");
     // The same when they are written in small pieces.
     for _ in 0..bytes / 7 {
-        bench.event(Event::SessionWritten(SUBSCRIBER, 7));
+        bench.event(NodeEvent::SessionWritten(SUBSCRIBER, 7));
     }
-    bench.event(Event::SessionWritten(SUBSCRIBER, bytes % 7));
+    bench.event(NodeEvent::SessionWritten(SUBSCRIBER, bytes % 7));
     let answers = counted(&bench);
     assert!(answers < all / 2 + 1000 && answers > 100 * 128, "{answers}");
     for session in [PUBLISHER, SUBSCRIBER] {
-        bench.event(Event::SessionClosed(session));
+        bench.event(NodeEvent::SessionClosed(session));
     }
     assert_eq!(bench.machine.router().session_bytes(), 0);
 }

@@ -4,12 +4,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::support::{
-    EPOCH, Net, config, enveloped, error, extension, key, multicast, node_id, read_records,
-    records, relayed_envelope, reply, state, taken, unicast,
+    EPOCH, Net, config, error, extension, key, multicast, node_id, read_records, records,
+    relayed_envelope, reply, state, taken, unicast, with_header,
 };
 use amop_proto::{
-    channel::{FrameType, code},
-    node::Node,
+    channel::{FrameType, result_code},
+    node::NodeMachine,
     p2p::mesh,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -67,7 +67,10 @@ fn a_subscriber_that_comes_or_goes_is_known_everywhere_at_once() {
         net.only(publisher);
         net.hang_up(subscriber);
         net.send(publisher, unicast(9, TOPIC, ""));
-        assert_eq!(net.only(publisher), error(9, code::NO_SUBSCRIBER, ""));
+        assert_eq!(
+            net.only(publisher),
+            error(9, result_code::NO_SUBSCRIBER, "")
+        );
     }
     assert_eq!(net.elapsed(), Duration::ZERO);
 }
@@ -89,7 +92,10 @@ fn a_cut_on_the_way_is_gone_round_and_the_message_is_taken_once() {
     // If there is no path left, the publisher is told at once.
     net.cut_between(4, 3);
     net.send(publisher, unicast(2, TOPIC, ""));
-    assert_eq!(net.only(publisher), error(2, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(2, result_code::NO_SUBSCRIBER, "")
+    );
     assert_eq!(net.elapsed(), Duration::ZERO);
 }
 
@@ -119,7 +125,7 @@ fn an_answer_lost_on_the_way_is_asked_for_again() {
 fn a_message_lost_without_a_trace_is_sent_again_after_1_s_2_s_and_4_s() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.ours(0, 5, &[(TOPIC, 1)]);
+    let peer = net.overlay_peer(0, 5, &[(TOPIC, 1)]);
     net.send(publisher, unicast(1, TOPIC, ""));
     let mut sent = Vec::new();
     for _ in 0..80 {
@@ -141,15 +147,15 @@ fn a_message_lost_without_a_trace_is_sent_again_after_1_s_2_s_and_4_s() {
 fn a_repeated_message_is_delivered_once_and_its_answer_repeated() {
     let mut net = Net::new(1);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     net.peer_inbox(peer);
-    let envelope = mesh::Envelope {
+    let header = mesh::UnicastHeader {
         source: key(5),
         target: key(0),
         id: 77,
     };
     let request = unicast(1, TOPIC, "");
-    let message = extension(mesh::packet::UNICAST, 32, envelope.seal(&request));
+    let message = extension(mesh::packet::UNICAST, 32, header.encode(&request));
     for _ in 0..3 {
         net.peer_send(peer, message.clone());
     }
@@ -157,7 +163,7 @@ fn a_repeated_message_is_delivered_once_and_its_answer_repeated() {
     assert!(net.peer_inbox(peer).is_empty());
     net.send(subscriber, reply(&request, "once"));
     let answer = net.peer_only(peer);
-    let (address, inner) = enveloped(&answer, mesh::packet::ANSWER);
+    let (address, inner) = with_header(&answer, mesh::packet::ANSWER);
     assert_eq!(
         (address.source, address.target, address.id),
         (key(0), key(5), 77)
@@ -197,13 +203,13 @@ fn messages_of_a_node_that_started_again_are_new_ones() {
 #[test]
 fn hops_are_counted_and_what_has_no_way_ends() {
     let mut net = Net::new(1);
-    let from = net.ours(0, 5, &[]);
-    let to = net.ours(0, 6, &[]);
+    let from = net.overlay_peer(0, 5, &[]);
+    let to = net.overlay_peer(0, 6, &[]);
     for peer in [from, to] {
         net.peer_inbox(peer);
     }
     let message = |target, hops| {
-        let envelope = mesh::Envelope {
+        let header = mesh::UnicastHeader {
             source: key(5),
             target: key(target),
             id: 1,
@@ -213,8 +219,8 @@ fn hops_are_counted_and_what_has_no_way_ends() {
             counter: 1,
             mac: [0; 16],
         };
-        let relayed = mesh::Relayed { envelope, seal };
-        let body = relayed.seal(&unicast(1, TOPIC, ""));
+        let relayed = mesh::RelayedUnicastHeader { header, seal };
+        let body = relayed.encode(&unicast(1, TOPIC, ""));
         extension(mesh::packet::RELAYED_UNICAST, hops, body)
     };
     net.peer_send(from, message(6, 2));
@@ -235,27 +241,30 @@ fn hops_are_counted_and_what_has_no_way_ends() {
 #[test]
 fn a_link_counts_when_both_ends_report_it() {
     let mut net = Net::new(1);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     // Node 6 states a link to node 5, but node 5 does not state it.
     net.peer_send(peer, records(1, &[state(6, 1, &[5], &[(TOPIC, 1)])]));
     assert_eq!(distance(&net, 0, 6), None);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
     net.peer_send(peer, records(2, &[state(5, 1 << 40, &[0, 6], &[])]));
     assert_eq!(distance(&net, 0, 6), Some(2));
     net.peer_inbox(peer);
     net.send(publisher, unicast(2, TOPIC, ""));
     let packet = mesh::packet::RELAYED_UNICAST;
-    let (envelope, _) = relayed_envelope(&net.peer_only(peer), packet);
-    assert_eq!(envelope.target, key(6));
+    let (header, _) = relayed_envelope(&net.peer_only(peer), packet);
+    assert_eq!(header.target, key(6));
 }
 
 #[test]
 fn a_node_that_was_known_by_later_versions_outbids_them() {
     let mut net = Net::new(1);
     net.subscriber(0, &[TOPIC]);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     net.peer_inbox(peer);
     // Its clock was ahead before it restarted.
     let before = state(0, EPOCH + 1_000_000, &[], &[("old", 3)]);
@@ -267,7 +276,7 @@ fn a_node_that_was_known_by_later_versions_outbids_them() {
 }
 
 #[test]
-fn a_silent_link_between_nodes_of_ours_ends_after_3_s() {
+fn a_silent_link_between_overlay_nodes_ends_after_3_s() {
     let mut net = ring(4);
     net.secs(60);
     let (publisher, subscriber) = (net.sdk(0), net.subscriber(1, &[TOPIC]));
@@ -321,7 +330,7 @@ fn any_publisher_reaches_any_subscriber_exactly_while_the_graph_connects_them() 
                     net.send(subscriber, reply(&request, "here"));
                     reply(&request, "here")
                 } else {
-                    error(n, code::NO_SUBSCRIBER, "")
+                    error(n, result_code::NO_SUBSCRIBER, "")
                 };
                 assert_eq!(net.only(publisher), expected, "seed {seed}");
             }
@@ -367,7 +376,7 @@ fn a_node_that_starts_again_is_not_taken_for_one_that_repeats_itself() {
     net.cut(link);
     let mut config = config(0);
     config.epoch += 1_000_000;
-    net.nodes[0].machine = Node::new(config);
+    net.nodes[0].machine = NodeMachine::new(config);
     net.connect(0, 1);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(3, TOPIC, "after"));

@@ -3,8 +3,8 @@
 
 use crate::support::{Net, inner, key, multicast, peer_frame, seq, spread};
 use amop_proto::{
-    channel::{Frame, FrameType, code},
-    node::Notice,
+    channel::{Frame, FrameType, result_code},
+    node::NodeNotice,
     p2p::{packet, protocol},
 };
 
@@ -12,7 +12,7 @@ const TOPIC: &str = "hello";
 
 /// Returns the publisher's acknowledgement: its own frame with result 0.
 fn echo(request: &Frame) -> Frame {
-    request.respond(code::SUCCESS, request.body.clone())
+    request.respond(result_code::SUCCESS, request.body.clone())
 }
 
 #[test]
@@ -47,9 +47,9 @@ fn every_subscriber_on_every_node_gets_one_copy() {
 fn a_peer_gets_one_message_however_many_subscribers_it_has() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let ours = net.ours(0, 5, &[(TOPIC, 40)]);
-    let real = [6, 8].map(|n| net.foreign(0, n, TOPIC));
-    let uninterested = net.foreign(0, 7, "other");
+    let ours = net.overlay_peer(0, 5, &[(TOPIC, 40)]);
+    let real = [6, 8].map(|n| net.fisco_peer(0, n, TOPIC));
+    let uninterested = net.fisco_peer(0, 7, "other");
     let request = multicast(1, TOPIC, "to all");
     net.send(publisher, request.clone());
     let copies = real.map(|peer| net.peer_only(peer));
@@ -91,8 +91,8 @@ fn a_publisher_that_is_subscribed_gets_its_own_copy_and_the_acknowledgement() {
 fn another_nodes_multicast_is_neither_forwarded_nor_answered() {
     let mut net = Net::new(1);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let from = net.foreign(0, 5, TOPIC);
-    let other = net.foreign(0, 6, TOPIC);
+    let from = net.fisco_peer(0, 5, TOPIC);
+    let other = net.fisco_peer(0, 6, TOPIC);
     // The packet type does not matter; the type of the inner frame does (p2p-v2 section 7).
     for (n, kind) in [(1, packet::MULTICAST), (2, packet::UNICAST), (3, 99)] {
         let request = multicast(n, TOPIC, "to all");
@@ -117,7 +117,7 @@ fn answers_to_multicasts_are_dropped() {
     net.send(subscriber, echo(&request));
     net.nothing(publisher);
     let session = subscriber.id;
-    let notice = Notice::UnsolicitedResponse {
+    let notice = NodeNotice::UnsolicitedResponse {
         session,
         seq: seq(1),
     };
@@ -161,7 +161,7 @@ fn an_empty_body_is_dropped_and_a_zero_length_byte_closes() {
         net.nothing(publisher);
         assert_eq!(net.closed(publisher), None);
         let session = publisher.id;
-        assert_eq!(net.notices(0), [Notice::EmptyAmopBody { session }]);
+        assert_eq!(net.notices(0), [NodeNotice::EmptyAmopBody { session }]);
         net.send(publisher, Frame::new(kind, seq(2), &b"\0hello"[..]));
         let reason = net.closed(publisher).unwrap();
         assert!(reason.to_string().contains("length byte is 0"), "{reason}");
@@ -175,7 +175,7 @@ fn an_empty_body_is_dropped_and_a_zero_length_byte_closes() {
 fn empty_and_zero_length_bodies_from_a_node_are_ignored() {
     let mut net = Net::new(1);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let peer = net.foreign(0, 5, "x");
+    let peer = net.fisco_peer(0, 5, "x");
     net.notices(0);
     for kind in [FrameType::UNICAST, FrameType::MULTICAST] {
         for body in ["", "\0hello"] {

@@ -5,7 +5,7 @@ use crate::support::{
     topic_list, topic_seq, topics_of, unicast,
 };
 use amop_proto::{
-    node::{Notice, PeerCloseReason},
+    node::{NodeNotice, PeerCloseReason},
     p2p::{mesh, packet, protocol},
 };
 use bytes::Bytes;
@@ -20,7 +20,7 @@ fn a_peer_with_too_many_topics_is_closed() {
         Net::with([config])
     };
     let mut net = limited();
-    let real = net.foreign(0, 5, "a\tb\tc");
+    let real = net.fisco_peer(0, 5, "a\tb\tc");
     net.peer_send(real, topic_seq("2"));
     let asked = net.peer_only(real);
     net.peer_send(real, topic_list(asked.seq, "2\ta\tb\tc\td"));
@@ -30,7 +30,7 @@ fn a_peer_with_too_many_topics_is_closed() {
 
     // Changes arrive one by one; the number of topics held at a time is what counts.
     let mut net = limited();
-    let ours = net.ours(0, 5, &[("a", 1), ("b", 1), ("c", 1)]);
+    let ours = net.overlay_peer(0, 5, &[("a", 1), ("b", 1), ("c", 1)]);
     net.announce_change(ours, &[("a", 0), ("b", 7), ("d", 1)]);
     assert_eq!(net.link(ours).closed, None);
     assert_eq!(topics_of(&net, ours), ["b", "c", "d"]);
@@ -40,7 +40,7 @@ fn a_peer_with_too_many_topics_is_closed() {
 
     // One packet with endless changes is refused, too.
     let mut net = limited();
-    let ours = net.ours(0, 5, &[]);
+    let ours = net.overlay_peer(0, 5, &[]);
     let topics = ["a", "b", "c", "d", "e", "f", "g"].map(|topic| (topic, 1));
     net.announce_change(ours, &topics);
     let reason = net.link(ours).closed.clone().unwrap();
@@ -52,7 +52,7 @@ fn a_far_node_with_too_many_topics_costs_the_neighbour_that_tells_of_it_nothing(
     let mut config = config(0);
     config.limits.peer_topics = 3;
     let mut net = Net::with([config]);
-    let ours = net.ours(0, 5, &[("a", 1)]);
+    let ours = net.overlay_peer(0, 5, &[("a", 1)]);
     for (refused, count) in [(1, 4), (2, 7)] {
         let topics = &[
             ("a", 1),
@@ -69,7 +69,7 @@ fn a_far_node_with_too_many_topics_costs_the_neighbour_that_tells_of_it_nothing(
         let counters = net.nodes[0].machine.router().counters();
         assert_eq!(counters.records_refused, refused);
         let told = net.notices(0).into_iter().any(|notice| {
-            matches!(notice, Notice::PeerMisbehaves { node, count, .. }
+            matches!(notice, NodeNotice::PeerMisbehaves { node, count, .. }
                 if node == node_id(5) && count == refused)
         });
         assert!(told, "the neighbour is named");
@@ -83,7 +83,7 @@ fn a_far_node_with_too_many_topics_costs_the_neighbour_that_tells_of_it_nothing(
 fn malformed_packets_are_ignored_with_a_notice() {
     let mut net = Net::new(1);
     let subscriber = net.subscriber(0, &[TOPIC]);
-    let ours = net.ours(0, 5, &[("a", 1)]);
+    let ours = net.overlay_peer(0, 5, &[("a", 1)]);
     let whole = unicast(1, TOPIC, "payload").to_bytes();
     let odd_kind = reply(&unicast(1, TOPIC, ""), "").to_bytes();
     let bad = [
@@ -127,7 +127,7 @@ fn malformed_packets_are_ignored_with_a_notice() {
 #[test]
 fn unknown_protocols_are_ignored_without_a_word() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     net.notices(0);
     let unknown = [
         (0, 0),
@@ -160,7 +160,7 @@ fn what_is_remembered_of_a_packet_does_not_keep_the_packet() {
     net.peer_send(real, topic_seq("1"));
     let asked = net.peer_only(real);
     let list = topic_list(asked.seq, "1\tshort").body;
-    let ours = net.ours(0, 6, &[]);
+    let ours = net.overlay_peer(0, 6, &[]);
     let record = records(0, &[state(6, 1 << 40, &[0], &[("small", 1)])]).body;
     let cases = [
         (real, -protocol::TOPIC, packet::TOPICS, asked.seq, list),

@@ -8,8 +8,8 @@ use crate::support::{
     topic_seq, topics_of, unicast,
 };
 use amop_proto::{
-    channel::code,
-    node::{Event, Notice, PeerCloseReason},
+    channel::result_code,
+    node::{NodeEvent, NodeNotice, PeerCloseReason},
     p2p::{
         PeerFrame, TopicList,
         mesh::{self, Record},
@@ -80,7 +80,7 @@ fn the_greeting_is_the_hello_and_then_the_number() {
 }
 
 #[test]
-fn a_real_node_is_asked_when_its_number_changes() {
+fn a_fisco_node_is_asked_when_its_number_changes() {
     let mut net = Net::new(1);
     let peer = silent(&mut net, 5);
     net.peer_send(peer, topic_seq("0"));
@@ -112,7 +112,7 @@ fn a_real_node_is_asked_when_its_number_changes() {
 }
 
 #[test]
-fn a_real_node_that_does_not_answer_is_asked_again_after_5_s() {
+fn a_fisco_node_that_does_not_answer_is_asked_again_after_5_s() {
     let mut net = Net::new(1);
     let peer = silent(&mut net, 5);
     net.peer_send(peer, topic_seq("7"));
@@ -141,7 +141,7 @@ fn a_real_node_that_does_not_answer_is_asked_again_after_5_s() {
 #[test]
 fn a_malformed_list_changes_nothing_and_is_asked_for_again() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     for body in [
         "",
         "\thello",
@@ -160,10 +160,10 @@ fn a_malformed_list_changes_nothing_and_is_asked_for_again() {
 }
 
 #[test]
-fn tabs_in_a_real_nodes_topics_split_them() {
+fn tabs_in_a_fisco_nodes_topics_split_them() {
     let mut net = Net::new(1);
     let long = "t".repeat(255);
-    let peer = net.foreign(0, 5, &format!("a\tb\t\tc\t{long}\t"));
+    let peer = net.fisco_peer(0, 5, &format!("a\tb\t\tc\t{long}\t"));
     // A topic over 254 bytes is skipped, since it cannot be addressed.
     assert_eq!(topics_of(&net, peer), ["", "a", "b", "c"]);
 }
@@ -184,9 +184,9 @@ fn a_request_for_topics_is_answered_with_the_number_and_the_names() {
 }
 
 #[test]
-fn a_real_node_is_told_of_new_names_at_once_and_of_nothing_else() {
+fn a_fisco_node_is_told_of_new_names_at_once_and_of_nothing_else() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     let a = net.subscriber(0, &["a"]);
     assert_eq!(net.peer_only(peer), topic_seq("1"));
     // The same name again, or the same set again, is not announced.
@@ -204,9 +204,9 @@ fn a_real_node_is_told_of_new_names_at_once_and_of_nothing_else() {
 }
 
 #[test]
-fn one_of_ours_needs_no_requests_and_gets_every_count() {
+fn one_overlay_node_needs_no_requests_and_gets_every_count() {
     let mut net = Net::new(1);
-    let peer = net.ours(0, 5, &[]);
+    let peer = net.overlay_peer(0, 5, &[]);
     net.peer_send(peer, records(77, &[state(5, 1 << 40, &[0], &[("x", 2)])]));
     assert_eq!(net.peer_only(peer), taken(77));
     net.peer_send(peer, topic_seq("9"));
@@ -250,7 +250,7 @@ fn one_of_ours_needs_no_requests_and_gets_every_count() {
 #[test]
 fn a_change_of_a_state_that_is_not_there_is_asked_about() {
     let mut net = Net::new(1);
-    let peer = net.ours(0, 5, &[("a", 1)]);
+    let peer = net.overlay_peer(0, 5, &[("a", 1)]);
     let ask = extension(mesh::packet::ASK, 0, mesh::encode_keys([key(5)]));
     net.peer_send(
         peer,
@@ -268,7 +268,7 @@ fn a_change_of_a_state_that_is_not_there_is_asked_about() {
 }
 
 #[test]
-fn two_of_ours_never_ask_for_lists() {
+fn two_overlay_nodes_never_ask_for_lists() {
     let mut net = Net::mesh(2);
     net.log = Some(Vec::new());
     let subscriber = net.subscriber(1, &[TOPIC]);
@@ -316,7 +316,7 @@ fn changes_before_a_peers_first_frame_are_not_lost() {
 }
 
 #[test]
-fn two_of_ours_agree_whatever_happens_while_they_greet() {
+fn two_overlay_nodes_agree_whatever_happens_while_they_greet() {
     let mut net = Net::new(2);
     let goes = net.subscriber(1, &[TOPIC, "gone"]);
     net.wire_held = true;
@@ -328,15 +328,15 @@ fn two_of_ours_agree_whatever_happens_while_they_greet() {
     assert_eq!(topics_of(&net, link), ["hello", "new"]);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, "gone", ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     net.send(publisher, unicast(2, "new", ""));
     net.only(stays);
 }
 
 #[test]
-fn records_of_a_real_node_mean_nothing() {
+fn records_of_a_fisco_node_mean_nothing() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     net.announce(peer, &[("claimed", 9)]);
     assert!(net.peer_inbox(peer).is_empty());
     assert_eq!(topics_of(&net, peer), [TOPIC]);
@@ -346,7 +346,7 @@ fn records_of_a_real_node_mean_nothing() {
 #[test]
 fn the_number_is_announced_every_5_s() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     net.secs(2);
     net.subscriber(0, &["a"]);
     assert_eq!(net.peer_only(peer), topic_seq("1"), "at once");
@@ -363,21 +363,21 @@ fn the_number_is_announced_every_5_s() {
 #[test]
 fn a_silent_peer_is_dropped_after_60_s_with_its_topics() {
     let mut net = Net::new(1);
-    let quiet = net.foreign(0, 5, "quiet");
-    let halves = net.foreign(0, 6, "halves");
-    let alive = net.foreign(0, 7, "alive");
+    let quiet = net.fisco_peer(0, 5, "quiet");
+    let halves = net.fisco_peer(0, 6, "halves");
+    let alive = net.fisco_peer(0, 7, "alive");
     for _ in 0..59 {
         net.secs(1);
         net.peer_send(alive, topic_seq("1"));
         // Bytes of an incomplete frame count, too.
-        net.event(0, Event::PeerActive(halves.id));
+        net.event(0, NodeEvent::PeerActive(halves.id));
     }
     assert_eq!(net.link(quiet).closed, None);
     net.notices(0);
     net.secs(1);
     assert_eq!(net.link(quiet).closed, Some(PeerCloseReason::Idle));
     let (peer, node) = (quiet.id, node_id(5));
-    assert_eq!(net.notices(0), [Notice::PeerDown { peer, node }]);
+    assert_eq!(net.notices(0), [NodeNotice::PeerDown { peer, node }]);
     assert!(topics_of(&net, quiet).is_empty());
     assert_eq!(net.nodes[0].machine.peers().count(), 2);
     assert_eq!(net.link(halves).closed, None);
@@ -411,14 +411,14 @@ fn a_lost_peers_topics_are_gone_and_come_back_with_it() {
         net.only(publisher);
         net.cut(link);
         net.send(publisher, unicast(9, TOPIC, ""));
-        assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+        assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     }
 }
 
 #[test]
-fn a_real_node_gets_our_messages_and_answers_them() {
+fn a_fisco_node_gets_our_messages_and_answers_them() {
     let mut net = Net::new(1);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     let publisher = net.subscriber(0, &["ours"]);
     net.peer_inbox(peer);
     let mut seqs = Vec::new();

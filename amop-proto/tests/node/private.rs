@@ -6,8 +6,8 @@ use crate::support::{
     Link, Net, Sdk, error, multicast, node_id, reply, topic_list, topic_seq, unicast,
 };
 use amop_proto::{
-    channel::{Frame, FrameType, code},
-    node::Notice,
+    channel::{Frame, FrameType, result_code},
+    node::NodeNotice,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn ignored(net: &mut Net) -> Vec<&'static str> {
     let notices = net.notices(0).into_iter();
     notices
         .filter_map(|notice| match notice {
-            Notice::BadVerdict { what, .. } => Some(what),
+            NodeNotice::BadVerdict { what, .. } => Some(what),
             _ => None,
         })
         .collect()
@@ -68,7 +68,7 @@ fn ignored(net: &mut Net) -> Vec<&'static str> {
 fn closed(net: &mut Net, n: u64) {
     let sender = net.sdk(0);
     net.send(sender, unicast(n, TOPIC, ""));
-    assert_eq!(net.only(sender), error(n, code::NO_SUBSCRIBER, ""));
+    assert_eq!(net.only(sender), error(n, result_code::NO_SUBSCRIBER, ""));
     net.send(sender, multicast(n, TOPIC, ""));
     net.inbox(sender);
     net.hang_up(sender);
@@ -380,8 +380,8 @@ fn subscribers_of_the_publishers_own_node_need_no_verdict() {
 }
 
 /// Returns a FISCO peer with these topics.
-fn foreign(net: &mut Net, topics: &[String]) -> Link {
-    net.foreign(0, 5, &topics.join("\t"))
+fn fisco_peer(net: &mut Net, topics: &[String]) -> Link {
+    net.fisco_peer(0, 5, &topics.join("\t"))
 }
 
 /// Changes the topics of the peer.
@@ -393,11 +393,11 @@ fn change(net: &mut Net, peer: Link, number: u64, topics: &[String]) {
 }
 
 #[test]
-fn a_real_node_is_sent_messages_once_it_is_verified() {
+fn a_fisco_node_is_sent_messages_once_it_is_verified() {
     let mut net = Net::new(1);
     let publisher = net.subscriber(0, &[PUSH]);
     net.inbox(publisher);
-    let peer = foreign(&mut net, &[TOPIC.into(), route("a")]);
+    let peer = fisco_peer(&mut net, &[TOPIC.into(), route("a")]);
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     closed(&mut net, 1);
     // It is asked for its topics, and gets no message.
@@ -435,7 +435,7 @@ fn a_node_that_claims_what_another_has_is_judged_for_itself() {
     let right = subscriber(&mut net, 1, "a");
     asked(&mut net, publisher);
     // It repeats the route of a subscriber elsewhere, and claims more subscribers than exist.
-    let liar = net.ours(0, 5, &[(TOPIC, 1000), (&route("a"), 1000)]);
+    let liar = net.overlay_peer(0, 5, &[(TOPIC, 1000), (&route("a"), 1000)]);
     assert_eq!(asked(&mut net, publisher), about(5, "a"));
     verdict(&mut net, publisher, 1, true);
     verdict(&mut net, publisher, 5, false);
@@ -452,7 +452,7 @@ fn a_node_that_claims_what_another_has_is_judged_for_itself() {
 fn what_is_held_of_a_peer_that_keeps_changing_its_routes_is_bounded() {
     let mut net = Net::new(1);
     let publisher = net.subscriber(0, &[PUSH]);
-    let peer = foreign(&mut net, &[TOPIC.into(), route("0")]);
+    let peer = fisco_peer(&mut net, &[TOPIC.into(), route("0")]);
     for n in 1..200 {
         assert_eq!(asked(&mut net, publisher), about(5, &(n - 1).to_string()));
         verdict(&mut net, publisher, 5, false);

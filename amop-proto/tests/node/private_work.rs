@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::support::{Net, Sdk, node_id, unicast};
 use amop_proto::{
-    channel::{FrameType, code},
-    node::Notice,
+    channel::{FrameType, result_code},
+    node::NodeNotice,
 };
 use serde_json::json;
 
@@ -194,14 +194,14 @@ fn only_a_publisher_that_was_asked_judges() {
         .notices(0)
         .into_iter()
         .filter_map(|notice| match notice {
-            Notice::BadVerdict { what, .. } => Some(what),
+            NodeNotice::BadVerdict { what, .. } => Some(what),
             _ => None,
         });
     let ignored: Vec<_> = ignored.collect();
     assert_eq!(ignored, ["is from a session that was not asked"]);
     let sender = net.sdk(0);
     net.send(sender, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(sender).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(sender).result, result_code::NO_SUBSCRIBER);
     net.send_body(asked, FrameType::VERIFY_RESULT, good.as_bytes());
     net.send(sender, unicast(2, TOPIC, ""));
     assert_eq!(net.only(subscriber), unicast(2, TOPIC, ""));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::support::{Net, Sdk, config, multicast, reply, seq, unicast};
 use amop_proto::{
-    channel::{Frame, FrameType, HandshakeRequest, code},
-    node::{CloseReason, Event, Notice},
+    channel::{Frame, FrameType, HandshakeRequest, result_code},
+    node::{NodeEvent, NodeNotice, SessionCloseReason},
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -77,10 +77,13 @@ fn versions_that_do_not_meet_close_the_session_without_an_answer() {
         let sdk = net.subscriber(0, &[TOPIC]);
         let other = net.sdk(0);
         net.send_body(sdk, FrameType::HANDSHAKE, body.as_bytes());
-        assert!(matches!(net.closed(sdk), Some(CloseReason::Handshake(_))));
+        assert!(matches!(
+            net.closed(sdk),
+            Some(SessionCloseReason::Handshake(_))
+        ));
         net.nothing(sdk);
         net.send(other, unicast(1, TOPIC, ""));
-        assert_eq!(net.only(other).result, code::NO_SUBSCRIBER);
+        assert_eq!(net.only(other).result, result_code::NO_SUBSCRIBER);
     }
 }
 
@@ -102,7 +105,7 @@ fn malformed_handshakes_are_ignored_and_change_nothing() {
         net.nothing(sdk);
         let notices = net.notices(0);
         assert!(
-            matches!(notices[..], [Notice::BadHandshake { session, .. }] if session == sdk.id),
+            matches!(notices[..], [NodeNotice::BadHandshake { session, .. }] if session == sdk.id),
             "{body}: {notices:?}"
         );
     }
@@ -112,10 +115,10 @@ fn malformed_handshakes_are_ignored_and_change_nothing() {
 }
 
 #[test]
-fn only_our_own_client_may_be_sent_frames_together() {
+fn only_a_native_client_may_be_sent_frames_together() {
     let mut net = Net::new(1);
     let ours = net.sdk(0);
-    net.send(ours, HandshakeRequest::ours().to_frame(seq(1)));
+    net.send(ours, HandshakeRequest::native().to_frame(seq(1)));
     net.only(ours);
     assert!(net.end(ours).coalesced);
 }
@@ -189,7 +192,7 @@ fn bodies_that_are_no_array_clear_the_set_or_leave_it() {
         net.send_body(sdk, FrameType::SET_TOPICS, body.as_bytes());
         net.nothing(sdk);
         assert_eq!(has(&mut net, sdk, TOPIC), stays, "{body}");
-        let told = net.notices(0) == [Notice::BadTopics { session: sdk.id }];
+        let told = net.notices(0) == [NodeNotice::BadTopics { session: sdk.id }];
         assert_eq!(told, stays && !body.starts_with("[\"hello"), "{body}");
     }
     let mut net = Net::new(1);
@@ -206,7 +209,7 @@ fn what_cannot_be_a_topic_is_left_out_with_one_notice() {
     let (longest, too_long) = ("t".repeat(254), "t".repeat(255));
     let sdk = net.subscriber(0, &["", "good", "a\tb", &too_long, &longest]);
     let [
-        Notice::TopicIgnored {
+        NodeNotice::TopicIgnored {
             session,
             topic,
             others,
@@ -242,7 +245,7 @@ fn a_session_holds_no_more_topics_than_it_may() {
     }
     let notices = net.notices(0);
     assert!(
-        matches!(&notices[..], [Notice::TopicIgnored { topic, others: 1, .. }] if topic == "d"),
+        matches!(&notices[..], [NodeNotice::TopicIgnored { topic, others: 1, .. }] if topic == "d"),
         "{notices:?}"
     );
     // Another session's topics do not count.
@@ -256,9 +259,9 @@ fn block_notifications_are_taken_and_no_amop_topics() {
     let sdk = net.subscriber(1, &["_block_notify_1"]);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, "_block_notify_1", ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     net.send(publisher, multicast(2, "_block_notify_1", ""));
-    assert_eq!(net.only(publisher).result, code::SUCCESS);
+    assert_eq!(net.only(publisher).result, result_code::SUCCESS);
     net.nothing(sdk);
     assert_eq!(
         net.notices(1).len(),
@@ -275,7 +278,7 @@ fn unknown_types_are_ignored() {
         net.send_body(sdk, FrameType(kind), b"abc");
         net.nothing(sdk);
         let (session, kind) = (sdk.id, FrameType(kind));
-        assert_eq!(net.notices(0), [Notice::UnknownFrame { session, kind }]);
+        assert_eq!(net.notices(0), [NodeNotice::UnknownFrame { session, kind }]);
     }
     assert!(has(&mut net, sdk, TOPIC));
 }
@@ -295,7 +298,7 @@ fn rpc_tells_of_the_node_its_peers_and_their_topics() {
     let mut net = Net::mesh(2);
     net.subscriber(0, &["own", "_block_notify_1"]);
     net.subscriber(1, &["theirs"]);
-    net.foreign(0, 5, "real\t#!$TopicNeedVerify_private");
+    net.fisco_peer(0, 5, "real\t#!$TopicNeedVerify_private");
     let sdk = net.sdk(0);
     let mut call = |method: &str| -> Value {
         let params = if method == "call" { "[1,{}]" } else { "[1]" };
@@ -339,7 +342,7 @@ fn an_idle_session_is_closed_after_60_s() {
     net.advance(Duration::from_millis(59_999));
     assert_eq!(net.closed(sdk), None);
     net.advance(Duration::from_millis(1));
-    assert_eq!(net.closed(sdk), Some(CloseReason::Idle));
+    assert_eq!(net.closed(sdk), Some(SessionCloseReason::Idle));
     assert_eq!(net.nodes[0].machine.session_count(), 0);
     net.secs(1);
     assert_eq!(net.nodes[0].machine.next_timeout(), None);
@@ -353,7 +356,7 @@ fn anything_read_or_written_keeps_a_session() {
             net.send_body(sdk, FrameType(0x77), b"")
         }),
         ("half a frame", |net, sdk| {
-            net.event(0, Event::SessionActive(sdk.id))
+            net.event(0, NodeEvent::SessionActive(sdk.id))
         }),
         ("a push", |net, sdk| {
             let publisher = net.sdk(0);
@@ -375,7 +378,7 @@ fn anything_read_or_written_keeps_a_session() {
         net.secs(60);
         assert_eq!(net.closed(sdk), None, "{what}");
         net.advance(Duration::from_millis(500));
-        assert_eq!(net.closed(sdk), Some(CloseReason::Idle), "{what}");
+        assert_eq!(net.closed(sdk), Some(SessionCloseReason::Idle), "{what}");
     }
 }
 
@@ -389,7 +392,7 @@ fn what_is_queued_for_a_session_that_does_not_read_does_not_keep_it() {
         net.send(publisher, multicast(n, TOPIC, ""));
         net.secs(10);
     }
-    assert_eq!(net.closed(sdk), Some(CloseReason::Idle));
+    assert_eq!(net.closed(sdk), Some(SessionCloseReason::Idle));
     assert_eq!(net.closed(publisher), None);
 }
 
@@ -408,7 +411,7 @@ fn a_message_whose_subscriber_is_closed_for_idleness_goes_to_the_next() {
     let other = net.subscriber(0, &[TOPIC]);
     net.send_body(publisher, FrameType::HEARTBEAT, b"");
     net.secs(30);
-    assert_eq!(net.closed(idle), Some(CloseReason::Idle));
+    assert_eq!(net.closed(idle), Some(SessionCloseReason::Idle));
     let push = net.only(other);
     net.send(other, reply(&push, "here"));
     assert_eq!(net.only(publisher), reply(&push, "here"));
@@ -419,14 +422,14 @@ fn an_answer_due_with_the_idle_limit_leaves_before_the_session_is_closed() {
     let mut config = config(0);
     config.timeouts.peer_answer = Duration::from_secs(60);
     let mut net = Net::with([config]);
-    let peer = net.foreign(0, 5, TOPIC);
+    let peer = net.fisco_peer(0, 5, TOPIC);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
     net.link(peer).inbox.clear();
     // Both are due at 60 s. The harness refuses frames for closed sessions.
     net.secs(60);
-    assert_eq!(net.only(publisher).result, code::TIMEOUT);
-    assert_eq!(net.closed(publisher), Some(CloseReason::Idle));
+    assert_eq!(net.only(publisher).result, result_code::TIMEOUT);
+    assert_eq!(net.closed(publisher), Some(SessionCloseReason::Idle));
 }
 
 #[test]
@@ -435,10 +438,10 @@ fn events_of_sessions_that_are_gone_are_ignored() {
     let sdk = net.subscriber(0, &[TOPIC]);
     net.hang_up(sdk);
     let id = sdk.id;
-    net.event(0, Event::session_frame(id, unicast(1, TOPIC, "")));
-    net.event(0, Event::SessionActive(id));
-    net.event(0, Event::SessionWritten(id, 100));
-    net.event(0, Event::SessionClosed(id));
+    net.event(0, NodeEvent::session_frame(id, unicast(1, TOPIC, "")));
+    net.event(0, NodeEvent::SessionActive(id));
+    net.event(0, NodeEvent::SessionWritten(id, 100));
+    net.event(0, NodeEvent::SessionClosed(id));
     net.nothing(sdk);
     assert_eq!(net.nodes[0].machine.session_count(), 0);
     assert!(net.nodes[0].machine.router().is_empty());
@@ -453,16 +456,16 @@ fn a_node_that_stops_closes_its_sessions_and_answers_none_of_them() {
     net.send(publisher, unicast(1, TOPIC, "near"));
     net.send(far, unicast(2, TOPIC, "far"));
     assert_eq!(net.inbox(subscriber).len(), 2);
-    net.event(0, Event::Stop);
+    net.event(0, NodeEvent::Stop);
     for sdk in [publisher, subscriber] {
-        assert_eq!(net.closed(sdk), Some(CloseReason::Stopping));
+        assert_eq!(net.closed(sdk), Some(SessionCloseReason::Stopping));
         net.nothing(sdk);
     }
     // The other node is told, and also its publisher.
-    assert_eq!(net.only(far).result, code::NO_SESSION);
+    assert_eq!(net.only(far).result, result_code::NO_SESSION);
     assert_eq!(net.links(0).len(), 1, "peers are left to the shell");
     let late = net.sdk(0);
-    assert_eq!(net.closed(late), Some(CloseReason::Stopping));
+    assert_eq!(net.closed(late), Some(SessionCloseReason::Stopping));
     net.secs(40);
     assert_eq!(net.in_flight(), 0);
 }

@@ -6,13 +6,13 @@ use crate::support::{
     state, unicast,
 };
 use amop_proto::{
-    channel::{FrameType, code, encode_topics},
-    node::{CloseReason, Limits, NodeConfig, Notice, PeerCloseReason},
+    channel::{FrameType, encode_topics, result_code},
+    node::{Limits, MachineConfig, NodeNotice, PeerCloseReason, SessionCloseReason},
     p2p::mesh::packet,
 };
 
 fn net(limits: impl FnOnce(&mut Limits)) -> Net {
-    let mut config: NodeConfig = config(0);
+    let mut config: MachineConfig = config(0);
     limits(&mut config.limits);
     Net::with([config])
 }
@@ -32,7 +32,7 @@ fn connections_one_key_may_have_all_and_the_newest_goes_when_another_comes() {
     let eleventh = net.sdk_of(0, 1, 1);
     assert_eq!(
         net.closed(eleventh),
-        Some(CloseReason::TooManySessions { max: 10 })
+        Some(SessionCloseReason::TooManySessions { max: 10 })
     );
     // The share of the other key is five, and not more.
     let others: Vec<Sdk> = (0..5).map(|_| net.sdk_of(0, 1, 2)).collect();
@@ -41,7 +41,10 @@ fn connections_one_key_may_have_all_and_the_newest_goes_when_another_comes() {
         assert_eq!(net.is_open(sdk), n < 5, "{n}");
     }
     let what = "connections";
-    assert_eq!(net.closed(crowd[9]), Some(CloseReason::OverShare { what }));
+    assert_eq!(
+        net.closed(crowd[9]),
+        Some(SessionCloseReason::OverShare { what })
+    );
     let sixth = net.sdk_of(0, 1, 2);
     assert!(!net.is_open(sixth));
     assert_eq!(net.nodes[0].machine.session_count(), 10);
@@ -78,7 +81,10 @@ fn topics_whoever_has_most_beyond_its_share_is_closed_for_others() {
     let open = greedy.iter().filter(|&&sdk| net.is_open(sdk)).count();
     assert_eq!(open, 3);
     let what = "topics";
-    assert_eq!(net.closed(greedy[3]), Some(CloseReason::OverShare { what }));
+    assert_eq!(
+        net.closed(greedy[3]),
+        Some(SessionCloseReason::OverShare { what })
+    );
     let publisher = net.sdk_of(0, 1, 3);
     net.send(publisher, unicast(1, "wanted", ""));
     assert_eq!(net.only(modest), unicast(1, "wanted", ""));
@@ -119,7 +125,7 @@ fn in_flight_whoever_has_more_than_its_share_gets_103_for_others() {
     net.send(greedy, unicast(10, "void", ""));
     assert_eq!(
         net.only(greedy).result,
-        code::OVER_LIMIT,
+        result_code::OVER_LIMIT,
         "alone it had all"
     );
     let modest = net.sdk_of(0, 1, 2);
@@ -127,13 +133,13 @@ fn in_flight_whoever_has_more_than_its_share_gets_103_for_others() {
     for n in 20..25 {
         net.send(modest, unicast(n, "wanted", ""));
         net.nothing(modest);
-        assert_eq!(net.only(greedy).result, code::OVER_LIMIT);
+        assert_eq!(net.only(greedy).result, result_code::OVER_LIMIT);
         let push = net.only(subscriber);
         assert_eq!(push, unicast(n, "wanted", ""));
     }
     // Each has its share.
     net.send(modest, unicast(25, "wanted", ""));
-    assert_eq!(net.only(modest).result, code::OVER_LIMIT);
+    assert_eq!(net.only(modest).result, result_code::OVER_LIMIT);
     net.send(subscriber, reply(&unicast(20, "wanted", ""), "here"));
     assert_eq!(net.only(modest), reply(&unicast(20, "wanted", ""), "here"));
     let counters = counters(&net);
@@ -157,7 +163,11 @@ fn in_flight_bytes_are_shared_too() {
     net.nothing(modest);
     let ended = net.inbox(greedy);
     assert!(ended.len() == 3 || ended.len() == 2, "{}", ended.len());
-    assert!(ended.iter().all(|frame| frame.result == code::OVER_LIMIT));
+    assert!(
+        ended
+            .iter()
+            .all(|frame| frame.result == result_code::OVER_LIMIT)
+    );
 }
 
 #[test]
@@ -225,7 +235,7 @@ fn sets_of_topics_that_wait_are_shared_and_what_has_no_room_is_told() {
         .notices(0)
         .into_iter()
         .filter_map(|notice| match notice {
-            Notice::TopicIgnored {
+            NodeNotice::TopicIgnored {
                 session, others, ..
             } => Some((session, others)),
             _ => None,
@@ -248,7 +258,7 @@ fn sets_of_topics_that_wait_are_shared_and_what_has_no_room_is_told() {
     let reasons: Vec<_> = greedy.iter().filter_map(|&sdk| net.closed(sdk)).collect();
     assert!((1..5).contains(&reasons.len()), "{reasons:?}");
     for reason in reasons {
-        assert_eq!(reason, CloseReason::OverShare { what });
+        assert_eq!(reason, SessionCloseReason::OverShare { what });
     }
     net.secs(1000);
     for sdk in greedy {
@@ -270,7 +280,7 @@ fn questions_of_other_nodes_leave_room_for_this_node_s_sessions() {
     let mut net = net(|limits| limits.in_flight = 20);
     let subscriber = net.sdk_of(0, 1, 9);
     net.subscribe(subscriber, &["void"]);
-    let peer = net.foreign(0, 5, "");
+    let peer = net.fisco_peer(0, 5, "");
     for n in 0..25 {
         net.peer_send(peer, from_node(n, &unicast(n.into(), "void", "")));
     }
@@ -296,8 +306,8 @@ fn questions_of_nodes_are_shared_by_agency() {
     let mut net = net(|limits| limits.in_flight = 40);
     let subscriber = net.sdk_of(0, 1, 9);
     net.subscribe(subscriber, &["void"]);
-    let liars: Vec<Link> = LIARS.map(|n| net.foreign(0, n, "")).collect();
-    let honest = net.foreign(0, HONEST, "");
+    let liars: Vec<Link> = LIARS.map(|n| net.fisco_peer(0, n, "")).collect();
+    let honest = net.fisco_peer(0, HONEST, "");
     for n in 0..10 {
         for (liar, &link) in liars.iter().enumerate() {
             let seq = 1000 * (liar as u64 + 1) + u64::from(n);
@@ -392,7 +402,7 @@ fn places_for_nodes_are_shared_by_agency() {
 /// Returns a node that reads nothing, and a session of another agency.
 fn stalled(limits: impl FnOnce(&mut Limits)) -> (Net, Link, Sdk) {
     let mut net = net(limits);
-    let far = net.ours(0, HONEST, &[("there", 1)]);
+    let far = net.overlay_peer(0, HONEST, &[("there", 1)]);
     net.secs(1);
     let modest = net.sdk_of(0, 2, 1);
     net.peer_inbox(far);
@@ -471,7 +481,7 @@ fn a_closed_link_keeps_room_for_those_who_have_not_come_yet() {
 #[test]
 fn a_neighbour_that_invents_senders_leaves_room_on_a_link() {
     let (mut net, far, modest) = stalled(|limits| limits.peer_queue = LINK);
-    let liar = net.ours(0, 1, &[]);
+    let liar = net.overlay_peer(0, 1, &[]);
     net.secs(1);
     for n in 0..2000 {
         let frame = unicast(n, "there", &"x".repeat(1000));

@@ -16,11 +16,11 @@ use crate::support::{
     topic_seq, unicast,
 };
 use amop_proto::{
-    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, code},
-    node::NodeConfig,
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, result_code},
+    node::MachineConfig,
     p2p::{
         PeerFrame,
-        mesh::{self, Envelope, Spread},
+        mesh::{self, MulticastHeader, UnicastHeader},
         packet, protocol,
     },
 };
@@ -41,7 +41,7 @@ const PEER_QUEUE: usize = 1500;
 const LONGEST: usize = 24_000;
 const IN_FLIGHT: usize = 24;
 
-fn small(n: usize) -> NodeConfig {
+fn small(n: usize) -> MachineConfig {
     let mut config = config(n);
     config.limits.session_queue = SESSION_QUEUE;
     config.limits.peer_queue = PEER_QUEUE;
@@ -234,7 +234,7 @@ impl Storm {
         }
         let mut answer = reply(&push, "answer");
         match self.below(8) {
-            0 => answer.result = code::NO_SESSION,
+            0 => answer.result = result_code::NO_SESSION,
             1 => answer.kind = FrameType(0x77),
             2 => answer.kind = FrameType::BLOCK_NOTIFY,
             3 => answer.body = self.bytes(30).into(),
@@ -287,7 +287,7 @@ impl Storm {
         let n = self.fresh();
         let payload = "y".repeat(self.below(200));
         let frame = match self.below(14) {
-            0..4 => return self.node_of_ours_talks(peer),
+            0..4 => return self.overlay_node_talks(peer),
             4 | 5 => topic_seq(&number),
             6..=8 => self.peer_asks(peer, unicast(n, a, &payload)),
             9 => from_node(0, &multicast(n, a, &payload)),
@@ -323,7 +323,7 @@ impl Storm {
 
     /// Lets a peer that uses the extension state something about itself or others, true or not, and
     /// send messages in the name of others.
-    fn node_of_ours_talks(&mut self, peer: Link) {
+    fn overlay_node_talks(&mut self, peer: Link) {
         let (a, b) = (self.topic(), self.topic());
         let version = self.fresh();
         let nodes = [(); 3].map(|()| self.below(6));
@@ -339,7 +339,7 @@ impl Storm {
             5..8 => records(seq, &[state(nodes[0], version, &nodes[1..], &topics)]),
             8 => records(seq, &[change(nodes[0], version, version - 1, &topics)]),
             9 | 10 => {
-                let envelope = Envelope {
+                let header = UnicastHeader {
                     source: key(nodes[0]),
                     target: key(nodes[1]),
                     id,
@@ -348,7 +348,7 @@ impl Storm {
                     true => mesh::packet::ANSWER,
                     false => mesh::packet::UNICAST,
                 };
-                extension(packet, hops, envelope.seal(&message))
+                extension(packet, hops, header.encode(&message))
             }
             11 => {
                 // The message is sealed correctly, for any target.
@@ -364,13 +364,13 @@ impl Storm {
                 relayed_multicast(from, (id, version), &message)
             }
             _ => {
-                let spread = Spread {
+                let spread = MulticastHeader {
                     source: key(nodes[0]),
                     id,
                     targets: nodes[1..].iter().map(|&n| key(n)).collect(),
                 };
                 let message = multicast(version, a, "to many");
-                extension(mesh::packet::MULTICAST, hops, spread.seal(&message))
+                extension(mesh::packet::MULTICAST, hops, spread.encode(&message))
             }
         };
         self.net.peer_send(peer, frame);
@@ -405,7 +405,7 @@ impl Storm {
         };
         let mut answer = inner.respond(0, inner.body.clone());
         if self.one_in(4) {
-            answer.result = code::NO_SESSION;
+            answer.result = result_code::NO_SESSION;
         }
         if self.one_in(10) {
             answer.seq = seq(0);

@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration};
 use crate::support::{Net, config, seq};
 use amop_proto::{
     channel::{Frame, FrameType, Seq, encode_topics},
-    node::{Event, Listing, Notice, SessionInput},
+    node::{Listing, NodeEvent, NodeNotice, SessionInput},
 };
 
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
@@ -21,8 +21,8 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// `Event::SessionFrame` accepts only parsed frames, and of the node's source files only those that
-/// create them parse text.
+/// `NodeEvent::SessionFrame` accepts only parsed frames, and of the node's source files only those
+/// that create them parse text.
 #[test]
 fn no_source_of_the_node_reads_json_but_those_that_read_before_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node");
@@ -83,10 +83,10 @@ fn of_a_set_a_session_gets_as_many_topics_as_it_may_hold() {
         let sdk = net.sdk(0);
         let frame = Frame::new(FrameType::SET_TOPICS, seq(1), body.clone());
         let input = SessionInput::read(frame, read);
-        net.event(0, Event::SessionFrame(sdk.id, input));
+        net.event(0, NodeEvent::SessionFrame(sdk.id, input));
         net.advance(Duration::from_millis(10));
         assert_eq!(net.nodes[0].machine.own_topics(), topics[..10]);
-        let [Notice::TopicIgnored { topic, others, .. }] = &net.notices(0)[..] else {
+        let [NodeNotice::TopicIgnored { topic, others, .. }] = &net.notices(0)[..] else {
             panic!("one notice");
         };
         assert_eq!((topic.as_str(), *others), ("010", 89));
@@ -106,7 +106,7 @@ fn lists_are_copied_in_pieces() {
             net.subscriber(node, names);
         }
     }
-    net.foreign(0, 5, &names[..700].join("\t"));
+    net.fisco_peer(0, 5, &names[..700].join("\t"));
     net.secs(1);
     let machine = &net.nodes[0].machine;
     let needs = amop_proto::channel::rpc::Needs {
@@ -138,7 +138,7 @@ fn lists_without_end_are_cut() {
     let mut net = Net::with([config]);
     // 17 MB of topics.
     let names: Vec<String> = (0..68_000).map(|n| format!("{n:0250}")).collect();
-    net.foreign(0, 5, &names.join("\t"));
+    net.fisco_peer(0, 5, &names.join("\t"));
     net.secs(1);
     let told: usize = net.nodes[0].machine.peer_infos()[0]
         .topics

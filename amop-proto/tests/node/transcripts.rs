@@ -63,7 +63,7 @@ struct Replay {
 }
 
 #[test]
-fn our_nodes_write_what_the_real_ones_wrote() {
+fn overlay_nodes_write_what_fisco_nodes_wrote() {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/data/transcripts-2.11.1.json"

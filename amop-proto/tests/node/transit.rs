@@ -6,7 +6,7 @@ use crate::support::{
     reply, topic_list, topic_seq, unicast,
 };
 use amop_proto::{
-    channel::code,
+    channel::result_code,
     p2p::{PeerFrame, TopicList, packet, protocol},
 };
 
@@ -27,7 +27,7 @@ fn row(transit: &[usize]) -> Net {
 }
 
 /// Connects the FISCO node, which announces its topics.
-fn real(net: &mut Net, node: usize, topics: &str) -> Link {
+fn fisco_peer(net: &mut Net, node: usize, topics: &str) -> Link {
     let link = net.raw_peer(node, node_id(REAL), false);
     has(net, link, "1", topics);
     link
@@ -67,7 +67,7 @@ fn messages(net: &mut Net, link: Link) -> Vec<PeerFrame> {
         .collect()
 }
 
-fn from_real(frame: &amop_proto::channel::Frame) -> PeerFrame {
+fn from_fisco(frame: &amop_proto::channel::Frame) -> PeerFrame {
     peer_frame(protocol::AMOP, packet::MULTICAST, 0, frame.to_bytes())
 }
 
@@ -76,9 +76,9 @@ fn subscribers(net: &mut Net, topic: &str) -> Vec<Sdk> {
 }
 
 #[test]
-fn a_real_node_and_nodes_two_links_away_reach_each_other() {
+fn a_fisco_node_and_nodes_two_links_away_reach_each_other() {
     let mut net = row(&[0]);
-    let link = real(&mut net, 0, "real");
+    let link = fisco_peer(&mut net, 0, "real");
     let subscriber = net.subscriber(2, &["ours"]);
     let publisher = net.sdk(2);
 
@@ -115,7 +115,7 @@ fn a_real_node_and_nodes_two_links_away_reach_each_other() {
     };
     assert_eq!(message.packet, packet::MULTICAST);
     assert_eq!(inner(message), multicast(3, "real", "to it"));
-    net.peer_send(link, from_real(&multicast(4, "ours", "from it")));
+    net.peer_send(link, from_fisco(&multicast(4, "ours", "from it")));
     assert_eq!(net.only(subscriber), multicast(4, "ours", "from it"));
     assert!(messages(&mut net, link).is_empty(), "nothing comes back");
     assert_eq!(net.nodes[2].machine.router().reachable(), 2);
@@ -125,23 +125,26 @@ fn a_real_node_and_nodes_two_links_away_reach_each_other() {
 #[test]
 fn without_the_option_they_do_not() {
     let mut net = row(&[]);
-    let link = real(&mut net, 0, "real");
+    let link = fisco_peer(&mut net, 0, "real");
     let subscriber = net.subscriber(2, &["ours"]);
     let publisher = net.sdk(2);
     net.send(publisher, unicast(1, "real", ""));
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
     assert_eq!(told(&mut net, link), [""; 0]);
     let request = unicast(2, "ours", "");
     net.peer_send(link, from_node(5, &request));
     assert_eq!(inner(&messages(&mut net, link)[0]), refused(&request));
-    net.peer_send(link, from_real(&multicast(3, "ours", "")));
+    net.peer_send(link, from_fisco(&multicast(3, "ours", "")));
     net.nothing(subscriber);
 }
 
 #[test]
 fn what_changes_on_one_side_is_told_on_the_other() {
     let mut net = row(&[0]);
-    let link = real(&mut net, 0, "real");
+    let link = fisco_peer(&mut net, 0, "real");
     let publisher = net.sdk(2);
     // After an announcement the next one comes after 200 ms at the earliest.
     net.advance(std::time::Duration::from_millis(200));
@@ -173,9 +176,12 @@ fn what_changes_on_one_side_is_told_on_the_other() {
     net.inbox(publisher);
     net.cut(link);
     net.send(publisher, unicast(3, "other", ""));
-    assert_eq!(net.only(publisher), error(3, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(3, result_code::NO_SUBSCRIBER, "")
+    );
     // The same with a new connection.
-    let link = real(&mut net, 0, "third");
+    let link = fisco_peer(&mut net, 0, "third");
     net.send(publisher, multicast(4, "third", ""));
     assert_eq!(messages(&mut net, link).len(), 1);
 }
@@ -183,7 +189,7 @@ fn what_changes_on_one_side_is_told_on_the_other() {
 #[test]
 fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
     let mut net = row(&[0, 2]);
-    let links = [0, 2].map(|node| real(&mut net, node, "real\tboth"));
+    let links = [0, 2].map(|node| fisco_peer(&mut net, node, "real\tboth"));
     let held = subscribers(&mut net, "both");
     for link in links {
         assert_eq!(
@@ -194,7 +200,7 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
     }
     // Each of its peers gets the copy that a FISCO node sends it.
     for link in links {
-        net.peer_send(link, from_real(&multicast(1, "both", "from it")));
+        net.peer_send(link, from_fisco(&multicast(1, "both", "from it")));
     }
     for &subscriber in &held {
         assert_eq!(net.only(subscriber), multicast(1, "both", "from it"));
@@ -226,7 +232,7 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
 /// A FISCO node sends its multicast to both its border nodes. Another FISCO node gets one copy from
 /// its own border node, whichever of the two comes first.
 #[test]
-fn a_real_node_gets_the_multicast_of_another_once() {
+fn a_fisco_node_gets_the_multicast_of_another_once() {
     const OTHER: usize = 8;
     for first in [0, 1] {
         let mut net = Net::with((0..3).map(|node| {
@@ -237,7 +243,7 @@ fn a_real_node_gets_the_multicast_of_another_once() {
         }));
         net.connect(0, 1);
         net.connect(1, 2);
-        let link = real(&mut net, 0, "both");
+        let link = fisco_peer(&mut net, 0, "both");
         let others = [0, 2].map(|node| {
             let link = net.raw_peer(node, node_id(OTHER), false);
             has(&mut net, link, "1", "");
@@ -245,7 +251,7 @@ fn a_real_node_gets_the_multicast_of_another_once() {
         });
         messages(&mut net, link);
         for at in [first, 1 - first] {
-            net.peer_send(others[at], from_real(&multicast(1, "both", "")));
+            net.peer_send(others[at], from_fisco(&multicast(1, "both", "")));
         }
         assert_eq!(messages(&mut net, link).len(), 1, "first to {first}");
         assert_eq!(
@@ -259,7 +265,7 @@ fn a_real_node_gets_the_multicast_of_another_once() {
 fn private_topics_stay_between_neighbours() {
     let mut net = row(&[0]);
     let private = "#!$TopicNeedVerify_p";
-    let link = real(&mut net, 0, private);
+    let link = fisco_peer(&mut net, 0, private);
     net.subscriber(2, &["#!$TopicNeedVerify_q", "#!$PushChannel_q"]);
     assert_eq!(told(&mut net, link), [""; 0]);
     assert!(
@@ -272,19 +278,22 @@ fn private_topics_stay_between_neighbours() {
     );
     let publisher = net.sdk(2);
     net.send(publisher, unicast(1, private, ""));
-    assert_eq!(net.only(publisher), error(1, code::NO_SUBSCRIBER, ""));
+    assert_eq!(
+        net.only(publisher),
+        error(1, result_code::NO_SUBSCRIBER, "")
+    );
 }
 
 #[test]
 fn a_node_that_starts_again_takes_its_real_neighbour_with_it() {
     let mut net = row(&[0]);
-    real(&mut net, 0, "real");
+    fisco_peer(&mut net, 0, "real");
     for epoch in [1, crate::support::EPOCH + 100_000] {
         let mut again = config(0);
         again.epoch = epoch;
         again.transit.insert(node_id(REAL));
         net.restart(0, again);
-        let link = real(&mut net, 0, "new");
+        let link = fisco_peer(&mut net, 0, "new");
         net.connect(0, 1);
         let publisher = net.sdk(2);
         net.send(publisher, multicast(1, "new", ""));
@@ -297,9 +306,9 @@ fn a_node_that_starts_again_takes_its_real_neighbour_with_it() {
 
 /// It has a different key behind each border node, but is drawn as often as any other subscriber.
 #[test]
-fn a_real_node_behind_two_nodes_is_drawn_as_often_as_another_subscriber() {
+fn a_fisco_node_behind_two_nodes_is_drawn_as_often_as_another_subscriber() {
     let mut net = row(&[0, 2]);
-    let links = [0, 2].map(|node| real(&mut net, node, "both"));
+    let links = [0, 2].map(|node| fisco_peer(&mut net, node, "both"));
     let subscriber = net.subscriber(1, &["both"]);
     let publisher = net.sdk(1);
     let (mut here, mut there) = (0, [0, 0]);

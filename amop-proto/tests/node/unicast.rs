@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::support::{
-    Link, Net, Sdk, enveloped, from_node, inner, key, node_id, peer_frame, reply, seq, unicast,
+    Link, Net, Sdk, from_node, inner, key, node_id, peer_frame, reply, seq, unicast, with_header,
 };
 use amop_proto::{
-    channel::{Frame, FrameType, code},
+    channel::{Frame, FrameType, result_code},
     p2p::{mesh, packet, protocol},
 };
 
@@ -87,11 +87,11 @@ fn five_subscribers_on_three_nodes_are_equally_likely() {
 }
 
 #[test]
-fn a_foreign_peer_counts_as_one_subscriber() {
+fn a_fisco_peer_counts_as_one_subscriber() {
     let mut net = Net::mesh(2);
     let publisher = net.sdk(0);
     let subscribers = [0, 1, 1].map(|node| net.subscriber(node, &[TOPIC]));
-    let peer = net.foreign(0, 7, TOPIC);
+    let peer = net.fisco_peer(0, 7, TOPIC);
     let hits = draw(&mut net, publisher, &subscribers, &[peer], 20_000);
     assert_uniform(&hits);
 }
@@ -148,21 +148,21 @@ fn the_choice_follows_the_number_of_subscribers_as_they_come_and_go() {
     assert_eq!(hits, [10]);
     net.hang_up(local);
     net.send(publisher, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
 }
 
 #[test]
 fn a_peer_that_claims_no_subscribers_any_more_is_not_drawn() {
     let mut net = Net::new(1);
     let publisher = net.sdk(0);
-    let peer = net.ours(0, 5, &[(TOPIC, 3), ("other", 1)]);
+    let peer = net.overlay_peer(0, 5, &[(TOPIC, 3), ("other", 1)]);
     net.announce_change(peer, &[(TOPIC, 0)]);
     net.peer_inbox(peer);
     net.send(publisher, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     net.send(publisher, unicast(2, "other", ""));
-    let (envelope, request) = enveloped(&net.peer_only(peer), mesh::packet::UNICAST);
-    assert_eq!((envelope.source, envelope.target), (key(0), key(5)));
+    let (header, request) = with_header(&net.peer_only(peer), mesh::packet::UNICAST);
+    assert_eq!((header.source, header.target), (key(0), key(5)));
     assert_eq!(request, unicast(2, "other", ""));
 }
 
@@ -187,7 +187,7 @@ fn a_message_from_another_node_goes_to_sessions_only() {
     // Node 0 has no subscriber, node 2 has one; a message from node 1 to node 0 is not relayed.
     let mut net = Net::new(1);
     let asking = net.raw_peer(0, node_id(1), false);
-    let other = net.foreign(0, 2, TOPIC);
+    let other = net.fisco_peer(0, 2, TOPIC);
     net.peer_inbox(asking);
     net.peer_send(asking, from_node(9, &unicast(1, TOPIC, "relay?")));
     assert!(net.peer_inbox(other).is_empty());
@@ -197,7 +197,7 @@ fn a_message_from_another_node_goes_to_sessions_only() {
         (-protocol::AMOP, packet::UNICAST, 9)
     );
     let mut expected = unicast(1, TOPIC, "relay?");
-    (expected.kind, expected.result) = (FrameType::RESPONSE, code::NO_SESSION);
+    (expected.kind, expected.result) = (FrameType::RESPONSE, result_code::NO_SESSION);
     assert_eq!(inner(&answer), expected);
 }
 
@@ -231,7 +231,7 @@ fn the_publishers_own_session_is_the_last_to_be_tried() {
     net.secs(5);
     assert_eq!(net.only(publisher), request);
     net.secs(5);
-    assert_eq!(net.only(publisher).result, code::NO_SESSION);
+    assert_eq!(net.only(publisher).result, result_code::NO_SESSION);
     net.nothing(silent);
 }
 

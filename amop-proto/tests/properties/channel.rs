@@ -83,7 +83,7 @@ fn answer(body: &[u8]) -> Bytes {
         groups: Vec::new(),
     };
     let peers = || {
-        vec![rpc::PeerInfo {
+        vec![rpc::RpcPeer {
             agency: text(),
             address: text(),
             name: text(),

@@ -6,9 +6,9 @@ use amop_proto::{
     p2p::{
         NodeId, PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError, TopicList, TopicListError,
         mesh::{
-            Envelope, MAX_VERSION, NodeKey, Record, RecordsError, Relayed, RelayedSpread,
-            SharedSecret, SignedRecord, Spread, Subject, Whole, decode_keys, decode_known,
-            encode_keys, encode_known,
+            MAX_VERSION, MulticastHeader, Record, RecordsError, RelayedMulticastHeader,
+            RelayedUnicastHeader, RoutingKey, SharedSecret, SignedRecord, Subject, UnicastHeader,
+            Whole, decode_keys, decode_known, encode_keys, encode_known,
         },
         parse_topic_seq,
     },
@@ -46,7 +46,7 @@ fn any_id() -> impl Strategy<Value = NodeId> {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    let key = || any::<u64>().prop_map(NodeKey);
+    let key = || any::<u64>().prop_map(RoutingKey);
     let topics = vec((any_bytes(300), any::<u32>()), 0..6);
     let neighbours = prop::option::of(vec(key(), 0..5));
     let versions = (1..=MAX_VERSION, any::<u64>());
@@ -297,18 +297,18 @@ proptest! {
 
     #[test]
     fn any_message_of_the_network_is_read_or_refused(body in any_bytes(200)) {
-        if let Some((envelope, frame)) = Envelope::open(body.clone()) {
+        if let Some((header, frame)) = UnicastHeader::decode(body.clone()) {
             prop_assert_eq!(frame.len() + 24, body.len());
-            prop_assert_eq!(envelope.source, NodeKey(u64::from_be_bytes(body[..8].try_into().unwrap())));
+            prop_assert_eq!(header.source, RoutingKey(u64::from_be_bytes(body[..8].try_into().unwrap())));
         }
-        if let Some((spread, frame)) = Spread::open(body.clone()) {
-            prop_assert_eq!(spread.seal(&frame[..]), body.clone());
+        if let Some((spread, frame)) = MulticastHeader::decode(body.clone()) {
+            prop_assert_eq!(spread.encode(&frame[..]), body.clone());
         }
-        if let Some((relayed, frame)) = Relayed::open(body.clone()) {
-            prop_assert_eq!(relayed.seal(&frame[..]), body.clone());
+        if let Some((relayed, frame)) = RelayedUnicastHeader::decode(body.clone()) {
+            prop_assert_eq!(relayed.encode(&frame[..]), body.clone());
         }
-        if let Some((spread, frame)) = RelayedSpread::open(body.clone()) {
-            prop_assert_eq!(spread.seal(&frame[..]), body.clone());
+        if let Some((spread, frame)) = RelayedMulticastHeader::decode(body.clone()) {
+            prop_assert_eq!(spread.encode(&frame[..]), body.clone());
         }
         if let Some(keys) = decode_keys(body.clone(), 1000) {
             prop_assert_eq!(encode_keys(keys), body.clone());

@@ -4,26 +4,30 @@ mod scalar;
 mod well_known;
 
 use crate::{
-    Error, MAX_DEPTH,
-    schema::{Field, Form, Kind, Message, Schema, Shape},
-    text::{Next, Text},
-    wire::Value,
+    MAX_DEPTH, ProtoJsonError,
+    schema::{Field, FieldKind, FieldShape, MessageForm, MessageSchema, SchemaIndex},
+    text::{JsonKind, JsonText},
+    wire::WireValue,
 };
 use std::collections::HashSet;
 
-pub(crate) fn message(schema: &Schema, message: &Message, json: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn message(
+    schema: &SchemaIndex,
+    message: &MessageSchema,
+    json: &[u8],
+) -> Result<Vec<u8>, ProtoJsonError> {
     let text = std::str::from_utf8(json)
-        .map_err(|error| Error::new(format!("the text is not UTF-8: {error}")))?;
-    let mut text = Text::new(text);
-    let reader = Reader { schema };
+        .map_err(|error| ProtoJsonError::new(format!("the text is not UTF-8: {error}")))?;
+    let mut text = JsonText::new(text);
+    let reader = JsonReader { schema };
     let wire = reader.message(message, &mut text, MAX_DEPTH)?;
     text.end()?;
     Ok(wire)
 }
 
 #[derive(Clone, Copy)]
-struct Reader<'s> {
-    schema: &'s Schema,
+struct JsonReader<'s> {
+    schema: &'s SchemaIndex,
 }
 
 /// A message's fields in the wire format.
@@ -84,11 +88,16 @@ impl Once {
     }
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     /// Reads a message that may contain `depth` more levels.
-    fn message(self, message: &Message, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
+    fn message(
+        self,
+        message: &MessageSchema,
+        text: &mut JsonText<'_>,
+        depth: u32,
+    ) -> Result<Vec<u8>, ProtoJsonError> {
         match message.form {
-            Form::Object => self.members(message, text, depth, &[]),
+            MessageForm::Object => self.members(message, text, depth, &[]),
             form => self.well_known(form, message, text, depth),
         }
     }
@@ -96,11 +105,11 @@ impl Reader<'_> {
     /// Reads an object with a message's fields, except for the members in `apart`.
     fn members(
         self,
-        message: &Message,
-        text: &mut Text<'_>,
+        message: &MessageSchema,
+        text: &mut JsonText<'_>,
         depth: u32,
         apart: &[&str],
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, ProtoJsonError> {
         let mut fields = Fields::default();
         let mut seen = Once::default();
         let mut chosen = Once::default();
@@ -109,7 +118,7 @@ impl Reader<'_> {
         text.object(|text, name| {
             if let Some(at) = apart.iter().position(|apart| *apart == name) {
                 if std::mem::replace(&mut taken[at], true) {
-                    return Err(Error::new("the field appears twice").field(&name));
+                    return Err(ProtoJsonError::new("the field appears twice").field(&name));
                 }
                 return text.skip();
             }
@@ -120,17 +129,17 @@ impl Reader<'_> {
                 return text.skip();
             };
             next = index + 1;
-            let at = |error: Error| error.field(&field.name);
+            let at = |error: ProtoJsonError| error.field(&field.name);
             if !seen.insert(index) {
-                return Err(at(Error::new("the field appears twice")));
+                return Err(at(ProtoJsonError::new("the field appears twice")));
             }
-            if text.next()? == Next::Null && !self.takes_null(field) {
+            if text.next()? == JsonKind::Null && !self.takes_null(field) {
                 return text.null();
             }
             if let Some(oneof) = field.oneof
                 && !chosen.insert(oneof)
             {
-                return Err(at(Error::new(
+                return Err(at(ProtoJsonError::new(
                     "another alternative of its oneof is set as well",
                 )));
             }
@@ -142,10 +151,10 @@ impl Reader<'_> {
 
     /// Returns whether `null` is a value of the field, instead of a missing value.
     fn takes_null(self, field: &Field) -> bool {
-        matches!(field.shape, Shape::Single { .. })
+        matches!(field.shape, FieldShape::Single { .. })
             && match field.kind {
-                Kind::Message(index) => self.schema.messages[index].form == Form::Value,
-                Kind::Enum(index) => self.schema.enums[index].null,
+                FieldKind::Message(index) => self.schema.messages[index].form == MessageForm::Value,
+                FieldKind::Enum(index) => self.schema.enums[index].null,
                 _ => false,
             }
     }
@@ -153,18 +162,18 @@ impl Reader<'_> {
     fn field(
         self,
         field: &Field,
-        text: &mut Text<'_>,
+        text: &mut JsonText<'_>,
         depth: u32,
         wire: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ProtoJsonError> {
         match field.shape {
-            Shape::Single { presence } => {
+            FieldShape::Single { presence } => {
                 let value = self.value(field.kind, text, depth)?;
                 if presence || !value.is_default() {
                     value.put(field.number, wire);
                 }
             }
-            Shape::List { packed } => {
+            FieldShape::List { packed } => {
                 let mut bare = Vec::new();
                 self.list(field.kind, text, depth, |value| {
                     if packed {
@@ -174,22 +183,22 @@ impl Reader<'_> {
                     }
                 })?;
                 if !bare.is_empty() {
-                    Value::Bytes(bare).put(field.number, wire);
+                    WireValue::Bytes(bare).put(field.number, wire);
                 }
             }
-            Shape::Map { key } => self.map(key, field, text, depth, wire)?,
+            FieldShape::Map { key } => self.map(key, field, text, depth, wire)?,
         }
         Ok(())
     }
 
     fn list(
         self,
-        kind: Kind,
-        text: &mut Text<'_>,
+        kind: FieldKind,
+        text: &mut JsonText<'_>,
         depth: u32,
-        mut take: impl FnMut(Value<'_>),
-    ) -> Result<(), Error> {
-        expect(text, Next::Array)?;
+        mut take: impl FnMut(WireValue<'_>),
+    ) -> Result<(), ProtoJsonError> {
+        expect(text, JsonKind::Array)?;
         text.array(|text, at| {
             let value = self.value(kind, text, depth);
             take(value.map_err(|error| error.element(at))?);
@@ -199,60 +208,65 @@ impl Reader<'_> {
 
     fn map(
         self,
-        key_kind: Kind,
+        key_kind: FieldKind,
         field: &Field,
-        text: &mut Text<'_>,
+        text: &mut JsonText<'_>,
         depth: u32,
         wire: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ProtoJsonError> {
         let depth = below(depth)?;
         let mut keys = HashSet::new();
-        expect(text, Next::Object)?;
+        expect(text, JsonKind::Object)?;
         text.object(|text, name| {
-            let at = |error: Error| error.element(format_args!("{name:?}"));
+            let at = |error: ProtoJsonError| error.element(format_args!("{name:?}"));
             let mut entry = Vec::new();
             scalar::map_key(key_kind, &name)
                 .map_err(at)?
                 .put(1, &mut entry);
             if !keys.insert(entry.clone()) {
-                return Err(at(Error::new("the key appears twice")));
+                return Err(at(ProtoJsonError::new("the key appears twice")));
             }
             let value = self.value(field.kind, text, depth).map_err(at)?;
             value.put(2, &mut entry);
-            Value::Bytes(entry).put(field.number, wire);
+            WireValue::Bytes(entry).put(field.number, wire);
             Ok(())
         })
     }
 
     /// Reads one value.
-    fn value<'t>(self, kind: Kind, text: &mut Text<'t>, depth: u32) -> Result<Value<'t>, Error> {
+    fn value<'t>(
+        self,
+        kind: FieldKind,
+        text: &mut JsonText<'t>,
+        depth: u32,
+    ) -> Result<WireValue<'t>, ProtoJsonError> {
         match kind {
-            Kind::Message(index) => self
+            FieldKind::Message(index) => self
                 .message(&self.schema.messages[index], text, below(depth)?)
-                .map(Value::Bytes),
-            Kind::Group(index) => self
+                .map(WireValue::Bytes),
+            FieldKind::Group(index) => self
                 .message(&self.schema.messages[index], text, below(depth)?)
-                .map(Value::Group),
-            Kind::Enum(index) => scalar::enumeration(&self.schema.enums[index], text),
+                .map(WireValue::Group),
+            FieldKind::Enum(index) => scalar::enumeration(&self.schema.enums[index], text),
             kind => scalar::read(kind, text),
         }
     }
 }
 
 /// Returns the remaining depth inside a message.
-fn below(depth: u32) -> Result<u32, Error> {
+fn below(depth: u32) -> Result<u32, ProtoJsonError> {
     depth
         .checked_sub(1)
-        .ok_or_else(|| Error::new(format!("messages are nested deeper than {MAX_DEPTH}")))
+        .ok_or_else(|| ProtoJsonError::new(format!("messages are nested deeper than {MAX_DEPTH}")))
 }
 
 /// Checks that the next value is of this kind.
-fn expect(text: &mut Text<'_>, wanted: Next) -> Result<(), Error> {
+fn expect(text: &mut JsonText<'_>, wanted: JsonKind) -> Result<(), ProtoJsonError> {
     let found = text.next()?;
     if found == wanted {
         return Ok(());
     }
-    Err(Error::new(format!(
+    Err(ProtoJsonError::new(format!(
         "expected {}, found {}",
         wanted.name(),
         found.name()

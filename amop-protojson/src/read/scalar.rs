@@ -2,10 +2,10 @@
 
 use super::expect;
 use crate::{
-    Error, number,
-    schema::{Enum, Kind},
-    text::{Next, Text},
-    wire::Value,
+    ProtoJsonError, number,
+    schema::{Enum, FieldKind},
+    text::{JsonKind, JsonText},
+    wire::WireValue,
 };
 use base64::{
     Engine as _, alphabet,
@@ -13,33 +13,36 @@ use base64::{
 };
 use std::borrow::Cow;
 
-pub(super) fn read<'t>(kind: Kind, text: &mut Text<'t>) -> Result<Value<'t>, Error> {
+pub(super) fn read<'t>(
+    kind: FieldKind,
+    text: &mut JsonText<'t>,
+) -> Result<WireValue<'t>, ProtoJsonError> {
     match kind {
-        Kind::Bool => {
-            expect(text, Next::Bool)?;
-            text.bool().map(|value| Value::Varint(value.into()))
+        FieldKind::Bool => {
+            expect(text, JsonKind::Bool)?;
+            text.bool().map(|value| WireValue::Varint(value.into()))
         }
-        Kind::String => {
-            expect(text, Next::String)?;
-            text.string().map(Value::Text)
+        FieldKind::String => {
+            expect(text, JsonKind::String)?;
+            text.string().map(WireValue::Text)
         }
-        Kind::Bytes => {
-            expect(text, Next::String)?;
-            base64(&text.string()?).map(Value::Bytes)
+        FieldKind::Bytes => {
+            expect(text, JsonKind::String)?;
+            base64(&text.string()?).map(WireValue::Bytes)
         }
-        Kind::Double => {
+        FieldKind::Double => {
             let text = numeral(text, "a number")?;
             let value = special(&text).or_else(|| parse(&text, f64::is_finite));
             let value = value.ok_or_else(|| no_number(&text))?;
-            Ok(Value::Fixed64(value.to_bits()))
+            Ok(WireValue::Fixed64(value.to_bits()))
         }
-        Kind::Float => {
+        FieldKind::Float => {
             let text = numeral(text, "a number")?;
             let value = special(&text).map(|value| value as f32);
             // Not through a double, which would round twice.
             let value = value.or_else(|| parse(&text, f32::is_finite));
             let value = value.ok_or_else(|| no_number(&text))?;
-            Ok(Value::Fixed32(value.to_bits()))
+            Ok(WireValue::Fixed32(value.to_bits()))
         }
         kind => integer(kind, &numeral(text, "an integer")?),
     }
@@ -60,46 +63,50 @@ fn parse<F: std::str::FromStr + Copy>(text: &str, is_finite: fn(F) -> bool) -> O
     number.parse().ok().filter(|value| is_finite(*value))
 }
 
-fn no_number(text: &str) -> Error {
-    Error::new(format!(
+fn no_number(text: &str) -> ProtoJsonError {
+    ProtoJsonError::new(format!(
         "{text:?} is not a number in the range of this type"
     ))
 }
 
 /// Returns the text of a number, which may be in quotes.
-fn numeral<'a>(text: &mut Text<'a>, what: &str) -> Result<Cow<'a, str>, Error> {
+fn numeral<'a>(text: &mut JsonText<'a>, what: &str) -> Result<Cow<'a, str>, ProtoJsonError> {
     match text.next()? {
-        Next::Number => text.number().map(Cow::Borrowed),
-        Next::String => text.string(),
-        other => Err(Error::new(format!(
+        JsonKind::Number => text.number().map(Cow::Borrowed),
+        JsonKind::String => text.string(),
+        other => Err(ProtoJsonError::new(format!(
             "expected {what}, found {}",
             other.name()
         ))),
     }
 }
 
-pub(super) fn integer(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
+pub(super) fn integer(kind: FieldKind, text: &str) -> Result<WireValue<'static>, ProtoJsonError> {
     let value = Some(text)
         .filter(|text| number::is_number(text))
         .and_then(number::integer)
-        .ok_or_else(|| Error::new(format!("{text:?} is not an integer of this type")))?;
-    let range = || Error::new(format!("{value} is out of range"));
+        .ok_or_else(|| ProtoJsonError::new(format!("{text:?} is not an integer of this type")))?;
+    let range = || ProtoJsonError::new(format!("{value} is out of range"));
     let signed32 = || i32::try_from(value).map_err(|_| range());
     let signed64 = || i64::try_from(value).map_err(|_| range());
     let unsigned32 = || u32::try_from(value).map_err(|_| range());
     let unsigned64 = || u64::try_from(value).map_err(|_| range());
     Ok(match kind {
-        Kind::Int32 => Value::Varint(i64::from(signed32()?) as u64),
-        Kind::Int64 => Value::Varint(signed64()? as u64),
-        Kind::Uint32 => Value::Varint(unsigned32()?.into()),
-        Kind::Uint64 => Value::Varint(unsigned64()?),
-        Kind::Sint32 => Value::Varint(zigzag(signed32()?.into())),
-        Kind::Sint64 => Value::Varint(zigzag(signed64()?)),
-        Kind::Fixed32 => Value::Fixed32(unsigned32()?),
-        Kind::Fixed64 => Value::Fixed64(unsigned64()?),
-        Kind::Sfixed32 => Value::Fixed32(signed32()? as u32),
-        Kind::Sfixed64 => Value::Fixed64(signed64()? as u64),
-        other => return Err(Error::new(format!("{other:?} is not an integer type"))),
+        FieldKind::Int32 => WireValue::Varint(i64::from(signed32()?) as u64),
+        FieldKind::Int64 => WireValue::Varint(signed64()? as u64),
+        FieldKind::Uint32 => WireValue::Varint(unsigned32()?.into()),
+        FieldKind::Uint64 => WireValue::Varint(unsigned64()?),
+        FieldKind::Sint32 => WireValue::Varint(zigzag(signed32()?.into())),
+        FieldKind::Sint64 => WireValue::Varint(zigzag(signed64()?)),
+        FieldKind::Fixed32 => WireValue::Fixed32(unsigned32()?),
+        FieldKind::Fixed64 => WireValue::Fixed64(unsigned64()?),
+        FieldKind::Sfixed32 => WireValue::Fixed32(signed32()? as u32),
+        FieldKind::Sfixed64 => WireValue::Fixed64(signed64()? as u64),
+        other => {
+            return Err(ProtoJsonError::new(format!(
+                "{other:?} is not an integer type"
+            )));
+        }
     })
 }
 
@@ -108,7 +115,7 @@ fn zigzag(value: i64) -> u64 {
 }
 
 /// Decodes either alphabet, with or without padding.
-fn base64(text: &str) -> Result<Vec<u8>, Error> {
+fn base64(text: &str) -> Result<Vec<u8>, ProtoJsonError> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
         GeneralPurposeConfig::new()
@@ -125,32 +132,36 @@ fn base64(text: &str) -> Result<Vec<u8>, Error> {
         .collect();
     LENIENT
         .decode(standard)
-        .map_err(|error| Error::new(format!("this is not base64: {error}")))
+        .map_err(|error| ProtoJsonError::new(format!("this is not base64: {error}")))
 }
 
-pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value<'static>, Error> {
+pub(super) fn enumeration(
+    of: &Enum,
+    text: &mut JsonText<'_>,
+) -> Result<WireValue<'static>, ProtoJsonError> {
     let number = match text.next()? {
-        Next::Null if of.null => {
+        JsonKind::Null if of.null => {
             text.null()?;
             0
         }
-        Next::String => {
+        JsonKind::String => {
             let name = text.string()?;
             match of.number_of(&name) {
                 Some(number) => number,
                 // Python's library reads numbers in quotes.
-                None => enum_number(&name)
-                    .ok_or_else(|| Error::new(format!("`{}` has no value {name:?}", of.name)))?,
+                None => enum_number(&name).ok_or_else(|| {
+                    ProtoJsonError::new(format!("`{}` has no value {name:?}", of.name))
+                })?,
             }
         }
-        Next::Number => {
+        JsonKind::Number => {
             let written = text.number()?;
             enum_number(written).ok_or_else(|| {
-                Error::new(format!("{written} is not the number of an enum value"))
+                ProtoJsonError::new(format!("{written} is not the number of an enum value"))
             })?
         }
         other => {
-            return Err(Error::new(format!(
+            return Err(ProtoJsonError::new(format!(
                 "expected the name of a value of `{}`, found {}",
                 of.name,
                 other.name()
@@ -159,9 +170,12 @@ pub(super) fn enumeration(of: &Enum, text: &mut Text<'_>) -> Result<Value<'stati
     };
     let known = of.name_of(number).is_some();
     if !known && (of.closed || of.null) {
-        return Err(Error::new(format!("`{}` has no value {number}", of.name)));
+        return Err(ProtoJsonError::new(format!(
+            "`{}` has no value {number}",
+            of.name
+        )));
     }
-    Ok(Value::Varint(i64::from(number) as u64))
+    Ok(WireValue::Varint(i64::from(number) as u64))
 }
 
 fn enum_number(text: &str) -> Option<i32> {
@@ -170,12 +184,14 @@ fn enum_number(text: &str) -> Option<i32> {
 }
 
 /// Reads a map's key, which is always a string.
-pub(super) fn map_key(kind: Kind, text: &str) -> Result<Value<'static>, Error> {
+pub(super) fn map_key(kind: FieldKind, text: &str) -> Result<WireValue<'static>, ProtoJsonError> {
     match (kind, text) {
-        (Kind::String, text) => Ok(Value::Bytes(text.as_bytes().to_vec())),
-        (Kind::Bool, "true") => Ok(Value::Varint(1)),
-        (Kind::Bool, "false") => Ok(Value::Varint(0)),
-        (Kind::Bool, _) => Err(Error::new("a key is neither \"true\" nor \"false\"")),
+        (FieldKind::String, text) => Ok(WireValue::Bytes(text.as_bytes().to_vec())),
+        (FieldKind::Bool, "true") => Ok(WireValue::Varint(1)),
+        (FieldKind::Bool, "false") => Ok(WireValue::Varint(0)),
+        (FieldKind::Bool, _) => Err(ProtoJsonError::new(
+            "a key is neither \"true\" nor \"false\"",
+        )),
         (kind, text) => integer(kind, text),
     }
 }

@@ -1,49 +1,49 @@
 //! The JSON forms of `google.protobuf` types.
 
-use super::{Fields, Reader, below, expect, scalar};
+use super::{Fields, JsonReader, below, expect, scalar};
 use crate::{
-    Error,
-    schema::{Field, Form, Kind, Message, Shape},
-    text::{Next, Text},
+    ProtoJsonError,
+    schema::{Field, FieldKind, FieldShape, MessageForm, MessageSchema},
+    text::{JsonKind, JsonText},
     time,
-    wire::Value,
+    wire::WireValue,
     write::{read_field_mask, type_name, unknown_type},
 };
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     pub(super) fn well_known(
         self,
-        form: Form,
-        message: &Message,
-        text: &mut Text<'_>,
+        form: MessageForm,
+        message: &MessageSchema,
+        text: &mut JsonText<'_>,
         depth: u32,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, ProtoJsonError> {
         match form {
-            Form::Any => self.any(text, depth),
-            Form::Timestamp => {
-                expect(text, Next::String)?;
+            MessageForm::Any => self.any(text, depth),
+            MessageForm::Timestamp => {
+                expect(text, JsonKind::String)?;
                 let (seconds, nanos) = time::read_timestamp(&text.string()?)?;
                 Ok(seconds_and_nanos(seconds, nanos))
             }
-            Form::Duration => {
-                expect(text, Next::String)?;
+            MessageForm::Duration => {
+                expect(text, JsonKind::String)?;
                 let (seconds, nanos) = time::read_duration(&text.string()?)?;
                 Ok(seconds_and_nanos(seconds, nanos))
             }
-            Form::FieldMask => {
-                expect(text, Next::String)?;
+            MessageForm::FieldMask => {
+                expect(text, JsonKind::String)?;
                 field_mask(&text.string()?)
             }
-            Form::Struct => {
+            MessageForm::Struct => {
                 let field = &message.fields[0];
-                let Shape::Map { key } = field.shape else {
+                let FieldShape::Map { key } = field.shape else {
                     return Err(unusual(message));
                 };
                 let mut wire = Vec::new();
                 self.map(key, field, text, depth, &mut wire)?;
                 Ok(wire)
             }
-            Form::ListValue => {
+            MessageForm::ListValue => {
                 let field = &message.fields[0];
                 let mut wire = Vec::new();
                 self.list(field.kind, text, depth, |value| {
@@ -51,8 +51,8 @@ impl Reader<'_> {
                 })?;
                 Ok(wire)
             }
-            Form::Value => self.any_value(message, text, depth),
-            Form::Wrapper | Form::Object => {
+            MessageForm::Value => self.any_value(message, text, depth),
+            MessageForm::Wrapper | MessageForm::Object => {
                 let Field { number, kind, .. } = message.fields[0];
                 let value = self.value(kind, text, depth)?;
                 let mut wire = Vec::new();
@@ -66,20 +66,20 @@ impl Reader<'_> {
 
     fn any_value(
         self,
-        message: &Message,
-        text: &mut Text<'_>,
+        message: &MessageSchema,
+        text: &mut JsonText<'_>,
         depth: u32,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, ProtoJsonError> {
         let (number, value) = match text.next()? {
-            Next::Null => {
+            JsonKind::Null => {
                 text.null()?;
-                (1, Value::Varint(0))
+                (1, WireValue::Varint(0))
             }
-            Next::Number => (2, scalar::read(Kind::Double, text)?),
-            Next::String => (3, scalar::read(Kind::String, text)?),
-            Next::Bool => (4, scalar::read(Kind::Bool, text)?),
+            JsonKind::Number => (2, scalar::read(FieldKind::Double, text)?),
+            JsonKind::String => (3, scalar::read(FieldKind::String, text)?),
+            JsonKind::Bool => (4, scalar::read(FieldKind::Bool, text)?),
             container => {
-                let number = if container == Next::Object { 5 } else { 6 };
+                let number = if container == JsonKind::Object { 5 } else { 6 };
                 let field = message.by_number(number);
                 let kind = message.fields[field.ok_or_else(|| unusual(message))?].kind;
                 (number, self.value(kind, text, depth)?)
@@ -91,25 +91,25 @@ impl Reader<'_> {
         Ok(wire)
     }
 
-    fn any(self, text: &mut Text<'_>, depth: u32) -> Result<Vec<u8>, Error> {
-        expect(text, Next::Object)?;
+    fn any(self, text: &mut JsonText<'_>, depth: u32) -> Result<Vec<u8>, ProtoJsonError> {
+        expect(text, JsonKind::Object)?;
         let Some(url) = find_type(text.clone())? else {
             // An empty object has no type.
-            text.object(|_, _| Err(Error::new("an `Any` lacks the member \"@type\"")))?;
+            text.object(|_, _| Err(ProtoJsonError::new("an `Any` lacks the member \"@type\"")))?;
             return Ok(Vec::new());
         };
         let name = type_name(&url)?;
         let found = self.schema.find(name);
         let message = found.ok_or_else(|| unknown_type(name))?;
         let depth = below(depth)?;
-        let content = if message.form == Form::Object {
+        let content = if message.form == MessageForm::Object {
             self.members(message, text, depth, &["@type"])?
         } else {
             let (mut content, mut types) = (None, 0);
             text.object(|text, member| {
                 types += usize::from(member == "@type");
                 if types > 1 || member == "value" && content.is_some() {
-                    return Err(Error::new("the field appears twice").field(&member));
+                    return Err(ProtoJsonError::new("the field appears twice").field(&member));
                 }
                 if member != "value" {
                     return text.skip();
@@ -119,14 +119,14 @@ impl Reader<'_> {
                 Ok(())
             })?;
             content.ok_or_else(|| {
-                Error::new(format!(
+                ProtoJsonError::new(format!(
                     "an `Any` with a `{name}` lacks the member \"value\""
                 ))
             })?
         };
         let mut fields = Fields::default();
         for (number, bytes) in [(1, url.into_bytes()), (2, content)] {
-            let value = Value::Bytes(bytes);
+            let value = WireValue::Bytes(bytes);
             if !value.is_default() {
                 value.put(number, fields.begin(number));
             }
@@ -136,18 +136,18 @@ impl Reader<'_> {
 }
 
 /// Finds the type of an `Any`, at any place in the object.
-fn find_type(mut text: Text<'_>) -> Result<Option<String>, Error> {
+fn find_type(mut text: JsonText<'_>) -> Result<Option<String>, ProtoJsonError> {
     let mut found = None;
     let mut rest = Ok(());
     let read = text.object(|text, name| {
         if name != "@type" {
             return text.skip();
         }
-        expect(text, Next::String).map_err(|error| error.field("@type"))?;
+        expect(text, JsonKind::String).map_err(|error| error.field("@type"))?;
         found = Some(text.string()?.into_owned());
         // The rest is not needed here: it is read and checked with the content.
         rest = Err(());
-        Err(Error::new("found"))
+        Err(ProtoJsonError::new("found"))
     });
     match (read, rest) {
         (Err(error), Ok(())) => Err(error),
@@ -158,7 +158,7 @@ fn find_type(mut text: Text<'_>) -> Result<Option<String>, Error> {
 fn seconds_and_nanos(seconds: i64, nanos: i32) -> Vec<u8> {
     let mut wire = Vec::new();
     for (number, value) in [(1, seconds), (2, i64::from(nanos))] {
-        let value = Value::Varint(value as u64);
+        let value = WireValue::Varint(value as u64);
         if !value.is_default() {
             value.put(number, &mut wire);
         }
@@ -166,21 +166,21 @@ fn seconds_and_nanos(seconds: i64, nanos: i32) -> Vec<u8> {
     wire
 }
 
-fn field_mask(text: &str) -> Result<Vec<u8>, Error> {
+fn field_mask(text: &str) -> Result<Vec<u8>, ProtoJsonError> {
     let paths = read_field_mask(text).ok_or_else(|| {
-        Error::new(format!(
+        ProtoJsonError::new(format!(
             "{text:?} is not a field mask: write paths in lowerCamelCase with commas between them"
         ))
     })?;
     let mut wire = Vec::new();
     for path in paths {
-        Value::Bytes(path.into_bytes()).put(1, &mut wire);
+        WireValue::Bytes(path.into_bytes()).put(1, &mut wire);
     }
     Ok(wire)
 }
 
-fn unusual(message: &Message) -> Error {
-    Error::new(format!(
+fn unusual(message: &MessageSchema) -> ProtoJsonError {
+    ProtoJsonError::new(format!(
         "`{}` differs from Google's declaration",
         message.name
     ))

@@ -5,16 +5,20 @@ mod well_known;
 pub(crate) use well_known::{read_field_mask, type_name, unknown_type};
 
 use crate::{
-    Error, MAX_DEPTH,
-    schema::{Field, Form, Kind, Message, Schema, Shape},
+    MAX_DEPTH, ProtoJsonError,
+    schema::{Field, FieldKind, FieldShape, MessageForm, MessageSchema, SchemaIndex},
     text::MAX_NESTING,
-    wire::{self, Item},
+    wire::{self, WireItem},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost::encoding::WireType;
 use std::borrow::Cow;
 
-pub(crate) fn message(schema: &Schema, message: &Message, wire: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn message(
+    schema: &SchemaIndex,
+    message: &MessageSchema,
+    wire: &[u8],
+) -> Result<Vec<u8>, ProtoJsonError> {
     let mut writer = Writer {
         schema,
         out: Vec::with_capacity(wire.len() * 2 + 2),
@@ -26,7 +30,7 @@ pub(crate) fn message(schema: &Schema, message: &Message, wire: &[u8]) -> Result
 }
 
 struct Writer<'s> {
-    schema: &'s Schema,
+    schema: &'s SchemaIndex,
     out: Vec<u8>,
     /// The number of objects and arrays that are open.
     nesting: u32,
@@ -37,13 +41,18 @@ struct Writer<'s> {
 
 /// The values of a message's fields, each with the index of its field. The values of one field are
 /// together.
-type Values<'w> = Vec<(usize, Item<'w>)>;
+type Values<'w> = Vec<(usize, WireItem<'w>)>;
 
 impl Writer<'_> {
     /// Writes a message that may contain `depth` more levels.
-    fn message(&mut self, message: &Message, wire: &[u8], depth: u32) -> Result<(), Error> {
+    fn message(
+        &mut self,
+        message: &MessageSchema,
+        wire: &[u8],
+        depth: u32,
+    ) -> Result<(), ProtoJsonError> {
         match message.form {
-            Form::Object => {
+            MessageForm::Object => {
                 self.open(b'{')?;
                 self.members(message, wire, depth, true)?;
                 self.close(b'}');
@@ -56,11 +65,11 @@ impl Writer<'_> {
     /// Writes a message's fields as members of the open object.
     fn members(
         &mut self,
-        message: &Message,
+        message: &MessageSchema,
         wire: &[u8],
         depth: u32,
         mut first: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ProtoJsonError> {
         let values = self.values(message, wire)?;
         for values in values.chunk_by(|(a, _), (b, _)| a == b) {
             let field = &message.fields[values[0].0];
@@ -87,7 +96,11 @@ impl Writer<'_> {
 
     /// Groups the values of a message by field. Of the alternatives of a oneof, the last one
     /// counts.
-    fn values<'w>(&self, message: &Message, wire: &'w [u8]) -> Result<Values<'w>, Error> {
+    fn values<'w>(
+        &self,
+        message: &MessageSchema,
+        wire: &'w [u8],
+    ) -> Result<Values<'w>, ProtoJsonError> {
         let mut found: Values<'w> = Vec::with_capacity(message.fields.len());
         let mut chosen: Vec<(usize, usize)> = Vec::new();
         let mut in_order = true;
@@ -95,7 +108,7 @@ impl Writer<'_> {
             let (number, item) = part?;
             let Some(index) = message.by_number(number) else {
                 if self.in_any {
-                    return Err(Error::new(format!(
+                    return Err(ProtoJsonError::new(format!(
                         "there is a field with the number {number}, which `{}` does not have and JSON cannot \
                          represent",
                         message.name
@@ -124,27 +137,37 @@ impl Writer<'_> {
     }
 
     /// Writes a field's value. Returns whether there is one to write.
-    fn field(&mut self, field: &Field, items: &[Item<'_>], depth: u32) -> Result<bool, Error> {
+    fn field(
+        &mut self,
+        field: &Field,
+        items: &[WireItem<'_>],
+        depth: u32,
+    ) -> Result<bool, ProtoJsonError> {
         match field.shape {
-            Shape::Single { presence } => {
+            FieldShape::Single { presence } => {
                 if !presence && items.last().is_none_or(is_default) {
                     return Ok(false);
                 }
                 self.single(field.kind, items, depth)?;
             }
-            Shape::List { .. } => {
+            FieldShape::List { .. } => {
                 let items = unpacked(field.kind, items)?;
                 if items.is_empty() {
                     return Ok(false);
                 }
                 self.list(field.kind, &items, depth)?;
             }
-            Shape::Map { key } => self.map(key, field.kind, items, depth)?,
+            FieldShape::Map { key } => self.map(key, field.kind, items, depth)?,
         }
         Ok(true)
     }
 
-    fn list(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
+    fn list(
+        &mut self,
+        kind: FieldKind,
+        items: &[WireItem<'_>],
+        depth: u32,
+    ) -> Result<(), ProtoJsonError> {
         self.open(b'[')?;
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
@@ -159,17 +182,17 @@ impl Writer<'_> {
 
     fn map(
         &mut self,
-        key_kind: Kind,
-        kind: Kind,
-        items: &[Item<'_>],
+        key_kind: FieldKind,
+        kind: FieldKind,
+        items: &[WireItem<'_>],
         depth: u32,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ProtoJsonError> {
         let depth = below(depth)?;
         // Of entries with the same key, the last one counts.
-        let mut entries: Vec<(String, Vec<Item<'_>>)> = Vec::with_capacity(items.len());
+        let mut entries: Vec<(String, Vec<WireItem<'_>>)> = Vec::with_capacity(items.len());
         let mut places = std::collections::HashMap::new();
         for item in items {
-            let Item::Bytes(entry) = item else {
+            let WireItem::Bytes(entry) = item else {
                 return Err(wrong_type());
             };
             let (mut key, mut values) = (None, Vec::new());
@@ -204,10 +227,15 @@ impl Writer<'_> {
 
     /// Writes a value in a list or a map. Google's library for Python refuses the `null` that it
     /// writes there for `google.protobuf.NullValue`, but all libraries read the name of the value.
-    fn member(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
+    fn member(
+        &mut self,
+        kind: FieldKind,
+        items: &[WireItem<'_>],
+        depth: u32,
+    ) -> Result<(), ProtoJsonError> {
         let mark = self.out.len();
         self.single(kind, items, depth)?;
-        if let Kind::Enum(index) = kind
+        if let FieldKind::Enum(index) = kind
             && self.schema.enums[index].null
         {
             self.out.truncate(mark);
@@ -218,74 +246,79 @@ impl Writer<'_> {
 
     /// Writes one value. Of several values the last one counts, and messages are merged; without a
     /// value, the default is written.
-    fn single(&mut self, kind: Kind, items: &[Item<'_>], depth: u32) -> Result<(), Error> {
-        if let Kind::Message(index) | Kind::Group(index) = kind {
+    fn single(
+        &mut self,
+        kind: FieldKind,
+        items: &[WireItem<'_>],
+        depth: u32,
+    ) -> Result<(), ProtoJsonError> {
+        if let FieldKind::Message(index) | FieldKind::Group(index) = kind {
             let depth = below(depth)?;
             let schema = self.schema;
             return self.message(&schema.messages[index], &merged(items)?, depth);
         }
         let varint = || match items.last() {
             None => Ok(0),
-            Some(Item::Varint(value)) => Ok(*value),
+            Some(WireItem::Varint(value)) => Ok(*value),
             Some(_) => Err(wrong_type()),
         };
         let fixed64 = || match items.last() {
             None => Ok(0),
-            Some(Item::Fixed64(value)) => Ok(*value),
+            Some(WireItem::Fixed64(value)) => Ok(*value),
             Some(_) => Err(wrong_type()),
         };
         let fixed32 = || match items.last() {
             None => Ok(0),
-            Some(Item::Fixed32(value)) => Ok(*value),
+            Some(WireItem::Fixed32(value)) => Ok(*value),
             Some(_) => Err(wrong_type()),
         };
         match kind {
-            Kind::Double => self.double(f64::from_bits(fixed64()?)),
-            Kind::Float => self.float(f32::from_bits(fixed32()?)),
-            Kind::Int32 => self.signed((varint()? as i32).into()),
-            Kind::Uint32 => self.unsigned((varint()? as u32).into()),
-            Kind::Sint32 => self.signed((unzigzag(u64::from(varint()? as u32)) as i32).into()),
-            Kind::Fixed32 => self.unsigned(fixed32()?.into()),
-            Kind::Sfixed32 => self.signed((fixed32()? as i32).into()),
+            FieldKind::Double => self.double(f64::from_bits(fixed64()?)),
+            FieldKind::Float => self.float(f32::from_bits(fixed32()?)),
+            FieldKind::Int32 => self.signed((varint()? as i32).into()),
+            FieldKind::Uint32 => self.unsigned((varint()? as u32).into()),
+            FieldKind::Sint32 => self.signed((unzigzag(u64::from(varint()? as u32)) as i32).into()),
+            FieldKind::Fixed32 => self.unsigned(fixed32()?.into()),
+            FieldKind::Sfixed32 => self.signed((fixed32()? as i32).into()),
             // 64-bit integers are strings, because JavaScript would round them.
-            Kind::Int64 => {
+            FieldKind::Int64 => {
                 let value = varint()? as i64;
                 self.quoted(|this| this.signed(value))
             }
-            Kind::Uint64 => {
+            FieldKind::Uint64 => {
                 let value = varint()?;
                 self.quoted(|this| this.unsigned(value))
             }
-            Kind::Sint64 => {
+            FieldKind::Sint64 => {
                 let value = unzigzag(varint()?);
                 self.quoted(|this| this.signed(value))
             }
-            Kind::Fixed64 => {
+            FieldKind::Fixed64 => {
                 let value = fixed64()?;
                 self.quoted(|this| this.unsigned(value))
             }
-            Kind::Sfixed64 => {
+            FieldKind::Sfixed64 => {
                 let value = fixed64()? as i64;
                 self.quoted(|this| this.signed(value))
             }
-            Kind::Bool => self.word(if varint()? == 0 { "false" } else { "true" }),
-            Kind::String => self.string(utf8(bytes(items)?)?),
-            Kind::Bytes => {
+            FieldKind::Bool => self.word(if varint()? == 0 { "false" } else { "true" }),
+            FieldKind::String => self.string(utf8(bytes(items)?)?),
+            FieldKind::Bytes => {
                 let bytes = bytes(items)?;
                 let text = BASE64_STANDARD.encode(bytes);
                 self.quoted(|this| this.word(&text))
             }
-            Kind::Enum(index) => self.enumeration(index, varint()? as i32),
-            Kind::Message(_) | Kind::Group(_) => Err(wrong_type()),
+            FieldKind::Enum(index) => self.enumeration(index, varint()? as i32),
+            FieldKind::Message(_) | FieldKind::Group(_) => Err(wrong_type()),
         }
     }
 
-    fn enumeration(&mut self, index: usize, number: i32) -> Result<(), Error> {
+    fn enumeration(&mut self, index: usize, number: i32) -> Result<(), ProtoJsonError> {
         let schema = self.schema;
         let of = &schema.enums[index];
         if of.null {
             if number != 0 {
-                return Err(Error::new(format!(
+                return Err(ProtoJsonError::new(format!(
                     "{number} is not a `google.protobuf.NullValue`, whose only value is 0"
                 )));
             }
@@ -293,7 +326,7 @@ impl Writer<'_> {
         }
         match of.name_of(number) {
             Some(name) => self.string(name),
-            None if of.closed => Err(Error::new(format!(
+            None if of.closed => Err(ProtoJsonError::new(format!(
                 "{number} is not a value of `{}`, and proto2 allows no other values",
                 of.name
             ))),
@@ -301,19 +334,19 @@ impl Writer<'_> {
         }
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Error> {
+    fn word(&mut self, word: &str) -> Result<(), ProtoJsonError> {
         self.out.extend_from_slice(word.as_bytes());
         Ok(())
     }
 
-    fn signed(&mut self, value: i64) -> Result<(), Error> {
+    fn signed(&mut self, value: i64) -> Result<(), ProtoJsonError> {
         if value < 0 {
             self.out.push(b'-');
         }
         self.unsigned(value.unsigned_abs())
     }
 
-    fn unsigned(&mut self, mut value: u64) -> Result<(), Error> {
+    fn unsigned(&mut self, mut value: u64) -> Result<(), ProtoJsonError> {
         let mut digits = [0; 20];
         let mut at = digits.len();
         loop {
@@ -328,21 +361,24 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn quoted(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+    fn quoted(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), ProtoJsonError>,
+    ) -> Result<(), ProtoJsonError> {
         self.out.push(b'"');
         write(self)?;
         self.out.push(b'"');
         Ok(())
     }
 
-    fn double(&mut self, value: f64) -> Result<(), Error> {
+    fn double(&mut self, value: f64) -> Result<(), ProtoJsonError> {
         match special(value) {
             Some(name) => self.string(name),
             None => written(serde_json::to_writer(&mut self.out, &value)),
         }
     }
 
-    fn float(&mut self, value: f32) -> Result<(), Error> {
+    fn float(&mut self, value: f32) -> Result<(), ProtoJsonError> {
         match special(f64::from(value)) {
             Some(name) => self.string(name),
             // The shortest notation of this number is slightly larger, and Python's library refuses
@@ -352,7 +388,7 @@ impl Writer<'_> {
         }
     }
 
-    fn string(&mut self, value: &str) -> Result<(), Error> {
+    fn string(&mut self, value: &str) -> Result<(), ProtoJsonError> {
         let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
         if value.bytes().all(plain) {
             return self.quoted(|this| this.word(value));
@@ -360,9 +396,9 @@ impl Writer<'_> {
         written(serde_json::to_writer(&mut self.out, value))
     }
 
-    fn open(&mut self, bracket: u8) -> Result<(), Error> {
+    fn open(&mut self, bracket: u8) -> Result<(), ProtoJsonError> {
         if self.nesting == MAX_NESTING {
-            return Err(Error::new(format!(
+            return Err(ProtoJsonError::new(format!(
                 "objects and lists are nested deeper than {MAX_NESTING}, which JSON readers refuse"
             )));
         }
@@ -377,29 +413,29 @@ impl Writer<'_> {
     }
 }
 
-fn written(result: serde_json::Result<()>) -> Result<(), Error> {
-    result.map_err(|error| Error::new(error.to_string()))
+fn written(result: serde_json::Result<()>) -> Result<(), ProtoJsonError> {
+    result.map_err(|error| ProtoJsonError::new(error.to_string()))
 }
 
 /// Returns the remaining depth inside a message.
-fn below(depth: u32) -> Result<u32, Error> {
+fn below(depth: u32) -> Result<u32, ProtoJsonError> {
     depth.checked_sub(1).ok_or_else(|| {
-        Error::new(format!(
+        ProtoJsonError::new(format!(
             "messages are nested deeper than {MAX_DEPTH}, which readers refuse"
         ))
     })
 }
 
-fn wrong_type() -> Error {
-    Error::new("the value is encoded as another type")
+fn wrong_type() -> ProtoJsonError {
+    ProtoJsonError::new("the value is encoded as another type")
 }
 
-fn is_default(item: &Item<'_>) -> bool {
+fn is_default(item: &WireItem<'_>) -> bool {
     match item {
-        Item::Varint(value) | Item::Fixed64(value) => *value == 0,
-        Item::Fixed32(value) => *value == 0,
-        Item::Bytes(value) => value.is_empty(),
-        Item::Group(_) => false,
+        WireItem::Varint(value) | WireItem::Fixed64(value) => *value == 0,
+        WireItem::Fixed32(value) => *value == 0,
+        WireItem::Bytes(value) => value.is_empty(),
+        WireItem::Group(_) => false,
     }
 }
 
@@ -420,23 +456,23 @@ fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
-fn bytes<'w>(items: &[Item<'w>]) -> Result<&'w [u8], Error> {
+fn bytes<'w>(items: &[WireItem<'w>]) -> Result<&'w [u8], ProtoJsonError> {
     match items.last() {
         None => Ok(&[]),
-        Some(Item::Bytes(bytes)) => Ok(bytes),
+        Some(WireItem::Bytes(bytes)) => Ok(bytes),
         Some(_) => Err(wrong_type()),
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Error> {
+fn utf8(bytes: &[u8]) -> Result<&str, ProtoJsonError> {
     std::str::from_utf8(bytes)
-        .map_err(|error| Error::new(format!("a string is not UTF-8: {error}")))
+        .map_err(|error| ProtoJsonError::new(format!("a string is not UTF-8: {error}")))
 }
 
 /// Returns the content of a message that was sent in pieces: all pieces, one after the other.
-fn merged<'w>(items: &[Item<'w>]) -> Result<Cow<'w, [u8]>, Error> {
-    let content = |item: &Item<'w>| match item {
-        Item::Bytes(bytes) | Item::Group(bytes) => Ok(*bytes),
+fn merged<'w>(items: &[WireItem<'w>]) -> Result<Cow<'w, [u8]>, ProtoJsonError> {
+    let content = |item: &WireItem<'w>| match item {
+        WireItem::Bytes(bytes) | WireItem::Group(bytes) => Ok(*bytes),
         _ => Err(wrong_type()),
     };
     match items {
@@ -450,19 +486,22 @@ fn merged<'w>(items: &[Item<'w>]) -> Result<Cow<'w, [u8]>, Error> {
 }
 
 /// Returns the elements of a list, some of which may be packed.
-fn unpacked<'i, 'w>(kind: Kind, items: &'i [Item<'w>]) -> Result<Cow<'i, [Item<'w>]>, Error> {
+fn unpacked<'i, 'w>(
+    kind: FieldKind,
+    items: &'i [WireItem<'w>],
+) -> Result<Cow<'i, [WireItem<'w>]>, ProtoJsonError> {
     let wire = match kind {
-        Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_) => {
+        FieldKind::String | FieldKind::Bytes | FieldKind::Message(_) | FieldKind::Group(_) => {
             return Ok(Cow::Borrowed(items));
         }
-        Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => WireType::SixtyFourBit,
-        Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => WireType::ThirtyTwoBit,
+        FieldKind::Double | FieldKind::Fixed64 | FieldKind::Sfixed64 => WireType::SixtyFourBit,
+        FieldKind::Float | FieldKind::Fixed32 | FieldKind::Sfixed32 => WireType::ThirtyTwoBit,
         _ => WireType::Varint,
     };
     let mut all = Vec::with_capacity(items.len());
     for item in items {
         match item {
-            Item::Bytes(packed) => {
+            WireItem::Bytes(packed) => {
                 let mut packed = *packed;
                 while !packed.is_empty() {
                     all.push(wire::item(&mut packed, 0, wire)?);
@@ -475,30 +514,30 @@ fn unpacked<'i, 'w>(kind: Kind, items: &'i [Item<'w>]) -> Result<Cow<'i, [Item<'
 }
 
 /// Returns the text of a map's key; a missing key means the default.
-fn map_key(kind: Kind, item: Option<Item<'_>>) -> Result<String, Error> {
+fn map_key(kind: FieldKind, item: Option<WireItem<'_>>) -> Result<String, ProtoJsonError> {
     let signed = |value: i64| Ok(value.to_string());
     match (kind, item.unwrap_or(default_key(kind))) {
-        (Kind::String, Item::Bytes(bytes)) => Ok(utf8(bytes)?.to_owned()),
-        (Kind::Bool, Item::Varint(value)) => Ok((value != 0).to_string()),
-        (Kind::Int32, Item::Varint(value)) => signed(i64::from(value as i32)),
-        (Kind::Int64, Item::Varint(value)) => signed(value as i64),
-        (Kind::Uint32, Item::Varint(value)) => Ok((value as u32).to_string()),
-        (Kind::Uint64, Item::Varint(value)) => Ok(value.to_string()),
-        (Kind::Sint32, Item::Varint(value)) => signed(unzigzag(u64::from(value as u32))),
-        (Kind::Sint64, Item::Varint(value)) => signed(unzigzag(value)),
-        (Kind::Fixed32, Item::Fixed32(value)) => Ok(value.to_string()),
-        (Kind::Fixed64, Item::Fixed64(value)) => Ok(value.to_string()),
-        (Kind::Sfixed32, Item::Fixed32(value)) => signed(i64::from(value as i32)),
-        (Kind::Sfixed64, Item::Fixed64(value)) => signed(value as i64),
+        (FieldKind::String, WireItem::Bytes(bytes)) => Ok(utf8(bytes)?.to_owned()),
+        (FieldKind::Bool, WireItem::Varint(value)) => Ok((value != 0).to_string()),
+        (FieldKind::Int32, WireItem::Varint(value)) => signed(i64::from(value as i32)),
+        (FieldKind::Int64, WireItem::Varint(value)) => signed(value as i64),
+        (FieldKind::Uint32, WireItem::Varint(value)) => Ok((value as u32).to_string()),
+        (FieldKind::Uint64, WireItem::Varint(value)) => Ok(value.to_string()),
+        (FieldKind::Sint32, WireItem::Varint(value)) => signed(unzigzag(u64::from(value as u32))),
+        (FieldKind::Sint64, WireItem::Varint(value)) => signed(unzigzag(value)),
+        (FieldKind::Fixed32, WireItem::Fixed32(value)) => Ok(value.to_string()),
+        (FieldKind::Fixed64, WireItem::Fixed64(value)) => Ok(value.to_string()),
+        (FieldKind::Sfixed32, WireItem::Fixed32(value)) => signed(i64::from(value as i32)),
+        (FieldKind::Sfixed64, WireItem::Fixed64(value)) => signed(value as i64),
         _ => Err(wrong_type()),
     }
 }
 
-fn default_key(kind: Kind) -> Item<'static> {
+fn default_key(kind: FieldKind) -> WireItem<'static> {
     match kind {
-        Kind::String => Item::Bytes(&[]),
-        Kind::Fixed32 | Kind::Sfixed32 => Item::Fixed32(0),
-        Kind::Fixed64 | Kind::Sfixed64 => Item::Fixed64(0),
-        _ => Item::Varint(0),
+        FieldKind::String => WireItem::Bytes(&[]),
+        FieldKind::Fixed32 | FieldKind::Sfixed32 => WireItem::Fixed32(0),
+        FieldKind::Fixed64 | FieldKind::Sfixed64 => WireItem::Fixed64(0),
+        _ => WireItem::Varint(0),
     }
 }

@@ -2,34 +2,34 @@
 
 use super::{Writer, bytes, merged, special, utf8};
 use crate::{
-    Error,
-    schema::{Form, Message},
+    ProtoJsonError,
+    schema::{MessageForm, MessageSchema},
     time,
-    wire::{self, Item},
+    wire::{self, WireItem},
 };
 
 /// The values in a message of `google.protobuf`, by number.
-struct Parts<'w>(Vec<(u32, Item<'w>)>);
+struct WellKnownValues<'w>(Vec<(u32, WireItem<'w>)>);
 
-impl<'w> Parts<'w> {
-    fn of(wire: &'w [u8]) -> Result<Self, Error> {
+impl<'w> WellKnownValues<'w> {
+    fn of(wire: &'w [u8]) -> Result<Self, ProtoJsonError> {
         wire::items(wire).map(Self)
     }
 
-    fn all(&self, number: u32) -> Vec<Item<'w>> {
-        let of = |(found, item): &(u32, Item<'w>)| (*found == number).then(|| item.clone());
+    fn all(&self, number: u32) -> Vec<WireItem<'w>> {
+        let of = |(found, item): &(u32, WireItem<'w>)| (*found == number).then(|| item.clone());
         self.0.iter().filter_map(of).collect()
     }
 
-    fn varint(&self, number: u32) -> Result<u64, Error> {
+    fn varint(&self, number: u32) -> Result<u64, ProtoJsonError> {
         match self.all(number).last() {
             None => Ok(0),
-            Some(Item::Varint(value)) => Ok(*value),
+            Some(WireItem::Varint(value)) => Ok(*value),
             Some(_) => Err(super::wrong_type()),
         }
     }
 
-    fn text(&self, number: u32) -> Result<&'w str, Error> {
+    fn text(&self, number: u32) -> Result<&'w str, ProtoJsonError> {
         utf8(bytes(&self.all(number))?)
     }
 }
@@ -37,23 +37,23 @@ impl<'w> Parts<'w> {
 impl Writer<'_> {
     pub(super) fn well_known(
         &mut self,
-        form: Form,
-        message: &Message,
+        form: MessageForm,
+        message: &MessageSchema,
         wire: &[u8],
         depth: u32,
-    ) -> Result<(), Error> {
-        let parts = Parts::of(wire)?;
-        let time = || Ok::<_, Error>((parts.varint(1)? as i64, parts.varint(2)? as i32));
+    ) -> Result<(), ProtoJsonError> {
+        let parts = WellKnownValues::of(wire)?;
+        let time = || Ok::<_, ProtoJsonError>((parts.varint(1)? as i64, parts.varint(2)? as i32));
         match form {
-            Form::Timestamp => {
+            MessageForm::Timestamp => {
                 let (seconds, nanos) = time()?;
                 self.string(&time::timestamp(seconds, nanos)?)
             }
-            Form::Duration => {
+            MessageForm::Duration => {
                 let (seconds, nanos) = time()?;
                 self.string(&time::duration(seconds, nanos)?)
             }
-            Form::FieldMask => {
+            MessageForm::FieldMask => {
                 let paths = parts.all(1);
                 let paths = paths
                     .iter()
@@ -61,24 +61,24 @@ impl Writer<'_> {
                 let mask = field_mask(&paths.collect::<Result<Vec<_>, _>>()?)?;
                 self.string(&mask)
             }
-            Form::Any => self.any(parts.text(1)?, bytes(&parts.all(2))?, depth),
-            Form::Value => self.value(message, &parts, depth),
-            Form::Struct => {
+            MessageForm::Any => self.any(parts.text(1)?, bytes(&parts.all(2))?, depth),
+            MessageForm::Value => self.value(message, &parts, depth),
+            MessageForm::Struct => {
                 let field = &message.fields[0];
-                let crate::schema::Shape::Map { key } = field.shape else {
+                let crate::schema::FieldShape::Map { key } = field.shape else {
                     return Err(unusual(message));
                 };
                 self.map(key, field.kind, &parts.all(1), depth)
             }
-            Form::ListValue => self.list(message.fields[0].kind, &parts.all(1), depth),
+            MessageForm::ListValue => self.list(message.fields[0].kind, &parts.all(1), depth),
             // The default is written as well: the presence of the wrapper has a meaning.
-            Form::Wrapper | Form::Object => {
+            MessageForm::Wrapper | MessageForm::Object => {
                 self.single(message.fields[0].kind, &parts.all(1), depth)
             }
         }
     }
 
-    fn any(&mut self, url: &str, content: &[u8], depth: u32) -> Result<(), Error> {
+    fn any(&mut self, url: &str, content: &[u8], depth: u32) -> Result<(), ProtoJsonError> {
         self.open(b'{')?;
         if url.is_empty() && content.is_empty() {
             self.close(b'}');
@@ -90,7 +90,7 @@ impl Writer<'_> {
         self.out.extend_from_slice(b"\"@type\":");
         self.string(url)?;
         let outer = std::mem::replace(&mut self.in_any, true);
-        let written = if message.form == Form::Object {
+        let written = if message.form == MessageForm::Object {
             super::below(depth).and_then(|depth| self.members(message, content, depth, false))
         } else {
             self.out.extend_from_slice(b",\"value\":");
@@ -102,9 +102,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn value(&mut self, message: &Message, parts: &Parts<'_>, depth: u32) -> Result<(), Error> {
+    fn value(
+        &mut self,
+        message: &MessageSchema,
+        parts: &WellKnownValues<'_>,
+        depth: u32,
+    ) -> Result<(), ProtoJsonError> {
         let Some((number, last)) = parts.0.iter().rev().find(|(number, _)| *number <= 6) else {
-            return Err(Error::new(
+            return Err(ProtoJsonError::new(
                 "a `google.protobuf.Value` is empty: set `null_value` for null",
             ));
         };
@@ -112,24 +117,24 @@ impl Writer<'_> {
             .by_number(*number)
             .map(|index| &message.fields[index])
             .ok_or_else(|| unusual(message))?;
-        if let Item::Fixed64(bits) = last
+        if let WireItem::Fixed64(bits) = last
             && let Some(name) = special(f64::from_bits(*bits))
         {
-            return Err(Error::new(format!(
+            return Err(ProtoJsonError::new(format!(
                 "a `google.protobuf.Value` is {name}, which is not a number in JSON"
             )));
         }
         match last {
-            Item::Bytes(_) => {
+            WireItem::Bytes(_) => {
                 // Pieces of one alternative are one message, unless another alternative came
                 // between them.
                 let others = parts.0.iter().rposition(|(found, _)| found != number);
                 let pieces = &parts.0[others.map_or(0, |at| at + 1)..];
                 let pieces: Vec<_> = pieces.iter().map(|(_, item)| item.clone()).collect();
                 match field.kind {
-                    crate::schema::Kind::Message(_) => {
+                    crate::schema::FieldKind::Message(_) => {
                         let whole = merged(&pieces)?;
-                        self.single(field.kind, &[Item::Bytes(&whole)], depth)
+                        self.single(field.kind, &[WireItem::Bytes(&whole)], depth)
                     }
                     kind => self.single(kind, &pieces, depth),
                 }
@@ -139,31 +144,31 @@ impl Writer<'_> {
     }
 }
 
-fn unusual(message: &Message) -> Error {
-    Error::new(format!(
+fn unusual(message: &MessageSchema) -> ProtoJsonError {
+    ProtoJsonError::new(format!(
         "`{}` differs from Google's declaration",
         message.name
     ))
 }
 
-pub(crate) fn unknown_type(name: &str) -> Error {
-    Error::new(format!(
+pub(crate) fn unknown_type(name: &str) -> ProtoJsonError {
+    ProtoJsonError::new(format!(
         "an `Any` holds a `{name}`, which this program does not know: import the file that declares it"
     ))
 }
 
 /// Returns the full name in a type URL.
-pub(crate) fn type_name(url: &str) -> Result<&str, Error> {
+pub(crate) fn type_name(url: &str) -> Result<&str, ProtoJsonError> {
     match url.rsplit_once('/') {
         Some((_, name)) if !name.is_empty() => Ok(name),
-        _ => Err(Error::new(format!(
+        _ => Err(ProtoJsonError::new(format!(
             "{url:?} names no type: write it as \"type.googleapis.com/full.Name\""
         ))),
     }
 }
 
 /// Returns the paths in lowerCamelCase, with commas between them.
-fn field_mask(paths: &[&str]) -> Result<String, Error> {
+fn field_mask(paths: &[&str]) -> Result<String, ProtoJsonError> {
     let camel: Vec<String> = paths.iter().map(|path| to_camel(path)).collect();
     let mask = camel.join(",");
     let read = read_field_mask(&mask).unwrap_or_default();
@@ -174,7 +179,7 @@ fn field_mask(paths: &[&str]) -> Result<String, Error> {
             .clone()
             .find(|(path, read)| *read != Some(&(**path).to_owned()))
             .unwrap_or((&"", None));
-        return Err(Error::new(format!(
+        return Err(ProtoJsonError::new(format!(
             "the path {path:?} of a field mask cannot be written in lowerCamelCase and read again: use \
              lower_snake_case"
         )));

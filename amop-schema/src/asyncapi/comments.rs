@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 /// The comments of files, by the path of the descriptor; read once per file.
 #[derive(Default)]
-pub(super) struct Comments {
+pub(super) struct ProtoComments {
     files: HashMap<String, HashMap<Vec<i32>, String>>,
 }
 
-impl Comments {
+impl ProtoComments {
     /// Returns the comment above a declaration, without comment signs and outer space.
     pub(super) fn of(&mut self, file: &FileDescriptor, path: &[i32]) -> Option<&str> {
         let comments = self

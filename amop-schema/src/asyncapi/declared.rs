@@ -1,7 +1,7 @@
 //! Topics in the form that the document needs, from any kind of declaration.
 
-use super::{comments::Comments, json_schema, proto_text};
-use crate::{Codec, TopicDecl};
+use super::{comments::ProtoComments, json_schema, proto_text};
+use crate::{TopicCodec, TopicDecl};
 use prost_reflect::MessageDescriptor;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -34,13 +34,13 @@ pub struct Payload {
     /// The comment on the type.
     pub description: Option<String>,
     /// Its form.
-    pub content: Content,
+    pub content: PayloadSchema,
 }
 
 /// The form of a payload.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Content {
+pub enum PayloadSchema {
     /// JSON.
     Json {
         /// The JSON Schema (draft 7) of the value.
@@ -84,7 +84,7 @@ impl DeclaredTopic {
 
 impl Payload {
     /// Creates a payload without a comment.
-    pub fn new(name: impl Into<String>, content: Content) -> Self {
+    pub fn new(name: impl Into<String>, content: PayloadSchema) -> Self {
         Self {
             name: name.into(),
             description: None,
@@ -92,15 +92,15 @@ impl Payload {
         }
     }
 
-    fn of(message: &MessageDescriptor, codec: Codec) -> Self {
+    fn of(message: &MessageDescriptor, codec: TopicCodec) -> Self {
         let content = match codec {
-            Codec::Json => json_schema::content(message),
-            Codec::Protobuf => proto_text::content(message),
-            Codec::Text => Content::Text,
+            TopicCodec::Json => json_schema::content(message),
+            TopicCodec::Protobuf => proto_text::content(message),
+            TopicCodec::Text => PayloadSchema::Text,
         };
         Self {
             name: message.full_name().to_owned(),
-            description: Comments::default()
+            description: ProtoComments::default()
                 .of(&message.parent_file(), message.path())
                 .map(str::to_owned),
             content,

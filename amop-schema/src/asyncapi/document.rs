@@ -1,14 +1,14 @@
 //! Assembles the document.
 
-use super::{Content, DeclaredTopic, Info, Payload, SCHEMAS};
-use crate::Codec;
+use super::{DeclaredTopic, DocumentInfo, Payload, PayloadSchema, SCHEMAS};
+use crate::TopicCodec;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Returns an AsyncAPI 3.0 document of topics.
 ///
 /// The order of the topics does not matter: members are sorted by name.
-pub fn document(topics: &[DeclaredTopic], info: &Info) -> Value {
+pub fn document(topics: &[DeclaredTopic], info: &DocumentInfo) -> Value {
     let mut topics: Vec<_> = topics.iter().collect();
     topics.sort_by(|a, b| (&a.topic, &a.message.name).cmp(&(&b.topic, &b.message.name)));
 
@@ -122,33 +122,33 @@ impl Document {
     /// Adds a message, unless it exists, and returns its identifier.
     fn message(&mut self, payload: &Payload) -> String {
         let (codec, content_type, schema) = match &payload.content {
-            Content::Json {
+            PayloadSchema::Json {
                 schema,
                 definitions,
             } => (
                 "json",
-                Codec::Json.content_type(),
+                TopicCodec::Json.content_type(),
                 self.json(schema, definitions),
             ),
-            Content::Protobuf { text, version, .. } => (
+            PayloadSchema::Protobuf { text, version, .. } => (
                 "protobuf",
-                Codec::Protobuf.content_type(),
+                TopicCodec::Protobuf.content_type(),
                 json!({
                     "schemaFormat": format!("application/vnd.google.protobuf;version={version}"),
                     "schema": text,
                 }),
             ),
-            Content::Text => (
+            PayloadSchema::Text => (
                 "text",
-                Codec::Text.content_type(),
+                TopicCodec::Text.content_type(),
                 json!({ "type": "string" }),
             ),
-            Content::Bytes => (
+            PayloadSchema::Bytes => (
                 "bytes",
                 "application/octet-stream",
                 json!({ "type": "string", "format": "binary" }),
             ),
-            Content::Own { codec } => (
+            PayloadSchema::Own { codec } => (
                 codec.as_str(),
                 "application/octet-stream",
                 json!({ "type": "string", "format": "binary" }),
@@ -163,7 +163,7 @@ impl Document {
         if let Some(description) = &payload.description {
             message["description"] = json!(description);
         }
-        if let Content::Protobuf { message: name, .. } = &payload.content {
+        if let PayloadSchema::Protobuf { message: name, .. } = &payload.content {
             message["x-amop-message-type"] = json!(name);
         }
         let id = identifier(&payload.name);

@@ -3,7 +3,7 @@
 //! Readers also accept other forms, such as integers for decimal strings; the schema describes the
 //! form that is sent, which all readers accept.
 
-use super::{Content, SCHEMAS, comments::Comments};
+use super::{PayloadSchema, SCHEMAS, comments::ProtoComments};
 use crate::compat::{
     json::{Special, special},
     types,
@@ -13,38 +13,40 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Returns the schema of a message and of all types that it uses.
-pub(super) fn content(message: &MessageDescriptor) -> Content {
-    let mut schemas = Schemas::default();
+pub(super) fn content(message: &MessageDescriptor) -> PayloadSchema {
+    let mut schemas = JsonSchemas::default();
     let schema = schemas.value(&Kind::Message(message.clone()));
     while let Some(next) = schemas.queue.pop() {
         let (name, schema) = match next {
-            Named::Message(message) => (message.full_name().to_owned(), schemas.object(&message)),
-            Named::Enum(values) => (values.full_name().to_owned(), schemas.names(&values)),
+            NamedType::Message(message) => {
+                (message.full_name().to_owned(), schemas.object(&message))
+            }
+            NamedType::Enum(values) => (values.full_name().to_owned(), schemas.names(&values)),
         };
         schemas.definitions.insert(name, schema);
     }
-    Content::Json {
+    PayloadSchema::Json {
         schema,
         definitions: schemas.definitions,
     }
 }
 
-enum Named {
+enum NamedType {
     Message(MessageDescriptor),
     Enum(EnumDescriptor),
 }
 
 #[derive(Default)]
-struct Schemas {
+struct JsonSchemas {
     definitions: BTreeMap<String, Value>,
-    queue: Vec<Named>,
-    comments: Comments,
+    queue: Vec<NamedType>,
+    comments: ProtoComments,
 }
 
-impl Schemas {
+impl JsonSchemas {
     /// Returns a reference to a type's schema, which is written later, since types may refer to
     /// themselves.
-    fn reference(&mut self, name: &str, named: impl FnOnce() -> Named) -> Value {
+    fn reference(&mut self, name: &str, named: impl FnOnce() -> NamedType) -> Value {
         if !self.definitions.contains_key(name) {
             self.definitions.insert(name.to_owned(), Value::Null);
             self.queue.push(named());
@@ -56,7 +58,7 @@ impl Schemas {
         match kind {
             Kind::Message(message) => match special(message) {
                 Special::No => {
-                    self.reference(message.full_name(), || Named::Message(message.clone()))
+                    self.reference(message.full_name(), || NamedType::Message(message.clone()))
                 }
                 Special::Wrapper => match message.get_field(1) {
                     Some(field) => self.value(&field.kind()),
@@ -65,7 +67,7 @@ impl Schemas {
                 Special::Form => well_known(message.name()),
             },
             Kind::Enum(values) => {
-                self.reference(values.full_name(), || Named::Enum(values.clone()))
+                self.reference(values.full_name(), || NamedType::Enum(values.clone()))
             }
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::String => json!({ "type": "string" }),

@@ -1,6 +1,6 @@
 //! Writes the fields of a message as `.proto` text.
 
-use super::proto_text::File;
+use super::proto_text::ProtoFile;
 use crate::compat::types::{is_packable, is_packed};
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
@@ -12,7 +12,12 @@ pub(super) enum Syntax {
 }
 
 /// Writes the fields. Members of a oneof are written together.
-pub(super) fn write(file: &mut File, text: &mut String, message: &MessageDescriptor, depth: usize) {
+pub(super) fn write(
+    file: &mut ProtoFile,
+    text: &mut String,
+    message: &MessageDescriptor,
+    depth: usize,
+) {
     let indent = "  ".repeat(depth);
     let mut oneofs = Vec::new();
     for field in declared(message) {
@@ -45,7 +50,7 @@ fn declared(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
     fields
 }
 
-fn label(file: &File, field: &FieldDescriptor) -> &'static str {
+fn label(file: &ProtoFile, field: &FieldDescriptor) -> &'static str {
     match field.cardinality() {
         _ if field.is_map() => "",
         Cardinality::Repeated => "repeated ",
@@ -62,7 +67,7 @@ fn label(file: &File, field: &FieldDescriptor) -> &'static str {
 }
 
 fn field(
-    file: &mut File,
+    file: &mut ProtoFile,
     text: &mut String,
     message: &MessageDescriptor,
     field: &FieldDescriptor,
@@ -95,7 +100,7 @@ fn field(
     ));
 }
 
-fn type_name(file: &File, kind: &Kind, within: &MessageDescriptor) -> String {
+fn type_name(file: &ProtoFile, kind: &Kind, within: &MessageDescriptor) -> String {
     match kind {
         Kind::Message(message) => file.type_name(message.full_name(), within),
         Kind::Enum(values) => file.type_name(values.full_name(), within),
@@ -104,7 +109,7 @@ fn type_name(file: &File, kind: &Kind, within: &MessageDescriptor) -> String {
 }
 
 /// Returns the options that matter to readers of the field.
-fn options(file: &File, field: &FieldDescriptor) -> String {
+fn options(file: &ProtoFile, field: &FieldDescriptor) -> String {
     let proto = field.field_descriptor_proto();
     let mut options = Vec::new();
     if let (Some(default), Cardinality::Optional | Cardinality::Required) =

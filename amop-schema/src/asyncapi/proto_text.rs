@@ -5,18 +5,18 @@
 //! imported, since every protobuf compiler has them.
 
 use super::{
-    Content, ROOT_MARK,
-    comments::Comments,
+    PayloadSchema, ROOT_MARK,
+    comments::ProtoComments,
     proto_fields::{self, Syntax},
 };
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Returns the message as a file.
-pub(super) fn content(message: &MessageDescriptor) -> Content {
-    let mut file = File::new(message);
+pub(super) fn content(message: &MessageDescriptor) -> PayloadSchema {
+    let mut file = ProtoFile::new(message);
     let syntax = file.syntax;
-    Content::Protobuf {
+    PayloadSchema::Protobuf {
         text: file.write(message),
         version: match syntax {
             Syntax::Proto2 => 2,
@@ -27,9 +27,9 @@ pub(super) fn content(message: &MessageDescriptor) -> Content {
 }
 
 /// The parts of a file.
-pub(super) struct File {
+pub(super) struct ProtoFile {
     pub(super) syntax: Syntax,
-    pub(super) comments: Comments,
+    pub(super) comments: ProtoComments,
     package: String,
     /// The top-level messages and enums, in the order in which they were found.
     messages: Vec<MessageDescriptor>,
@@ -47,11 +47,11 @@ pub(super) struct File {
     root: String,
 }
 
-impl File {
+impl ProtoFile {
     fn new(root: &MessageDescriptor) -> Self {
         let mut file = Self {
             syntax: Syntax::Proto3,
-            comments: Comments::default(),
+            comments: ProtoComments::default(),
             package: root.package_name().to_owned(),
             messages: Vec::new(),
             enums: Vec::new(),

@@ -2,15 +2,15 @@
 
 use super::{
     Rule, Severity, UnknownFields, types,
-    types::{Reading, type_name},
-    walk::{Pair, Walk},
+    types::{ReadAs, type_name},
+    walk::{MessagePair, SchemaWalk},
 };
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use std::collections::HashSet;
 
 /// Compares the fields of two messages.
-pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
-    let Pair {
+pub(super) fn compare(walk: &mut SchemaWalk<'_>, pair: &MessagePair) {
+    let MessagePair {
         writer,
         reader,
         path,
@@ -76,7 +76,7 @@ fn is_read_as(
 
 /// Returns the reader's field with the number of a field whose name it does not know, unless the
 /// writer has that reader's field as well.
-fn renamed(writer: &FieldDescriptor, pair: &Pair) -> Option<FieldDescriptor> {
+fn renamed(writer: &FieldDescriptor, pair: &MessagePair) -> Option<FieldDescriptor> {
     pair.reader.get_field(writer.number()).filter(|reader| {
         find(writer, &pair.reader).is_none()
             && !pair
@@ -86,7 +86,12 @@ fn renamed(writer: &FieldDescriptor, pair: &Pair) -> Option<FieldDescriptor> {
     })
 }
 
-fn rename(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+fn rename(
+    walk: &mut SchemaWalk<'_>,
+    path: &str,
+    writer: &FieldDescriptor,
+    reader: &FieldDescriptor,
+) {
     let (old, new) = walk.old_new(writer, reader);
     let (was, is) = (old.json_name().to_owned(), new.json_name().to_owned());
     let path = format!("{path}.{}", old.name());
@@ -102,7 +107,7 @@ fn rename(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fi
 }
 
 /// Reports a field that readers do not know.
-fn unknown(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor) {
+fn unknown(walk: &mut SchemaWalk<'_>, path: &str, writer: &FieldDescriptor) {
     if walk.options.json_unknown_fields == UnknownFields::Ignored {
         walk.only_writer(path, writer);
         return;
@@ -125,7 +130,12 @@ fn unknown(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor) {
 }
 
 /// Compares two fields with the same name.
-fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+fn field(
+    walk: &mut SchemaWalk<'_>,
+    path: &str,
+    writer: &FieldDescriptor,
+    reader: &FieldDescriptor,
+) {
     let (old, new) = walk.old_new(types::field_type(writer), types::field_type(reader));
     let shape = |field: &FieldDescriptor| (field.is_list(), field.is_map());
     let (rule, reading) = if shape(writer) != shape(reader) {
@@ -137,7 +147,7 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
             &from.map_entry_key_field().kind(),
             &to.map_entry_key_field().kind(),
         ) {
-            (Rule::TypeChanged, Reading::Broken(why))
+            (Rule::TypeChanged, ReadAs::Broken(why))
         } else {
             let values = (from.map_entry_value_field(), to.map_entry_value_field());
             (
@@ -151,16 +161,16 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
     let change = || format!("`{old}` became `{new}`");
     const ADVICE: &str = "give the new field another name";
     match reading {
-        Reading::Same => {}
-        Reading::Remark(why) => walk.add(path, Severity::Note, rule, why, ""),
-        Reading::Changed(why) => walk.add(
+        ReadAs::Same => {}
+        ReadAs::Remark(why) => walk.add(path, Severity::Note, rule, why, ""),
+        ReadAs::Changed(why) => walk.add(
             path,
             Severity::Lossy,
             rule,
             format!("{}: {why}", change()),
             ADVICE,
         ),
-        Reading::Broken(why) => {
+        ReadAs::Broken(why) => {
             walk.add(
                 path,
                 Severity::Break,
@@ -170,8 +180,8 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
             );
             return;
         }
-        Reading::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
-        Reading::Enums(from, to) => {
+        ReadAs::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
+        ReadAs::Enums(from, to) => {
             // A default is not written, so the reader does not see its name.
             let unwritten = !writer.supports_presence() && !types::is_many(writer);
             enums(walk, path, &from, &to, unwritten);
@@ -185,7 +195,12 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
 
 /// Compares a default value, which is not written, with a missing message of `google.protobuf`,
 /// which means that there is no value.
-fn no_value(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+fn no_value(
+    walk: &mut SchemaWalk<'_>,
+    path: &str,
+    writer: &FieldDescriptor,
+    reader: &FieldDescriptor,
+) {
     if types::is_many(writer) || types::is_many(reader) {
         return;
     }
@@ -212,7 +227,7 @@ fn no_value(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &
 }
 
 /// The forms of values in JSON.
-enum Form {
+enum ValueForm {
     Integer((i128, i128)),
     Float,
     Double,
@@ -225,28 +240,28 @@ enum Form {
     Special(String),
 }
 
-fn form(kind: &Kind) -> Form {
+fn form(kind: &Kind) -> ValueForm {
     match kind {
         Kind::Enum(values) if values.full_name() == "google.protobuf.NullValue" => {
-            Form::Special(values.full_name().to_owned())
+            ValueForm::Special(values.full_name().to_owned())
         }
-        Kind::Enum(values) => Form::Enum(values.clone()),
-        Kind::Bool => Form::Bool,
-        Kind::Float => Form::Float,
-        Kind::Double => Form::Double,
-        Kind::String => Form::Text,
-        Kind::Bytes => Form::Base64,
+        Kind::Enum(values) => ValueForm::Enum(values.clone()),
+        Kind::Bool => ValueForm::Bool,
+        Kind::Float => ValueForm::Float,
+        Kind::Double => ValueForm::Double,
+        Kind::String => ValueForm::Text,
+        Kind::Bytes => ValueForm::Base64,
         Kind::Message(message) => match special(message) {
-            Special::No => Form::Object(message.clone()),
-            Special::Form => Form::Special(message.full_name().to_owned()),
+            Special::No => ValueForm::Object(message.clone()),
+            Special::Form => ValueForm::Special(message.full_name().to_owned()),
             Special::Wrapper => match message.get_field(1).map(|field| field.kind()) {
                 Some(kind) if !matches!(kind, Kind::Message(_)) => form(&kind),
-                _ => Form::Object(message.clone()),
+                _ => ValueForm::Object(message.clone()),
             },
         },
         number => match types::range(number) {
-            Some(range) => Form::Integer(range),
-            None => Form::Double,
+            Some(range) => ValueForm::Integer(range),
+            None => ValueForm::Double,
         },
     }
 }
@@ -277,62 +292,64 @@ pub(crate) fn special(message: &MessageDescriptor) -> Special {
 }
 
 /// Returns how a value of one type is read as the other type in JSON.
-fn in_json(from: &Kind, to: &Kind) -> Reading {
+fn in_json(from: &Kind, to: &Kind) -> ReadAs {
     let names = format!("`{}` is read as `{}`", type_name(from), type_name(to));
     let integers = |max: i128, range: (i128, i128)| {
         if -max <= range.0 && range.1 <= max {
-            Reading::Same
+            ReadAs::Same
         } else {
-            Reading::Changed(format!("{names}, which rounds numbers beyond {max}"))
+            ReadAs::Changed(format!("{names}, which rounds numbers beyond {max}"))
         }
     };
     match (form(from), form(to)) {
-        (Form::Integer(written), Form::Integer(read)) => {
+        (ValueForm::Integer(written), ValueForm::Integer(read)) => {
             if read.0 <= written.0 && written.1 <= read.1 {
-                Reading::Same
+                ReadAs::Same
             } else {
-                Reading::Broken(format!(
+                ReadAs::Broken(format!(
                     "{names}, which refuses numbers outside {} to {}",
                     read.0, read.1
                 ))
             }
         }
-        (Form::Integer(range), Form::Double) => integers(1 << 53, range),
-        (Form::Integer(range), Form::Float) => integers(1 << 24, range),
-        (Form::Double, Form::Float) => Reading::Broken(format!(
+        (ValueForm::Integer(range), ValueForm::Double) => integers(1 << 53, range),
+        (ValueForm::Integer(range), ValueForm::Float) => integers(1 << 24, range),
+        (ValueForm::Double, ValueForm::Float) => ReadAs::Broken(format!(
             "{names}, which refuses numbers out of its range and rounds the others"
         )),
-        (Form::Integer(range), Form::Enum(to)) if is_open(&to) && fits_i32(range) => {
-            Reading::Changed(format!(
+        (ValueForm::Integer(range), ValueForm::Enum(to)) if is_open(&to) && fits_i32(range) => {
+            ReadAs::Changed(format!(
                 "{names}, and readers see its default for numbers without a name"
             ))
         }
-        (Form::Float | Form::Double, Form::Double)
-        | (Form::Float, Form::Float)
-        | (Form::Bool, Form::Bool)
-        | (Form::Text, Form::Text)
-        | (Form::Base64, Form::Base64) => Reading::Same,
-        (Form::Enum(from), Form::Enum(to)) => Reading::Enums(from, to),
-        (Form::Object(from), Form::Object(to)) => Reading::Messages(from, to),
-        (Form::Special(from), Form::Special(to)) if from == to => Reading::Same,
-        (_, Form::Special(to)) if to == "google.protobuf.Value" => {
-            Reading::Remark(format!("{names}, which accepts anything"))
+        (ValueForm::Float | ValueForm::Double, ValueForm::Double)
+        | (ValueForm::Float, ValueForm::Float)
+        | (ValueForm::Bool, ValueForm::Bool)
+        | (ValueForm::Text, ValueForm::Text)
+        | (ValueForm::Base64, ValueForm::Base64) => ReadAs::Same,
+        (ValueForm::Enum(from), ValueForm::Enum(to)) => ReadAs::Enums(from, to),
+        (ValueForm::Object(from), ValueForm::Object(to)) => ReadAs::Messages(from, to),
+        (ValueForm::Special(from), ValueForm::Special(to)) if from == to => ReadAs::Same,
+        (_, ValueForm::Special(to)) if to == "google.protobuf.Value" => {
+            ReadAs::Remark(format!("{names}, which accepts anything"))
         }
-        (Form::Object(_), Form::Special(to)) if to == "google.protobuf.Struct" => {
-            Reading::Remark(format!("{names}, which accepts all objects"))
+        (ValueForm::Object(_), ValueForm::Special(to)) if to == "google.protobuf.Struct" => {
+            ReadAs::Remark(format!("{names}, which accepts all objects"))
         }
-        (Form::Enum(_), Form::Text) => Reading::Remark(format!("{names}: as the value's name")),
-        (Form::Integer(range), Form::Text) if is_wide(range) => {
-            Reading::Remark(format!("{names}: as decimal digits"))
+        (ValueForm::Enum(_), ValueForm::Text) => {
+            ReadAs::Remark(format!("{names}: as the value's name"))
         }
-        (Form::Special(from), Form::Text)
+        (ValueForm::Integer(range), ValueForm::Text) if is_wide(range) => {
+            ReadAs::Remark(format!("{names}: as decimal digits"))
+        }
+        (ValueForm::Special(from), ValueForm::Text)
             if ["Timestamp", "Duration", "FieldMask"]
                 .iter()
                 .any(|name| from.strip_prefix("google.protobuf.") == Some(name)) =>
         {
-            Reading::Remark(format!("{names}: as its text"))
+            ReadAs::Remark(format!("{names}: as its text"))
         }
-        _ => Reading::Broken("the two are written in different ways".to_owned()),
+        _ => ReadAs::Broken("the two are written in different ways".to_owned()),
     }
 }
 
@@ -351,7 +368,7 @@ fn is_wide(range: (i128, i128)) -> bool {
 }
 
 /// Compares two fields of different shapes: list, map and single value.
-fn other_shape(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
+fn other_shape(writer: &FieldDescriptor, reader: &FieldDescriptor) -> ReadAs {
     let to = match reader.kind() {
         Kind::Message(message) if !types::is_many(reader) => message.full_name().to_owned(),
         _ => String::new(),
@@ -363,17 +380,19 @@ fn other_shape(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
         _ => false,
     };
     if takes {
-        Reading::Remark(format!("it is read as `{to}`, which accepts it"))
+        ReadAs::Remark(format!("it is read as `{to}`, which accepts it"))
     } else {
-        Reading::Broken("lists, maps and single values do not read as each other".to_owned())
+        ReadAs::Broken("lists, maps and single values do not read as each other".to_owned())
     }
 }
 
 /// Returns why keys of one type are not keys of another, if so. All keys are strings in JSON.
 fn keys(from: &Kind, to: &Kind) -> Option<String> {
     let fits = match (form(from), form(to)) {
-        (_, Form::Text) | (Form::Bool, Form::Bool) => true,
-        (Form::Integer(written), Form::Integer(read)) => read.0 <= written.0 && written.1 <= read.1,
+        (_, ValueForm::Text) | (ValueForm::Bool, ValueForm::Bool) => true,
+        (ValueForm::Integer(written), ValueForm::Integer(read)) => {
+            read.0 <= written.0 && written.1 <= read.1
+        }
         _ => false,
     };
     (!fits).then(|| {
@@ -388,7 +407,7 @@ fn keys(from: &Kind, to: &Kind) -> Option<String> {
 /// Compares enums by name. If a number has several names, the first declared one is written, and
 /// all are read.
 fn enums(
-    walk: &mut Walk<'_>,
+    walk: &mut SchemaWalk<'_>,
     path: &str,
     writer: &EnumDescriptor,
     reader: &EnumDescriptor,
@@ -421,7 +440,7 @@ fn enums(
 /// Compares the meaning of a missing enum field. A zero without presence is not written, so it is
 /// read as the reader's zero, under any name.
 fn enum_default(
-    walk: &mut Walk<'_>,
+    walk: &mut SchemaWalk<'_>,
     path: &str,
     (writer, from): (&FieldDescriptor, &EnumDescriptor),
     (reader, to): (&FieldDescriptor, &EnumDescriptor),

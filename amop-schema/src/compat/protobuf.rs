@@ -2,8 +2,8 @@
 
 use super::{
     Rule, Severity, types,
-    types::Reading,
-    walk::{Pair, Walk},
+    types::ReadAs,
+    walk::{MessagePair, SchemaWalk},
 };
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind};
 use std::collections::BTreeSet;
@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 const RESERVE: &str = "give the new field a new number and reserve the old one";
 
 /// Compares the fields of two messages.
-pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
-    let Pair {
+pub(super) fn compare(walk: &mut SchemaWalk<'_>, pair: &MessagePair) {
+    let MessagePair {
         writer,
         reader,
         path,
@@ -54,7 +54,7 @@ pub(super) fn compare(walk: &mut Walk<'_>, pair: &Pair) {
 
 /// Reports a number whose field still exists under another number: the names were moved between
 /// numbers.
-fn reused(walk: &mut Walk<'_>, pair: &Pair, path: &str, number: u32) -> bool {
+fn reused(walk: &mut SchemaWalk<'_>, pair: &MessagePair, path: &str, number: u32) -> bool {
     let (old, new) = walk.old_new(&pair.writer, &pair.reader);
     let (was, is) = (old.get_field(number), new.get_field(number));
     if let (Some(was), Some(is)) = (&was, &is)
@@ -84,7 +84,12 @@ fn reused(walk: &mut Walk<'_>, pair: &Pair, path: &str, number: u32) -> bool {
 }
 
 /// Compares two fields with the same number.
-fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &FieldDescriptor) {
+fn field(
+    walk: &mut SchemaWalk<'_>,
+    path: &str,
+    writer: &FieldDescriptor,
+    reader: &FieldDescriptor,
+) {
     let (old, new) = walk.old_new(writer, reader);
     let (old_name, new_name) = (old.name().to_owned(), new.name().to_owned());
     let renamed = old_name != new_name;
@@ -92,9 +97,9 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
 
     let reading = types::on_the_wire(writer, reader);
     let packed = types::is_packed(writer) && !types::is_many(reader);
-    if packed || matches!(reading, Reading::Broken(_)) {
+    if packed || matches!(reading, ReadAs::Broken(_)) {
         let why = match reading {
-            Reading::Broken(why) => why,
+            ReadAs::Broken(why) => why,
             _ => "a packed list cannot be read as a single value".to_owned(),
         };
         let (rule, reason) = if renamed {
@@ -127,17 +132,17 @@ fn field(walk: &mut Walk<'_>, path: &str, writer: &FieldDescriptor, reader: &Fie
     }
     cardinality(walk, path, writer, reader);
     match reading {
-        Reading::Same | Reading::Broken(_) => {}
-        Reading::Remark(why) => walk.add(path, Severity::Note, Rule::TypeChanged, why, ""),
-        Reading::Changed(why) => walk.add(path, Severity::Lossy, Rule::TypeChanged, why, RESERVE),
-        Reading::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
-        Reading::Enums(writer, reader) => enums(walk, path, &writer, &reader),
+        ReadAs::Same | ReadAs::Broken(_) => {}
+        ReadAs::Remark(why) => walk.add(path, Severity::Note, Rule::TypeChanged, why, ""),
+        ReadAs::Changed(why) => walk.add(path, Severity::Lossy, Rule::TypeChanged, why, RESERVE),
+        ReadAs::Messages(writer, reader) => walk.enqueue(&writer, &reader, path.to_owned()),
+        ReadAs::Enums(writer, reader) => enums(walk, path, &writer, &reader),
     }
     walk.default(path, writer, reader);
 }
 
 fn cardinality(
-    walk: &mut Walk<'_>,
+    walk: &mut SchemaWalk<'_>,
     path: &str,
     writer: &FieldDescriptor,
     reader: &FieldDescriptor,
@@ -171,7 +176,7 @@ fn cardinality(
     walk.add(path, severity, Rule::CardinalityChanged, reason, advice);
 }
 
-fn enums(walk: &mut Walk<'_>, path: &str, writer: &EnumDescriptor, reader: &EnumDescriptor) {
+fn enums(walk: &mut SchemaWalk<'_>, path: &str, writer: &EnumDescriptor, reader: &EnumDescriptor) {
     let found = types::enums(writer, reader);
     if !found.reused.is_empty() {
         walk.add(

@@ -59,7 +59,7 @@ impl Directions {
 
 /// The part of a topic that a finding concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum TopicPart {
     /// The topic itself: its name or codec.
     Topic,
     /// Its messages, which publishers write and subscribers read.
@@ -147,7 +147,7 @@ pub struct Finding {
     /// The topic, by its old name if it was renamed.
     pub topic: String,
     /// Whether the topic's messages, its replies or the topic itself differ.
-    pub part: Part,
+    pub part: TopicPart,
     /// The place, such as `Settlement.amount.currency`. A type that is used several times is
     /// reported at the first place.
     pub path: String,
@@ -169,8 +169,8 @@ impl Finding {
         let Directions { forward, backward } = self.directions;
         match (self.part, forward, backward) {
             (_, true, true) => "both directions",
-            (Part::Reply, true, _) => "replies of old subscribers -> new publishers",
-            (Part::Reply, false, _) => "replies of new subscribers -> old publishers",
+            (TopicPart::Reply, true, _) => "replies of old subscribers -> new publishers",
+            (TopicPart::Reply, false, _) => "replies of new subscribers -> old publishers",
             (_, true, _) => "new publishers -> old subscribers",
             (_, false, _) => "old publishers -> new subscribers",
         }
@@ -199,14 +199,14 @@ impl fmt::Display for Finding {
 ///
 /// `Display` lists the findings by topic and ends with a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct CompatReport {
     /// The findings, by topic.
     pub findings: Vec<Finding>,
     /// The number of topics that both schemas have.
     pub topics_compared: usize,
 }
 
-impl Report {
+impl CompatReport {
     /// Returns whether nothing breaks in either direction.
     pub fn is_compatible(&self) -> bool {
         self.is_forward_compatible() && self.is_backward_compatible()
@@ -263,7 +263,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CompatReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut topic = None;
         for finding in &self.findings {

@@ -1,14 +1,15 @@
 //! Compares topics: whether they exist, their codecs, and their replies.
 
 use super::{
-    Directions, Finding, Options, Part, Report, Rule, Severity, json, protobuf, walk::Walk,
+    CompatOptions, CompatReport, Directions, Finding, Rule, Severity, TopicPart, json, protobuf,
+    walk::SchemaWalk,
 };
-use crate::{Codec, TopicDecl};
+use crate::{TopicCodec, TopicDecl};
 use prost_reflect::MessageDescriptor;
 
 /// Compares the topics of two schemas.
-pub(super) fn check(old: &[TopicDecl], new: &[TopicDecl], options: Options) -> Report {
-    let mut report = Report::default();
+pub(super) fn check(old: &[TopicDecl], new: &[TopicDecl], options: CompatOptions) -> CompatReport {
+    let mut report = CompatReport::default();
     for was in old {
         match counterpart(was, old, new) {
             Some(is) => {
@@ -68,7 +69,7 @@ fn renamed_to<'a>(
     })
 }
 
-fn removed(report: &mut Report, was: &TopicDecl, old: &[TopicDecl], new: &[TopicDecl]) {
+fn removed(report: &mut CompatReport, was: &TopicDecl, old: &[TopicDecl], new: &[TopicDecl]) {
     let (rule, reason, advice) = match renamed_to(was, old, new) {
         Some(is) => (
             Rule::TopicRenamed,
@@ -97,7 +98,7 @@ fn removed(report: &mut Report, was: &TopicDecl, old: &[TopicDecl], new: &[Topic
     );
 }
 
-fn topic(report: &mut Report, options: Options, was: &TopicDecl, is: &TopicDecl) {
+fn topic(report: &mut CompatReport, options: CompatOptions, was: &TopicDecl, is: &TopicDecl) {
     if was.private != is.private {
         let now = if is.private {
             "is private now"
@@ -135,14 +136,14 @@ fn topic(report: &mut Report, options: Options, was: &TopicDecl, is: &TopicDecl)
         report,
         options,
         was,
-        Part::Message,
+        TopicPart::Message,
         (was.codec, is.codec),
         message,
     );
     match (&was.reply, &is.reply) {
         (Some(old), Some(new)) => {
             let codecs = (was.reply_codec, is.reply_codec);
-            part(report, options, was, Part::Reply, codecs, (old, new));
+            part(report, options, was, TopicPart::Reply, codecs, (old, new));
         }
         (Some(old), None) => reply_only_in(report, was, old, Directions::BACKWARD),
         (None, Some(new)) => reply_only_in(report, was, new, Directions::FORWARD),
@@ -152,11 +153,11 @@ fn topic(report: &mut Report, options: Options, was: &TopicDecl, is: &TopicDecl)
 
 /// Compares the messages or the replies of a topic.
 fn part(
-    report: &mut Report,
-    options: Options,
+    report: &mut CompatReport,
+    options: CompatOptions,
     decl: &TopicDecl,
-    part: Part,
-    (was, is): (Codec, Codec),
+    part: TopicPart,
+    (was, is): (TopicCodec, TopicCodec),
     (old, new): (&MessageDescriptor, &MessageDescriptor),
 ) {
     if was != is {
@@ -173,13 +174,13 @@ fn part(
         return;
     }
     let compare = match is {
-        Codec::Protobuf => protobuf::compare,
-        Codec::Json => json::compare,
+        TopicCodec::Protobuf => protobuf::compare,
+        TopicCodec::Json => json::compare,
         // The payload is the single string. Its name and number do not matter.
-        Codec::Text => return,
+        TopicCodec::Text => return,
     };
     for directions in [Directions::FORWARD, Directions::BACKWARD] {
-        Walk::new(report, options, &decl.topic, part, directions).run(old, new, compare);
+        SchemaWalk::new(report, options, &decl.topic, part, directions).run(old, new, compare);
     }
 }
 
@@ -187,7 +188,7 @@ fn part(
 /// get the empty acknowledgement of subscribers on the other schema, in the direction `breaks`. In
 /// the other direction, publishers ignore the replies that they get.
 fn reply_only_in(
-    report: &mut Report,
+    report: &mut CompatReport,
     decl: &TopicDecl,
     reply: &MessageDescriptor,
     breaks: Directions,
@@ -206,7 +207,7 @@ fn reply_only_in(
     let mut add = |directions, severity, reason, advice: &str| {
         report.add(Finding {
             topic: decl.topic.clone(),
-            part: Part::Reply,
+            part: TopicPart::Reply,
             path: reply.name().to_owned(),
             directions,
             severity,
@@ -240,7 +241,7 @@ fn reply_only_in(
 }
 
 fn add(
-    report: &mut Report,
+    report: &mut CompatReport,
     decl: &TopicDecl,
     directions: Directions,
     severity: Severity,
@@ -250,7 +251,7 @@ fn add(
 ) {
     report.add(Finding {
         topic: decl.topic.clone(),
-        part: Part::Topic,
+        part: TopicPart::Topic,
         path: decl.message.name().to_owned(),
         directions,
         severity,

@@ -5,7 +5,7 @@ use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Va
 
 /// The result of reading a value that was written as another type.
 #[derive(Debug, PartialEq)]
-pub(super) enum Reading {
+pub(super) enum ReadAs {
     /// The same value.
     Same,
     /// The same value with a remark.
@@ -50,34 +50,32 @@ fn encoding(field: &FieldDescriptor) -> Encoding {
 }
 
 /// Returns how a value of one field is read as the other field's type on the protobuf wire.
-pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) -> Reading {
+pub(super) fn on_the_wire(writer: &FieldDescriptor, reader: &FieldDescriptor) -> ReadAs {
     let (from, to) = (writer.kind(), reader.kind());
     let names = || format!("`{}` is read as `{}`", type_name(&from), type_name(&to));
     if encoding(writer) != encoding(reader) {
-        return Reading::Broken("the two are encoded in different ways".to_owned());
+        return ReadAs::Broken("the two are encoded in different ways".to_owned());
     }
     match (&from, &to) {
         (Kind::Message(writer), Kind::Message(reader)) if are_other_things(writer, reader) => {
-            Reading::Broken(format!("{}, which has another meaning", names()))
+            ReadAs::Broken(format!("{}, which has another meaning", names()))
         }
         (Kind::Message(writer), Kind::Message(reader)) => {
-            Reading::Messages(writer.clone(), reader.clone())
+            ReadAs::Messages(writer.clone(), reader.clone())
         }
-        (Kind::Enum(writer), Kind::Enum(reader)) => Reading::Enums(writer.clone(), reader.clone()),
-        (Kind::Bytes, Kind::String) => Reading::Broken(format!(
+        (Kind::Enum(writer), Kind::Enum(reader)) => ReadAs::Enums(writer.clone(), reader.clone()),
+        (Kind::Bytes, Kind::String) => ReadAs::Broken(format!(
             "{}, which refuses all bytes that are not UTF-8",
             names()
         )),
         (Kind::Bytes, Kind::Message(_)) | (Kind::String, Kind::Message(_)) => {
-            Reading::Broken(format!("{}, which refuses most values", names()))
+            ReadAs::Broken(format!("{}, which refuses most values", names()))
         }
-        (Kind::Message(_), Kind::String) => {
-            Reading::Broken(format!("{}, but is not text", names()))
-        }
+        (Kind::Message(_), Kind::String) => ReadAs::Broken(format!("{}, but is not text", names())),
         (Kind::Message(_), Kind::Bytes) => {
-            Reading::Remark(format!("{}: as the encoded message", names()))
+            ReadAs::Remark(format!("{}: as the encoded message", names()))
         }
-        (_, Kind::Enum(values)) if !are_named(&from, values) => Reading::Changed(format!(
+        (_, Kind::Enum(values)) if !are_named(&from, values) => ReadAs::Changed(format!(
             "{}, and readers see its default for numbers without a name",
             names()
         )),
@@ -104,7 +102,7 @@ fn are_other_things(writer: &MessageDescriptor, reader: &MessageDescriptor) -> b
 }
 
 /// Returns whether all numbers of one type are numbers of another.
-fn in_range(from: &Kind, to: &Kind) -> Reading {
+fn in_range(from: &Kind, to: &Kind) -> ReadAs {
     let written = match from {
         // Any number may be read, but only numbers with a name are written.
         Kind::Enum(values) => {
@@ -114,12 +112,12 @@ fn in_range(from: &Kind, to: &Kind) -> Reading {
         other => range(other),
     };
     let (Some(written), Some(read)) = (written, range(to)) else {
-        return Reading::Same;
+        return ReadAs::Same;
     };
     if read.0 <= written.0 && written.1 <= read.1 {
-        Reading::Same
+        ReadAs::Same
     } else {
-        Reading::Changed(format!(
+        ReadAs::Changed(format!(
             "`{}` is read as `{}`, which changes values outside {} to {}",
             type_name(from),
             type_name(to),

@@ -1,36 +1,36 @@
 //! Compares two versions of a message field by field, for one direction.
 
-use super::{Directions, Finding, Options, Part, Report, Rule, Severity, types};
+use super::{CompatOptions, CompatReport, Directions, Finding, Rule, Severity, TopicPart, types};
 use prost_reflect::{Cardinality, FieldDescriptor, MessageDescriptor};
 use std::collections::{HashSet, VecDeque};
 
 /// A comparison: its writer and reader, and the types that are still to be compared.
-pub(super) struct Walk<'a> {
-    pub(super) report: &'a mut Report,
-    pub(super) options: Options,
+pub(super) struct SchemaWalk<'a> {
+    pub(super) report: &'a mut CompatReport,
+    pub(super) options: CompatOptions,
     topic: &'a str,
-    part: Part,
+    part: TopicPart,
     directions: Directions,
     /// Pairs that were seen. Types that refer to each other must not be compared forever.
     seen: HashSet<(String, String)>,
     /// A queue instead of recursion: a schema may nest deeper than the stack.
-    queue: VecDeque<Pair>,
+    queue: VecDeque<MessagePair>,
 }
 
 /// Two versions of a message.
-pub(super) struct Pair {
+pub(super) struct MessagePair {
     pub(super) writer: MessageDescriptor,
     pub(super) reader: MessageDescriptor,
     pub(super) path: String,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SchemaWalk<'a> {
     /// Creates a comparison of a topic's messages or of its replies.
     pub(super) fn new(
-        report: &'a mut Report,
-        options: Options,
+        report: &'a mut CompatReport,
+        options: CompatOptions,
         topic: &'a str,
-        part: Part,
+        part: TopicPart,
         directions: Directions,
     ) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl<'a> Walk<'a> {
         mut self,
         old: &MessageDescriptor,
         new: &MessageDescriptor,
-        compare: fn(&mut Self, &Pair),
+        compare: fn(&mut Self, &MessagePair),
     ) {
         let (writer, reader) = if self.writer_is_new() {
             (new, old)
@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
     /// Returns whether the writer is on the new schema. Publishers write messages and subscribers
     /// write replies.
     pub(super) fn writer_is_new(&self) -> bool {
-        self.directions.forward == (self.part != Part::Reply)
+        self.directions.forward == (self.part != TopicPart::Reply)
     }
 
     /// Queues two messages for comparison, unless they were queued before.
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
     ) {
         let names = (writer.full_name().to_owned(), reader.full_name().to_owned());
         if self.seen.insert(names) {
-            self.queue.push_back(Pair {
+            self.queue.push_back(MessagePair {
                 writer: writer.clone(),
                 reader: reader.clone(),
                 path,
@@ -214,7 +214,7 @@ impl<'a> Walk<'a> {
     /// `written` returns the writer's field for a field of the reader.
     pub(super) fn oneofs(
         &mut self,
-        pair: &Pair,
+        pair: &MessagePair,
         written: impl Fn(&FieldDescriptor) -> Option<FieldDescriptor>,
         severity: Severity,
         consequence: &str,

@@ -1,12 +1,12 @@
 //! Converts the protobuf compiler's errors to this crate's errors.
 
-use super::{OPTIONS_PROTO_NAME, resolver::Opened};
+use super::{OPTIONS_PROTO_NAME, resolver::OpenedFiles};
 use crate::{Location, SchemaError, SchemaErrorKind, utf8};
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use std::error::Error as _;
 
 /// Adds all mistakes in an error of the compiler.
-pub(super) fn explain(error: &protox::Error, opened: &Opened, found: &mut Vec<SchemaError>) {
+pub(super) fn explain(error: &protox::Error, opened: &OpenedFiles, found: &mut Vec<SchemaError>) {
     let source = error.source_code();
     let file = error.file();
     if let Some((path, bytes)) = file.and_then(|name| not_text(&opened.path_of(name))) {

@@ -15,12 +15,12 @@ use std::{
 
 /// The files that were opened, with their names in imports.
 #[derive(Clone, Default)]
-pub(super) struct Opened(
+pub(super) struct OpenedFiles(
     Rc<RefCell<Vec<(String, PathBuf)>>>,
     Rc<RefCell<Vec<PathBuf>>>,
 );
 
-impl Opened {
+impl OpenedFiles {
     fn add(&self, name: &str, path: PathBuf) {
         let mut files = self.0.borrow_mut();
         if !files.iter().any(|(known, _)| known == name) {
@@ -64,11 +64,11 @@ impl Opened {
 pub(super) struct Resolver {
     includes: Vec<(PathBuf, IncludeFileResolver)>,
     google: GoogleFileResolver,
-    opened: Opened,
+    opened: OpenedFiles,
 }
 
 impl Resolver {
-    pub(super) fn new<'a>(includes: impl Iterator<Item = &'a Path>, opened: Opened) -> Self {
+    pub(super) fn new<'a>(includes: impl Iterator<Item = &'a Path>, opened: OpenedFiles) -> Self {
         Self {
             includes: includes
                 .map(|dir| (dir.to_owned(), IncludeFileResolver::new(dir.to_owned())))

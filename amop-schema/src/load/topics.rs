@@ -1,7 +1,7 @@
 //! Reads the options of messages by reflection, and checks them.
 
 use crate::{
-    Codec, Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, SchemaError, SchemaErrorKind, TopicDecl,
+    Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, SchemaError, SchemaErrorKind, TopicCodec, TopicDecl,
     load::OPTIONS_PROTO_NAME,
 };
 use prost_reflect::{
@@ -13,7 +13,7 @@ use prost_reflect::{
 const OPTIONS_FIELD: i32 = 7;
 
 /// The extensions of `amop/options.proto`.
-struct Options {
+struct TopicExtensions {
     topic: ExtensionDescriptor,
     reply: ExtensionDescriptor,
     codec: ExtensionDescriptor,
@@ -22,7 +22,7 @@ struct Options {
     sealed: Option<ExtensionDescriptor>,
 }
 
-impl Options {
+impl TopicExtensions {
     /// Finds the extensions in the pool. A descriptor set may have other extensions with these
     /// names.
     fn of(pool: &DescriptorPool) -> Result<Option<Self>, SchemaErrorKind> {
@@ -65,7 +65,7 @@ pub(super) fn read(
     path_of: &dyn Fn(&str) -> String,
     found: &mut Vec<SchemaError>,
 ) -> Vec<TopicDecl> {
-    let options = match Options::of(pool) {
+    let options = match TopicExtensions::of(pool) {
         Ok(Some(options)) => options,
         Ok(None) => return Vec::new(),
         Err(kind) => {
@@ -80,7 +80,7 @@ pub(super) fn read(
             return Vec::new();
         }
     };
-    let mut reader = Reader {
+    let mut reader = TopicReader {
         options,
         path_of,
         found,
@@ -126,13 +126,13 @@ fn messages(pool: &DescriptorPool) -> Vec<MessageDescriptor> {
     all
 }
 
-struct Reader<'a> {
-    options: Options,
+struct TopicReader<'a> {
+    options: TopicExtensions,
     path_of: &'a dyn Fn(&str) -> String,
     found: &'a mut Vec<SchemaError>,
 }
 
-impl Reader<'_> {
+impl TopicReader<'_> {
     /// Returns the message's topic, if it has a usable one. Mistakes that leave a usable topic are
     /// reported as well.
     fn message(&mut self, message: &MessageDescriptor) -> Option<TopicDecl> {
@@ -202,14 +202,14 @@ impl Reader<'_> {
         }
 
         let codec = own_codec.unwrap_or_default();
-        if codec == Codec::Text {
+        if codec == TopicCodec::Text {
             self.check_text(message, message, self.options.codec.number());
         }
         let reply = self.reply(message, &given);
         let mut reply_codec = codec;
         if let Some(reply) = &reply {
             reply_codec = self.reply_codec(reply).unwrap_or(codec);
-            if reply_codec == Codec::Text {
+            if reply_codec == TopicCodec::Text {
                 self.check_text(message, reply, self.options.reply.number());
             }
         }
@@ -228,9 +228,9 @@ impl Reader<'_> {
     }
 
     /// Returns the codec in the message's own option. An unknown codec is reported.
-    fn codec(&mut self, message: &MessageDescriptor, given: &DynamicMessage) -> Option<Codec> {
+    fn codec(&mut self, message: &MessageDescriptor, given: &DynamicMessage) -> Option<TopicCodec> {
         let number = codec_number(given, &self.options.codec)?;
-        let codec = Codec::from_number(number);
+        let codec = TopicCodec::from_number(number);
         if codec.is_none() {
             let kind = SchemaErrorKind::UnknownCodec {
                 message: message.full_name().to_owned(),
@@ -243,8 +243,8 @@ impl Reader<'_> {
 
     /// Returns the codec in the option of the reply's type. An unknown codec is reported when that
     /// type itself is read.
-    fn reply_codec(&self, reply: &MessageDescriptor) -> Option<Codec> {
-        Codec::from_number(codec_number(&reply.options(), &self.options.codec)?)
+    fn reply_codec(&self, reply: &MessageDescriptor) -> Option<TopicCodec> {
+        TopicCodec::from_number(codec_number(&reply.options(), &self.options.codec)?)
     }
 
     fn reply(

@@ -10,7 +10,7 @@ use syn::{
 
 /// A codec, by its name in the options.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum CodecOption {
     Text,
     Json,
     Protobuf,
@@ -20,32 +20,32 @@ pub(super) enum Format {
 }
 
 /// The options of a topic.
-pub(super) struct Settings {
+pub(super) struct TopicAttribute {
     pub(super) topic: String,
     pub(super) private: bool,
     pub(super) sealed: bool,
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<CodecOption>,
     pub(super) reply: Option<Type>,
-    pub(super) reply_format: Option<Format>,
+    pub(super) reply_format: Option<CodecOption>,
 }
 
 #[derive(Default)]
-struct Given {
+struct GivenAttributes {
     topic: Option<LitStr>,
     private: bool,
     sealed: bool,
-    format: Option<Format>,
+    format: Option<CodecOption>,
     reply: Option<Type>,
-    reply_format: Option<Format>,
+    reply_format: Option<CodecOption>,
     /// The given path of the crate.
     krate: Option<String>,
 }
 
-impl Settings {
+impl TopicAttribute {
     /// Returns the options of a struct in a scope; `None` if it is not a topic.
     pub(super) fn of(index: &Index, scope: usize, item: &ItemStruct) -> syn::Result<Option<Self>> {
         let derived = item.attrs.iter().any(derives_topic);
-        let mut given = Given::default();
+        let mut given = GivenAttributes::default();
         let mut place = None;
         for attr in &item.attrs {
             if is_topic(index, scope, attr) || derived && attr.path().is_ident("amop") {
@@ -73,7 +73,7 @@ impl Settings {
     }
 }
 
-impl Given {
+impl GivenAttributes {
     fn read(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         while !input.is_empty() {
             if input.peek(LitStr) {
@@ -143,7 +143,7 @@ fn is_topic(index: &Index, scope: usize, attr: &Attribute) -> bool {
 
 /// Returns whether the options give `amop` this name.
 fn names_crate(attr: &Attribute, name: &str) -> bool {
-    let mut given = Given::default();
+    let mut given = GivenAttributes::default();
     let read = attr.parse_args_with(|input: ParseStream<'_>| given.read(input));
     let krate = given.krate.unwrap_or_default();
     read.is_ok() && krate.trim_start_matches("::") == name
@@ -162,24 +162,25 @@ fn derives_topic(attr: &Attribute) -> bool {
 }
 
 /// Reads the name of a codec, or the type of one.
-fn codec(input: ParseStream<'_>) -> syn::Result<Format> {
+fn codec(input: ParseStream<'_>) -> syn::Result<CodecOption> {
     if input.peek(LitStr) {
         return format(&input.parse()?);
     }
     let ty = input.parse::<Type>()?;
     let own = matches!(&ty, Type::Path(_));
-    own.then(|| Format::Own(types::name(&ty))).ok_or_else(|| {
-        let codecs = "\"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type";
-        syn::Error::new(ty.span(), format!("this is not a codec: write {codecs}"))
-    })
+    own.then(|| CodecOption::Own(types::name(&ty)))
+        .ok_or_else(|| {
+            let codecs = "\"text\", \"json\", \"protobuf\", \"bytes\" or the path of a type";
+            syn::Error::new(ty.span(), format!("this is not a codec: write {codecs}"))
+        })
 }
 
-fn format(name: &LitStr) -> syn::Result<Format> {
+fn format(name: &LitStr) -> syn::Result<CodecOption> {
     match name.value().as_str() {
-        "text" => Ok(Format::Text),
-        "json" => Ok(Format::Json),
-        "protobuf" => Ok(Format::Protobuf),
-        "bytes" => Ok(Format::Bytes),
+        "text" => Ok(CodecOption::Text),
+        "json" => Ok(CodecOption::Json),
+        "protobuf" => Ok(CodecOption::Protobuf),
+        "bytes" => Ok(CodecOption::Bytes),
         other => Err(syn::Error::new(
             name.span(),
             format!(

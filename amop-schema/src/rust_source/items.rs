@@ -4,13 +4,13 @@ use super::{
     attrs,
     case::Case,
     serde_attr::Serde,
-    types::{Schemas, unknown},
+    types::{RustSchemas, unknown},
 };
 use crate::asyncapi::describe;
 use serde_json::{Map, Value, json};
 use syn::{Attribute, Fields, ItemEnum, ItemStruct, Type, Variant, ext::IdentExt};
 
-impl Schemas<'_> {
+impl RustSchemas<'_> {
     /// Returns the schema of a struct.
     pub(super) fn structure(&mut self, file: usize, item: &ItemStruct) -> Value {
         let serde = Serde::of(&item.attrs);

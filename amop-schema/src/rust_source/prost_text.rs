@@ -10,15 +10,15 @@ use super::{
     prost_attr::{Label, Prost},
     types,
 };
-use crate::asyncapi::{Content, ROOT_MARK};
+use crate::asyncapi::{PayloadSchema, ROOT_MARK};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{
     Expr, Field, Fields, ItemEnum, ItemStruct, Lit, Type, UnOp, ext::IdentExt, spanned::Spanned,
 };
 
 /// Returns the message and all types that it uses.
-pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Result<Content> {
-    let mut text = Text {
+pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Result<PayloadSchema> {
+    let mut text = ProtoSource {
         index,
         proto2: false,
         imports: BTreeSet::new(),
@@ -29,7 +29,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
     };
     let message = text.declared(file, &item.ident.unraw().to_string());
     text.root.clone_from(&message);
-    let mut blocks: Vec<Vec<Line>> = Vec::new();
+    let mut blocks: Vec<Vec<ProtoLine>> = Vec::new();
     while let Some((file, name, found)) = text.queue.pop() {
         blocks.push(match found {
             Found::Struct(item) => text.message(file, item, &name)?,
@@ -44,7 +44,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
     }
     // The main message comes first.
     blocks[1..].sort_by(|a, b| a[..1].cmp(&b[..1]));
-    blocks[0].insert(0, Line::Plain(ROOT_MARK.to_owned()));
+    blocks[0].insert(0, ProtoLine::Plain(ROOT_MARK.to_owned()));
 
     let syntax = if text.proto2 { "proto2" } else { "proto3" };
     let mut written = format!("syntax = \"{syntax}\";\n");
@@ -61,7 +61,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
             written.push('\n');
         }
     }
-    Ok(Content::Protobuf {
+    Ok(PayloadSchema::Protobuf {
         text: written,
         version: if text.proto2 { 2 } else { 3 },
         message,
@@ -70,7 +70,7 @@ pub(super) fn content(index: &Index, file: usize, item: &ItemStruct) -> syn::Res
 
 /// A line, whose form may depend on the syntax that is found to be needed.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Line {
+enum ProtoLine {
     Plain(String),
     Field {
         indent: &'static str,
@@ -83,7 +83,7 @@ enum Line {
     },
 }
 
-impl Line {
+impl ProtoLine {
     fn write(&self, proto2: bool) -> String {
         match self {
             Self::Plain(line) => line.clone(),
@@ -118,7 +118,7 @@ impl Line {
     }
 }
 
-struct Text<'a> {
+struct ProtoSource<'a> {
     index: &'a Index,
     /// Whether a declaration needs proto2.
     proto2: bool,
@@ -132,7 +132,7 @@ struct Text<'a> {
     queue: Vec<(usize, String, Found<'a>)>,
 }
 
-impl Text<'_> {
+impl ProtoSource<'_> {
     /// Returns the name in the text of a type that the files declare. The type is written later.
     fn declared(&mut self, file: usize, name: &str) -> String {
         let key = (file, name.to_owned());
@@ -182,9 +182,14 @@ impl Text<'_> {
         }
     }
 
-    fn message(&mut self, file: usize, item: &ItemStruct, name: &str) -> syn::Result<Vec<Line>> {
+    fn message(
+        &mut self,
+        file: usize,
+        item: &ItemStruct,
+        name: &str,
+    ) -> syn::Result<Vec<ProtoLine>> {
         let within = name.to_owned();
-        let mut lines = vec![Line::Plain(format!("message {name} {{"))];
+        let mut lines = vec![ProtoLine::Plain(format!("message {name} {{"))];
         let fields = match &item.fields {
             Fields::Named(fields) => fields.named.iter().collect(),
             Fields::Unit => Vec::new(),
@@ -220,13 +225,13 @@ impl Text<'_> {
                 }
             }
         }
-        lines.push(Line::Plain("}".to_owned()));
+        lines.push(ProtoLine::Plain("}".to_owned()));
         Ok(lines)
     }
 
     fn oneof(
         &mut self,
-        lines: &mut Vec<Line>,
+        lines: &mut Vec<ProtoLine>,
         file: usize,
         field: &Field,
         (name, within, taken): (&str, &str, &mut BTreeSet<String>),
@@ -235,7 +240,7 @@ impl Text<'_> {
         let Some((file, Found::Enum(item))) = self.index.get_path(file, oneof) else {
             return Err(missing(field.span(), oneof));
         };
-        lines.push(Line::Plain(format!("  oneof {name} {{")));
+        lines.push(ProtoLine::Plain(format!("  oneof {name} {{")));
         for variant in &item.variants {
             let prost = Prost::of(&variant.attrs, variant.span())?;
             let plain = Case::Snake.variant(&variant.ident.unraw().to_string());
@@ -254,12 +259,12 @@ impl Text<'_> {
             };
             comment(lines, &variant.attrs, "    ");
             let mut line = self.field(file, (&name, within), &of.ty, &prost, "    ")?;
-            if let Line::Field { label, .. } = &mut line {
+            if let ProtoLine::Field { label, .. } = &mut line {
                 *label = None;
             }
             lines.push(line);
         }
-        lines.push(Line::Plain("  }".to_owned()));
+        lines.push(ProtoLine::Plain("  }".to_owned()));
         Ok(())
     }
 
@@ -270,7 +275,7 @@ impl Text<'_> {
         ty: &Type,
         prost: &Prost,
         indent: &'static str,
-    ) -> syn::Result<Line> {
+    ) -> syn::Result<ProtoLine> {
         self.proto2 |= prost.label == Label::Required || prost.default.is_some();
         let (label, of) = match prost.map.as_deref() {
             Some(map) => {
@@ -301,7 +306,7 @@ impl Text<'_> {
             None => None,
         };
         let numeric = !matches!(prost.of.as_str(), "string" | "bytes" | "message");
-        Ok(Line::Field {
+        Ok(ProtoLine::Field {
             indent,
             label,
             declaration: format!("{of} {name} = {}", prost.tag),
@@ -311,8 +316,8 @@ impl Text<'_> {
         })
     }
 
-    fn enumeration(&mut self, item: &ItemEnum, name: &str) -> syn::Result<Vec<Line>> {
-        let mut lines = vec![Line::Plain(format!("enum {name} {{"))];
+    fn enumeration(&mut self, item: &ItemEnum, name: &str) -> syn::Result<Vec<ProtoLine>> {
+        let mut lines = vec![ProtoLine::Plain(format!("enum {name} {{"))];
         let mut next = 0_i32;
         let mut first = true;
         for variant in &item.variants {
@@ -328,10 +333,10 @@ impl Text<'_> {
             self.proto2 |= std::mem::take(&mut first) && next != 0;
             comment(&mut lines, &variant.attrs, "  ");
             let value = self.value(name, &variant.ident.unraw().to_string());
-            lines.push(Line::Plain(format!("  {value} = {next};")));
+            lines.push(ProtoLine::Plain(format!("  {value} = {next};")));
             next = next.wrapping_add(1);
         }
-        lines.push(Line::Plain("}".to_owned()));
+        lines.push(ProtoLine::Plain("}".to_owned()));
         Ok(lines)
     }
 
@@ -412,10 +417,10 @@ fn integer(expr: &Expr) -> Option<i32> {
     }
 }
 
-fn comment(lines: &mut Vec<Line>, attrs: &[syn::Attribute], indent: &str) {
+fn comment(lines: &mut Vec<ProtoLine>, attrs: &[syn::Attribute], indent: &str) {
     for line in attrs::doc(attrs).unwrap_or_default().lines() {
         let line = format!("{indent}// {line}");
-        lines.push(Line::Plain(line.trim_end().to_owned()));
+        lines.push(ProtoLine::Plain(line.trim_end().to_owned()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The JSON Schema of Rust types, as serde writes them.
 
 use super::index::{Found, Index};
-use crate::asyncapi::{Content, SCHEMAS};
+use crate::asyncapi::{PayloadSchema, SCHEMAS};
 use quote::ToTokens;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -12,8 +12,8 @@ use syn::{Expr, ExprLit, GenericArgument, Generics, Ident, Lit, PathArguments, T
 const MAX_DEPTH: usize = 64;
 
 /// Returns the schema of a type and of the declared types that it uses.
-pub(super) fn content(index: &Index, file: usize, ty: &Type) -> Content {
-    let mut schemas = Schemas {
+pub(super) fn content(index: &Index, file: usize, ty: &Type) -> PayloadSchema {
+    let mut schemas = RustSchemas {
         index,
         names: HashMap::new(),
         queue: Vec::new(),
@@ -35,7 +35,7 @@ pub(super) fn content(index: &Index, file: usize, ty: &Type) -> Content {
         };
         definitions.insert(name, definition);
     }
-    Content::Json {
+    PayloadSchema::Json {
         schema,
         definitions,
     }
@@ -73,7 +73,7 @@ pub(super) fn name(ty: &Type) -> String {
 }
 
 /// Schemas under construction.
-pub(super) struct Schemas<'a> {
+pub(super) struct RustSchemas<'a> {
     index: &'a Index,
     /// The names of types in the document, by file and name.
     names: HashMap<(usize, String), String>,
@@ -83,7 +83,7 @@ pub(super) struct Schemas<'a> {
     pub(super) parameters: Vec<String>,
 }
 
-impl Schemas<'_> {
+impl RustSchemas<'_> {
     /// Returns the schema of a type that a file mentions.
     pub(super) fn of(&mut self, file: usize, ty: &Type) -> Value {
         if self.depth == MAX_DEPTH {

@@ -5,7 +5,7 @@
 pub mod meaning;
 pub mod random;
 
-use amop_schema::compat::{Report, Severity};
+use amop_schema::compat::{CompatReport, Severity};
 use amop_schema::{Schema, SchemaErrors};
 
 /// Returns a schema of one file. `body` follows the header.
@@ -42,7 +42,7 @@ fn body(codec: &str, members: &str, others: &str) -> String {
 
 /// Returns the findings as `SEVERITY direction path rule`, where directions are `>` (forward: new
 /// publishers, old subscribers), `<` (backward) and `=` (both).
-pub fn summary(report: &Report) -> Vec<String> {
+pub fn summary(report: &CompatReport) -> Vec<String> {
     report
         .findings
         .iter()

@@ -1,14 +1,19 @@
 use super::*;
-use crate::{KeyId, Refusal};
+use crate::{KeyId, ReplayRefusal};
 
 const NOW: u64 = 1_700_000_000_000;
 
-fn open(path: &std::path::Path, now: u64) -> (Window, Box<dyn ReplayStore>) {
+fn open(path: &std::path::Path, now: u64) -> (ReplayWindow, Box<dyn ReplayStore>) {
     let (window, store) = ReplayGuard::file(path).unwrap().start(now).unwrap();
     (window, store.unwrap())
 }
 
-fn take(window: &mut Window, store: &mut dyn ReplayStore, n: u8, time: u64) -> Result<(), Refusal> {
+fn take(
+    window: &mut ReplayWindow,
+    store: &mut dyn ReplayStore,
+    n: u8,
+    time: u64,
+) -> Result<(), ReplayRefusal> {
     let (key, id) = (KeyId::from_bytes([1; 16]), [n; 16]);
     window.check(key, time, &id, time)?;
     if window.needs_mark(time) {
@@ -30,7 +35,7 @@ fn a_file_remembers_over_ends_and_crashes() {
 
     let (mut window, mut store) = open(&path, NOW + 1);
     let again = take(&mut window, &mut *store, 1, NOW).unwrap_err();
-    assert_eq!(again, Refusal::Replayed);
+    assert_eq!(again, ReplayRefusal::Replayed);
     take(&mut window, &mut *store, 2, NOW + 1).unwrap();
     // Ends without a clean-up, as after a crash.
     drop(store);
@@ -38,7 +43,7 @@ fn a_file_remembers_over_ends_and_crashes() {
     let (mut window, mut store) = open(&path, NOW + 2);
     for (n, time) in [(1, NOW), (2, NOW + 1), (3, NOW + 2)] {
         let refused = take(&mut window, &mut *store, n, time).unwrap_err();
-        assert_eq!(refused, Refusal::Forgotten);
+        assert_eq!(refused, ReplayRefusal::Forgotten);
     }
     take(&mut window, &mut *store, 4, NOW + 10_000).unwrap();
 }

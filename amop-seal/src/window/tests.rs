@@ -10,24 +10,24 @@ fn key(n: u8) -> KeyId {
     KeyId::from_bytes([n; 16])
 }
 
-fn id(n: u64) -> Id {
+fn id(n: u64) -> MessageId {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&n.to_be_bytes());
     id
 }
 
-fn first() -> Window {
-    Window::first(Settings::default(), NOW)
+fn first() -> ReplayWindow {
+    ReplayWindow::first(ReplaySettings::default(), NOW)
 }
 
 /// Accepts a message, and saves a mark if one is due. Returns the last state that was saved.
 fn take(
-    window: &mut Window,
+    window: &mut ReplayWindow,
     sender: u8,
     time: u64,
     n: u64,
     now: u64,
-) -> Result<Option<Vec<u8>>, Refusal> {
+) -> Result<Option<Vec<u8>>, ReplayRefusal> {
     window.check(key(sender), time, &id(n), now)?;
     let mark = window.needs_mark(time).then(|| window.next_mark(time, now));
     if let Some(mark) = &mark {
@@ -37,8 +37,8 @@ fn take(
     Ok(mark.map(|mark| mark.state))
 }
 
-fn restored(state: &[u8]) -> Window {
-    Window::restored(Settings::default(), state).unwrap()
+fn restored(state: &[u8]) -> ReplayWindow {
+    ReplayWindow::restored(ReplaySettings::default(), state).unwrap()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_message_is_taken_once() {
     take(&mut window, 1, NOW, 1, NOW).unwrap();
     assert_eq!(
         take(&mut window, 1, NOW, 1, NOW).unwrap_err(),
-        Refusal::Replayed
+        ReplayRefusal::Replayed
     );
     // Another message with the same time, and another publisher's message with the same number, are
     // different messages.
@@ -61,21 +61,24 @@ fn times_have_limits_on_both_sides() {
     let now = NOW + AGE + 10;
     let check = |time| window.check(key(1), time, &id(1), now);
     assert_eq!(check(now - AGE), Ok(()));
-    let too_old = Refusal::TooOld {
+    let too_old = ReplayRefusal::TooOld {
         age_ms: AGE + 1,
         max_ms: AGE,
     };
     assert_eq!(check(now - AGE - 1), Err(too_old));
     assert_eq!(check(now + AHEAD), Ok(()));
-    let ahead = Refusal::ClockAhead {
+    let ahead = ReplayRefusal::ClockAhead {
         by_ms: AHEAD + 1,
         max_ms: AHEAD,
     };
     assert_eq!(check(now + AHEAD + 1), Err(ahead));
-    assert!(matches!(check(u64::MAX), Err(Refusal::ClockAhead { .. })));
-    assert!(matches!(check(0), Err(Refusal::TooOld { .. })));
+    assert!(matches!(
+        check(u64::MAX),
+        Err(ReplayRefusal::ClockAhead { .. })
+    ));
+    assert!(matches!(check(0), Err(ReplayRefusal::TooOld { .. })));
     let clock_at_zero = window.check(key(1), 0, &id(1), 0);
-    assert_eq!(clock_at_zero, Err(Refusal::Forgotten));
+    assert_eq!(clock_at_zero, Err(ReplayRefusal::Forgotten));
     // No calculation overflows at the extreme values of clocks.
     let _ = take(&mut window, 1, u64::MAX, 1, u64::MAX);
     let _ = take(&mut window, 1, u64::MAX, 2, 0);
@@ -86,7 +89,7 @@ fn a_reader_that_is_new_takes_nothing_from_before_it() {
     let window = first();
     assert_eq!(
         window.check(key(1), NOW - 1, &id(1), NOW),
-        Err(Refusal::Forgotten)
+        Err(ReplayRefusal::Forgotten)
     );
     assert_eq!(window.check(key(1), NOW, &id(1), NOW), Ok(()));
 }
@@ -97,7 +100,7 @@ fn nothing_is_taken_before_it_is_saved() {
     assert!(window.needs_mark(NOW));
     assert_eq!(
         window.accept(key(1), NOW, id(1), NOW),
-        Err(Refusal::NotSaved)
+        Err(ReplayRefusal::NotSaved)
     );
     let mark = window.next_mark(NOW, NOW);
     window.saved(&mark);
@@ -116,7 +119,7 @@ fn after_a_crash_everything_up_to_the_mark_is_refused() {
     let mut window = restored(&state);
     for (time, n) in [(NOW + AHEAD, 1), (NOW + 1, 2), (NOW + AHEAD + LEASE, 3)] {
         let refused = take(&mut window, 1, time, n, NOW + AHEAD).unwrap_err();
-        assert_eq!(refused, Refusal::Forgotten);
+        assert_eq!(refused, ReplayRefusal::Forgotten);
     }
     let later = NOW + AHEAD + LEASE + 1;
     take(&mut window, 1, later, 4, later).unwrap();
@@ -130,27 +133,27 @@ fn a_window_that_ends_well_forgets_nothing_and_refuses_nothing_new() {
 
     let mut window = restored(&state);
     let again = take(&mut window, 1, NOW + 10, 1, NOW + 11).unwrap_err();
-    assert_eq!(again, Refusal::Replayed);
+    assert_eq!(again, ReplayRefusal::Replayed);
     // A message that was published before the end and arrives after it.
     let state = take(&mut window, 1, NOW + 5, 2, NOW + 11).unwrap().unwrap();
     // The first message after an end is saved; otherwise a crash would restore a state without it.
     let window = restored(&state);
     assert_eq!(
         window.check(key(1), NOW + 5, &id(2), NOW + 12),
-        Err(Refusal::Forgotten)
+        Err(ReplayRefusal::Forgotten)
     );
     assert_eq!(
         window.check(key(1), NOW + 10, &id(1), NOW + 12),
-        Err(Refusal::Forgotten)
+        Err(ReplayRefusal::Forgotten)
     );
 }
 
 #[test]
 fn a_window_that_is_never_saved_refuses_what_may_have_been_taken_before() {
-    let mut window = Window::unsaved(Settings::default(), NOW);
+    let mut window = ReplayWindow::unsaved(ReplaySettings::default(), NOW);
     // A publisher whose clock is ahead may have stamped the message before the start.
     let ahead = window.check(key(1), NOW + AHEAD, &id(1), NOW);
-    assert_eq!(ahead, Err(Refusal::Forgotten));
+    assert_eq!(ahead, Err(ReplayRefusal::Forgotten));
     assert!(!window.needs_mark(u64::MAX));
     take(&mut window, 1, NOW + AHEAD + 1, 1, NOW + AHEAD + 1).unwrap();
 }
@@ -168,9 +171,9 @@ fn a_publisher_fills_its_own_share_and_no_other() {
     for n in 0..100 {
         let refused = take(&mut window, 1, NOW + n, n, NOW + 100).unwrap_err();
         let expected = if n < 96 {
-            Refusal::Forgotten
+            ReplayRefusal::Forgotten
         } else {
-            Refusal::Replayed
+            ReplayRefusal::Replayed
         };
         assert_eq!(refused, expected, "{n}");
     }
@@ -185,7 +188,7 @@ fn damaged_states_are_refused() {
     let state = window.closed_state();
     for cut in 0..state.len() {
         assert!(
-            Window::restored(Settings::default(), &state[..cut]).is_err(),
+            ReplayWindow::restored(ReplaySettings::default(), &state[..cut]).is_err(),
             "{cut}"
         );
     }
@@ -193,7 +196,7 @@ fn damaged_states_are_refused() {
         let mut state = state.clone();
         state[at] ^= 1;
         assert!(
-            Window::restored(Settings::default(), &state).is_err(),
+            ReplayWindow::restored(ReplaySettings::default(), &state).is_err(),
             "{at}"
         );
     }
@@ -232,11 +235,11 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Runs the steps. `forget` is the sabotage: after a crash an old state is restored.
 fn run(steps: &[Step], forget: bool) -> Result<(), String> {
-    let settings = Settings {
+    let settings = ReplaySettings {
         max_age: Duration::from_secs(20),
-        ..Settings::default()
+        ..ReplaySettings::default()
     };
-    let mut window = Window::first(settings, NOW);
+    let mut window = ReplayWindow::first(settings, NOW);
     window.share(MAX_REMEMBERED / 8);
     let mut now = NOW;
     let mut saved: Option<Vec<u8>> = None;
@@ -256,9 +259,9 @@ fn run(steps: &[Step], forget: bool) -> Result<(), String> {
                     saved = None;
                 }
                 window = match &saved {
-                    Some(state) => Window::restored(settings, state).unwrap(),
-                    None if forget => Window::first(settings, NOW),
-                    None => Window::first(settings, now),
+                    Some(state) => ReplayWindow::restored(settings, state).unwrap(),
+                    None if forget => ReplayWindow::first(settings, NOW),
+                    None => ReplayWindow::first(settings, now),
                 };
                 window.share(MAX_REMEMBERED / 8);
             }

@@ -8,7 +8,7 @@ use sm3::{Digest, Sm3};
 use zeroize::Zeroizing;
 
 use super::{IDENTITY, kdf};
-use crate::{PublicKey, Role};
+use crate::{ConnectionRole, Sm2PublicKey};
 
 /// The curve's a, b, and base point, in the form in which they are hashed with each public key.
 const CURVE: [u8; 128] = {
@@ -32,7 +32,7 @@ const CURVE: [u8; 128] = {
 };
 
 /// Returns Z: the hash of the identity, the curve and a public key.
-pub(crate) fn identity_hash(key: &PublicKey) -> [u8; 32] {
+pub(crate) fn identity_hash(key: &Sm2PublicKey) -> [u8; 32] {
     let bits = u16::try_from(IDENTITY.len() * 8).expect("the identity is short");
     let mut hash = Sm3::new();
     hash.update(bits.to_be_bytes());
@@ -46,7 +46,7 @@ pub(crate) fn identity_hash(key: &PublicKey) -> [u8; 32] {
 pub(crate) struct Ephemeral {
     /// The secret key, which is zeroed when dropped.
     secret: SecretKey,
-    public: PublicKey,
+    public: Sm2PublicKey,
 }
 
 impl Ephemeral {
@@ -58,27 +58,27 @@ impl Ephemeral {
     }
 
     pub(crate) fn new(secret: SecretKey) -> Self {
-        let public = PublicKey::from(secret.public_key());
+        let public = Sm2PublicKey::from(secret.public_key());
         Self { secret, public }
     }
 
-    pub(crate) fn public(&self) -> &PublicKey {
+    pub(crate) fn public(&self) -> &Sm2PublicKey {
         &self.public
     }
 }
 
 /// The keys of this side.
 pub(crate) struct Own<'a> {
-    pub(crate) role: Role,
+    pub(crate) role: ConnectionRole,
     pub(crate) long_term: &'a SecretKey,
-    pub(crate) long_term_public: &'a PublicKey,
+    pub(crate) long_term_public: &'a Sm2PublicKey,
     pub(crate) ephemeral: &'a Ephemeral,
 }
 
 /// The public keys of the other side.
 pub(crate) struct Theirs<'a> {
-    pub(crate) long_term: &'a PublicKey,
-    pub(crate) ephemeral: &'a PublicKey,
+    pub(crate) long_term: &'a Sm2PublicKey,
+    pub(crate) ephemeral: &'a Sm2PublicKey,
 }
 
 /// Returns the shared secret. `None` if the common point is infinite, which happens only if the
@@ -100,14 +100,14 @@ pub(crate) fn agree<const N: usize>(
     if shared.is_identity().into() {
         return None;
     }
-    let shared = PublicKey::from_point(&shared)?;
+    let shared = Sm2PublicKey::from_point(&shared)?;
     let coordinates = Zeroizing::new(shared.to_sec1());
     let mut hashes = [
         identity_hash(own.long_term_public),
         identity_hash(theirs.long_term),
     ];
     // The client's hash comes first.
-    if own.role == Role::Server {
+    if own.role == ConnectionRole::Server {
         hashes.reverse();
     }
     let mut key = Zeroizing::new([0; N]);
@@ -116,7 +116,7 @@ pub(crate) fn agree<const N: usize>(
 }
 
 /// x' = 2^127 + (x mod 2^127) of a point.
-fn short(key: &PublicKey) -> Scalar {
+fn short(key: &Sm2PublicKey) -> Scalar {
     let mut bytes = FieldBytes::default();
     bytes[16..].copy_from_slice(&key.to_sec1()[17..33]);
     bytes[16] |= 0x80;
@@ -155,7 +155,7 @@ mod tests {
 
         let of_a = agree::<16>(
             &Own {
-                role: Role::Client,
+                role: ConnectionRole::Client,
                 long_term: &a,
                 long_term_public: &a_public,
                 ephemeral: &short_a,
@@ -167,7 +167,7 @@ mod tests {
         );
         let of_b = agree::<16>(
             &Own {
-                role: Role::Server,
+                role: ConnectionRole::Server,
                 long_term: &b,
                 long_term_public: &b_public,
                 ephemeral: &short_b,
@@ -195,11 +195,11 @@ mod tests {
         // becomes infinite with P = -x' R.
         let ephemeral = Ephemeral::new(secret(&"5".repeat(64)));
         let cancelled = -(ephemeral.public().point() * short(ephemeral.public()));
-        let theirs = PublicKey::from_point(&cancelled).unwrap();
+        let theirs = Sm2PublicKey::from_point(&cancelled).unwrap();
         let own = Ephemeral::new(secret(&"3".repeat(64)));
         let agreed = agree::<48>(
             &Own {
-                role: Role::Client,
+                role: ConnectionRole::Client,
                 long_term: &long_term,
                 long_term_public: &long_term.public_key().into(),
                 ephemeral: &own,

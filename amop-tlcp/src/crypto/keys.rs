@@ -19,20 +19,20 @@ use zeroize::Zeroizing;
 
 use super::IDENTITY;
 use super::prf::PREMASTER;
-use crate::{Alert, Error, Refusal};
+use crate::{Alert, CertificateRefusal, TlcpError};
 
 /// A public SM2 key: a point on the curve, not the infinite one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey(sm2::PublicKey);
+pub struct Sm2PublicKey(sm2::PublicKey);
 
-impl PublicKey {
+impl Sm2PublicKey {
     /// Reads an uncompressed point of 65 bytes, beginning with `04`. Returns `None` for any other
     /// bytes, or if the point is not on the curve.
     ///
     /// ```
-    /// use amop_tlcp::PublicKey;
+    /// use amop_tlcp::Sm2PublicKey;
     ///
-    /// assert!(PublicKey::from_sec1(&[4; 65]).is_none());
+    /// assert!(Sm2PublicKey::from_sec1(&[4; 65]).is_none());
     /// ```
     pub fn from_sec1(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != 65 || bytes[0] != 4 {
@@ -54,15 +54,15 @@ impl PublicKey {
     /// # Errors
     ///
     /// If the certificate cannot be read, or its key is not an SM2 key.
-    pub fn from_certificate(certificate: &[u8]) -> Result<Self, Refusal> {
+    pub fn from_certificate(certificate: &[u8]) -> Result<Self, CertificateRefusal> {
         let certificate = Certificate::from_der(certificate)
-            .map_err(|e| Refusal::new(Alert::BAD_CERTIFICATE, e))?;
+            .map_err(|e| CertificateRefusal::new(Alert::BAD_CERTIFICATE, e))?;
         Self::of(&certificate)
     }
 
-    pub(crate) fn of(certificate: &Certificate) -> Result<Self, Refusal> {
+    pub(crate) fn of(certificate: &Certificate) -> Result<Self, CertificateRefusal> {
         let not_sm2 = || {
-            Refusal::new(
+            CertificateRefusal::new(
                 Alert::UNSUPPORTED_CERTIFICATE,
                 "a certificate has another key than one of SM2",
             )
@@ -110,11 +110,11 @@ impl PublicKey {
         &self,
         premaster: &[u8; PREMASTER],
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Vec<u8>, TlcpError> {
         let mut rng = rng;
         EncryptingKey::new(self.0)
             .encrypt_der(&mut rng, premaster)
-            .map_err(|_| Error::Computation)
+            .map_err(|_| TlcpError::Computation)
     }
 
     pub(crate) fn point(&self) -> ProjectivePoint {
@@ -128,13 +128,13 @@ impl PublicKey {
     }
 }
 
-impl From<sm2::PublicKey> for PublicKey {
+impl From<sm2::PublicKey> for Sm2PublicKey {
     fn from(key: sm2::PublicKey) -> Self {
         Self(key)
     }
 }
 
-impl fmt::Debug for PublicKey {
+impl fmt::Debug for Sm2PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PublicKey(")?;
         for byte in &self.to_sec1()[1..] {
@@ -153,10 +153,10 @@ impl PrivateKey {
     /// # Errors
     ///
     /// If the text cannot be read, or is not an SM2 key. The error reveals nothing about the key.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+    pub fn from_pem(pem: &str) -> Result<Self, Sm2KeyError> {
         SecretKey::from_pem(pem)
             .map(Self)
-            .map_err(|e| KeyError(e.to_string()))
+            .map_err(|e| Sm2KeyError(e.to_string()))
     }
 
     /// Reads a key in PKCS#8 DER.
@@ -164,15 +164,15 @@ impl PrivateKey {
     /// # Errors
     ///
     /// Those of [`from_pem`](Self::from_pem).
-    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Sm2KeyError> {
         SecretKey::from_pkcs8_der(der)
             .map(Self)
-            .map_err(|e| KeyError(e.to_string()))
+            .map_err(|e| Sm2KeyError(e.to_string()))
     }
 
     /// Returns the public key that belongs to it.
-    pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.public_key())
+    pub fn public_key(&self) -> Sm2PublicKey {
+        Sm2PublicKey(self.0.public_key())
     }
 }
 
@@ -185,32 +185,38 @@ impl fmt::Debug for PrivateKey {
 /// Why a private key cannot be read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the private key cannot be read as an unencrypted key of SM2: {0}")]
-pub struct KeyError(String);
+pub struct Sm2KeyError(String);
 
 /// Signs messages. The key is overwritten when dropped, which the wrapped type does not do.
-pub(crate) struct Signer(Box<SigningKey>);
+pub(crate) struct Sm2Signer(Box<SigningKey>);
 
-impl Signer {
-    pub(crate) fn new(key: &PrivateKey) -> Result<Self, Error> {
+impl Sm2Signer {
+    pub(crate) fn new(key: &PrivateKey) -> Result<Self, TlcpError> {
         SigningKey::new(IDENTITY, &key.0)
             .map(|key| Self(Box::new(key)))
-            .map_err(|_| Error::Computation)
+            .map_err(|_| TlcpError::Computation)
     }
 
     /// Signs the parts of a message; the nonce follows RFC 6979.
-    pub(crate) fn sign(&self, message: &[&[u8]]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn sign(&self, message: &[&[u8]]) -> Result<Vec<u8>, TlcpError> {
         let signature = self.0.try_multipart_sign(message);
-        Ok(signature.map_err(|_| Error::Computation)?.to_der().to_vec())
+        Ok(signature
+            .map_err(|_| TlcpError::Computation)?
+            .to_der()
+            .to_vec())
     }
 
     /// Signs a hash directly, without the identity.
-    pub(crate) fn sign_hash(&self, hash: &[u8; 32]) -> Result<Vec<u8>, Error> {
+    pub(crate) fn sign_hash(&self, hash: &[u8; 32]) -> Result<Vec<u8>, TlcpError> {
         let signature = self.0.sign_prehash(hash);
-        Ok(signature.map_err(|_| Error::Computation)?.to_der().to_vec())
+        Ok(signature
+            .map_err(|_| TlcpError::Computation)?
+            .to_der()
+            .to_vec())
     }
 }
 
-impl Drop for Signer {
+impl Drop for Sm2Signer {
     fn drop(&mut self) {
         static NOBODYS: LazyLock<SigningKey> =
             LazyLock::new(|| SigningKey::from_slice(IDENTITY, &ONE).expect("one is a private key"));
@@ -231,7 +237,7 @@ const ONE: [u8; 32] = {
 pub(crate) struct Decrypter {
     /// The private key, which is zeroed when dropped.
     secret: SecretKey,
-    public: PublicKey,
+    public: Sm2PublicKey,
     /// The private key for decryption, which is overwritten when dropped.
     key: Box<DecryptingKey>,
 }
@@ -249,7 +255,7 @@ impl Decrypter {
         &self.secret
     }
 
-    pub(crate) fn public(&self) -> &PublicKey {
+    pub(crate) fn public(&self) -> &Sm2PublicKey {
         &self.public
     }
 

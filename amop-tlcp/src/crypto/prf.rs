@@ -67,10 +67,10 @@ impl Master {
 
     /// Returns the content of the Finished message of the client or the server; `hash` is that of
     /// the handshake before it.
-    pub(crate) fn finished(&self, of: crate::Role, hash: &[u8; 32]) -> [u8; 12] {
+    pub(crate) fn finished(&self, of: crate::ConnectionRole, hash: &[u8; 32]) -> [u8; 12] {
         let label = match of {
-            crate::Role::Client => "client finished",
-            crate::Role::Server => "server finished",
+            crate::ConnectionRole::Client => "client finished",
+            crate::ConnectionRole::Server => "server finished",
         };
         let mut content = [0; 12];
         prf(&*self.0, label, &[hash], &mut content);

@@ -3,18 +3,18 @@
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
-use super::{Context, Message, Peer, check_finished};
-use crate::codec::{Reader, put_prefixed};
+use super::{HandshakeContext, HandshakeMessage, HandshakePeer, check_finished};
+use crate::codec::{MessageReader, put_prefixed};
 use crate::crypto::exchange::{Ephemeral, Own, Theirs, agree};
 use crate::crypto::prf::{DirectionKeys, Master, PREMASTER, Randoms};
 use crate::messages::{self, MessageType, ServerHello};
 use crate::record::MacOrder;
-use crate::{Error, Flavour, PublicKey, Role};
+use crate::{ConnectionRole, Flavour, Sm2PublicKey, TlcpError};
 
 const KEY_EXCHANGE: &str = "ServerKeyExchange";
 
 /// The next expected message.
-pub(super) enum State {
+pub(super) enum ClientHandshake {
     /// No message is expected: the ClientHello must be sent.
     Start,
     Hello {
@@ -26,34 +26,34 @@ pub(super) enum State {
     },
     KeyExchange {
         randoms: Randoms,
-        peer: Peer,
+        peer: HandshakePeer,
     },
     /// The server requests certificates, or says that it is done.
     RequestOrDone(Flight),
     /// The server has requested certificates.
     HelloDone(Flight),
-    ChangeCipherSpec(Closing),
-    Finished(Closing),
-    Done(Peer),
+    ChangeCipherSpec(ServerFlight),
+    Finished(ServerFlight),
+    Done(HandshakePeer),
 }
 
 /// The data for the client's second flight.
 pub(super) struct Flight {
     randoms: Randoms,
-    peer: Peer,
+    peer: HandshakePeer,
     /// The server's ephemeral key, if the key exchange has one.
-    ephemeral: Option<PublicKey>,
+    ephemeral: Option<Sm2PublicKey>,
 }
 
 /// The data that check the server's last flight.
-pub(super) struct Closing {
+pub(super) struct ServerFlight {
     master: Master,
     /// The server's keys.
     keys: DirectionKeys,
-    peer: Peer,
+    peer: HandshakePeer,
 }
 
-impl State {
+impl ClientHandshake {
     pub(super) fn due(&self) -> &'static [MessageType] {
         match self {
             Self::Hello { .. } => &[MessageType::ServerHello],
@@ -69,7 +69,7 @@ impl State {
         }
     }
 
-    pub(super) fn start(self, context: &mut Context<'_>) -> Result<Self, Error> {
+    pub(super) fn start(self, context: &mut HandshakeContext<'_>) -> Result<Self, TlcpError> {
         let random = context.random();
         let config = context.config;
         let hello = messages::client_hello(config.flavour, &random, config.encrypt_then_mac);
@@ -80,9 +80,9 @@ impl State {
     /// Handles a message of an expected type.
     pub(super) fn message(
         self,
-        message: &Message<'_>,
-        context: &mut Context<'_>,
-    ) -> Result<Self, Error> {
+        message: &HandshakeMessage<'_>,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Self, TlcpError> {
         let flavour = context.config.flavour;
         match self {
             Self::Hello { random } => {
@@ -98,7 +98,8 @@ impl State {
             }
             Self::Certificate { randoms, order } => {
                 let peer = context.judge(message.body, order)?;
-                let peer = peer.ok_or(Error::NoCertificates("the server sent no certificates"))?;
+                let peer =
+                    peer.ok_or(TlcpError::NoCertificates("the server sent no certificates"))?;
                 Ok(Self::KeyExchange { randoms, peer })
             }
             Self::KeyExchange { randoms, peer } => {
@@ -116,7 +117,7 @@ impl State {
             Self::RequestOrDone(flight) => flight.send(false, context),
             Self::HelloDone(flight) => flight.send(true, context),
             Self::Finished(closing) => {
-                check_finished(&closing.master, Role::Server, message)?;
+                check_finished(&closing.master, ConnectionRole::Server, message)?;
                 Ok(Self::Done(closing.peer))
             }
             Self::Start | Self::ChangeCipherSpec(_) | Self::Done(_) => {
@@ -125,7 +126,10 @@ impl State {
         }
     }
 
-    pub(super) fn change_cipher_spec(self, context: &mut Context<'_>) -> Result<Self, Error> {
+    pub(super) fn change_cipher_spec(
+        self,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Self, TlcpError> {
         match self {
             Self::ChangeCipherSpec(closing) => {
                 let order = closing.peer.order;
@@ -143,9 +147,9 @@ fn server_key_exchange(
     flavour: Flavour,
     body: &[u8],
     randoms: &Randoms,
-    peer: &Peer,
-) -> Result<Option<PublicKey>, Error> {
-    let mut reader = Reader::new(KEY_EXCHANGE, body);
+    peer: &HandshakePeer,
+) -> Result<Option<Sm2PublicKey>, TlcpError> {
+    let mut reader = MessageReader::new(KEY_EXCHANGE, body);
     let (ephemeral, signed) = match flavour {
         // The certificate for encryption, preceded by its length.
         Flavour::Tlcp => {
@@ -163,7 +167,7 @@ fn server_key_exchange(
     if peer.keys.signature.verifies(&message, signature) {
         Ok(ephemeral)
     } else {
-        Err(Error::WrongSignature {
+        Err(TlcpError::WrongSignature {
             message: KEY_EXCHANGE,
         })
     }
@@ -171,7 +175,11 @@ fn server_key_exchange(
 
 impl Flight {
     /// Sends certificates, if the server has `asked` for them, and the rest of the flight.
-    fn send(self, asked: bool, context: &mut Context<'_>) -> Result<State, Error> {
+    fn send(
+        self,
+        asked: bool,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<ClientHandshake, TlcpError> {
         let identity = &context.config.identity;
         if asked {
             context.send(MessageType::Certificate, identity.message())?;
@@ -180,7 +188,7 @@ impl Flight {
             None => self.encrypted_premaster(context)?,
             Some(ephemeral) if asked => self.agreed_premaster(&ephemeral, context)?,
             Some(_) => {
-                return Err(Error::NoCertificates(
+                return Err(TlcpError::NoCertificates(
                     "the server requests no certificates, but its key exchange needs them; switch on mutual \
                      authentication there",
                 ));
@@ -199,8 +207,13 @@ impl Flight {
         }
         let master = Master::new(&premaster, &self.randoms);
         let keys = master.keys(&self.randoms);
-        context.finish(Role::Client, &master, &keys.client, self.peer.order)?;
-        Ok(State::ChangeCipherSpec(Closing {
+        context.finish(
+            ConnectionRole::Client,
+            &master,
+            &keys.client,
+            self.peer.order,
+        )?;
+        Ok(ClientHandshake::ChangeCipherSpec(ServerFlight {
             master,
             keys: keys.server,
             peer: self.peer,
@@ -210,8 +223,8 @@ impl Flight {
     /// Draws a secret and sends it, encrypted with the server's key.
     fn encrypted_premaster(
         &self,
-        context: &mut Context<'_>,
-    ) -> Result<Zeroizing<[u8; PREMASTER]>, Error> {
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Zeroizing<[u8; PREMASTER]>, TlcpError> {
         let mut premaster = Zeroizing::new([0; PREMASTER]);
         let (version, random) = premaster.split_at_mut(2);
         version.copy_from_slice(&context.config.flavour.version().to_be_bytes());
@@ -226,13 +239,13 @@ impl Flight {
     /// Sends an ephemeral key, and computes the secret of both ends.
     fn agreed_premaster(
         &self,
-        server: &PublicKey,
-        context: &mut Context<'_>,
-    ) -> Result<Zeroizing<[u8; PREMASTER]>, Error> {
+        server: &Sm2PublicKey,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Zeroizing<[u8; PREMASTER]>, TlcpError> {
         let decrypter = &context.config.identity.decrypter;
         let ephemeral = Ephemeral::generate(context.rng);
         let own = Own {
-            role: Role::Client,
+            role: ConnectionRole::Client,
             long_term: decrypter.secret(),
             long_term_public: decrypter.public(),
             ephemeral: &ephemeral,
@@ -241,7 +254,7 @@ impl Flight {
             long_term: &self.peer.keys.encryption,
             ephemeral: server,
         };
-        let premaster = agree(&own, &theirs).ok_or(Error::Illegal {
+        let premaster = agree(&own, &theirs).ok_or(TlcpError::Illegal {
             message: KEY_EXCHANGE,
             reason: "its key cancels the one of the certificate",
         })?;

@@ -1,6 +1,6 @@
 //! Joins the records of a handshake into messages.
 
-use crate::Error;
+use crate::TlcpError;
 use crate::messages::{HEADER, MessageType};
 
 /// Holds an incomplete message, and further bytes of the same record.
@@ -20,7 +20,7 @@ impl Joiner {
 
     /// Returns the next message, if it is complete. A message that is not expected, or is too long,
     /// is reported as soon as possible.
-    pub(super) fn next(&mut self, due: &[MessageType]) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn next(&mut self, due: &[MessageType]) -> Result<Option<Vec<u8>>, TlcpError> {
         let Some(&first) = self.bytes.first() else {
             return Ok(None);
         };
@@ -35,7 +35,7 @@ impl Joiner {
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         let limit = kind.limit();
         if length > limit {
-            return Err(Error::MessageTooLong {
+            return Err(TlcpError::MessageTooLong {
                 message: kind.name(),
                 length,
                 limit,
@@ -49,8 +49,8 @@ impl Joiner {
     }
 }
 
-pub(super) fn unexpected(found: &str, due: &[MessageType]) -> Error {
-    Error::Unexpected {
+pub(super) fn unexpected(found: &str, due: &[MessageType]) -> TlcpError {
+    TlcpError::Unexpected {
         found: found.to_owned(),
         expected: due.first().map_or("a ChangeCipherSpec", |kind| kind.name()),
     }

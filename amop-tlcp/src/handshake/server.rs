@@ -2,19 +2,19 @@
 
 use zeroize::Zeroizing;
 
-use super::{Context, Message, Peer, check_finished};
-use crate::codec::{Reader, put_prefixed};
+use super::{HandshakeContext, HandshakeMessage, HandshakePeer, check_finished};
+use crate::codec::{MessageReader, put_prefixed};
 use crate::crypto::exchange::{Ephemeral, Own, Theirs, agree};
 use crate::crypto::prf::{DirectionKeys, Master, PREMASTER, Randoms};
 use crate::messages::{self, ClientHello, MessageType};
 use crate::record::MacOrder;
-use crate::{Error, Flavour, Role};
+use crate::{ConnectionRole, Flavour, TlcpError};
 
 const KEY_EXCHANGE: &str = "ClientKeyExchange";
 const VERIFY: &str = "CertificateVerify";
 
 /// The next expected message.
-pub(super) enum State {
+pub(super) enum ServerHandshake {
     Hello,
     Certificate {
         randoms: Randoms,
@@ -25,23 +25,23 @@ pub(super) enum State {
     KeyExchange {
         randoms: Randoms,
         ephemeral: Option<Ephemeral>,
-        peer: Peer,
+        peer: HandshakePeer,
     },
-    Verify(Closing),
-    ChangeCipherSpec(Closing),
-    Finished(Closing),
-    Done(Peer),
+    Verify(ClientFlight),
+    ChangeCipherSpec(ClientFlight),
+    Finished(ClientFlight),
+    Done(HandshakePeer),
 }
 
 /// The data that check the client's second flight, and those for the server's last flight.
-pub(super) struct Closing {
+pub(super) struct ClientFlight {
     master: Master,
     client: DirectionKeys,
     server: DirectionKeys,
-    peer: Peer,
+    peer: HandshakePeer,
 }
 
-impl State {
+impl ServerHandshake {
     pub(super) fn due(&self) -> &'static [MessageType] {
         match self {
             Self::Hello => &[MessageType::ClientHello],
@@ -56,9 +56,9 @@ impl State {
     /// Handles a message of an expected type.
     pub(super) fn message(
         self,
-        message: &Message<'_>,
-        context: &mut Context<'_>,
-    ) -> Result<Self, Error> {
+        message: &HandshakeMessage<'_>,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Self, TlcpError> {
         match self {
             Self::Hello => {
                 let hello = ClientHello::read(context.config.flavour, message.body)?;
@@ -71,7 +71,7 @@ impl State {
                 ephemeral,
             } => {
                 let peer = context.judge(message.body, order)?;
-                let peer = peer.ok_or(Error::NoCertificates(
+                let peer = peer.ok_or(TlcpError::NoCertificates(
                     "the client sent no certificates; give it the SM certificates of this chain",
                 ))?;
                 Ok(Self::KeyExchange {
@@ -88,7 +88,7 @@ impl State {
                 let premaster = premaster(message.body, ephemeral.as_ref(), &peer, context)?;
                 let master = Master::new(&premaster, &randoms);
                 let keys = master.keys(&randoms);
-                Ok(Self::Verify(Closing {
+                Ok(Self::Verify(ClientFlight {
                     master,
                     client: keys.client,
                     server: keys.server,
@@ -100,9 +100,14 @@ impl State {
                 Ok(Self::ChangeCipherSpec(closing))
             }
             Self::Finished(closing) => {
-                check_finished(&closing.master, Role::Client, message)?;
+                check_finished(&closing.master, ConnectionRole::Client, message)?;
                 let order = closing.peer.order;
-                context.finish(Role::Server, &closing.master, &closing.server, order)?;
+                context.finish(
+                    ConnectionRole::Server,
+                    &closing.master,
+                    &closing.server,
+                    order,
+                )?;
                 Ok(Self::Done(closing.peer))
             }
             Self::ChangeCipherSpec(_) | Self::Done(_) => {
@@ -111,7 +116,10 @@ impl State {
         }
     }
 
-    pub(super) fn change_cipher_spec(self, context: &mut Context<'_>) -> Result<Self, Error> {
+    pub(super) fn change_cipher_spec(
+        self,
+        context: &mut HandshakeContext<'_>,
+    ) -> Result<Self, TlcpError> {
         match self {
             Self::ChangeCipherSpec(closing) => {
                 let order = closing.peer.order;
@@ -124,7 +132,10 @@ impl State {
 }
 
 /// Sends the server's first flight.
-fn answer(mut hello: ClientHello, context: &mut Context<'_>) -> Result<State, Error> {
+fn answer(
+    mut hello: ClientHello,
+    context: &mut HandshakeContext<'_>,
+) -> Result<ServerHandshake, TlcpError> {
     let config = context.config;
     let flavour = config.flavour;
     hello.encrypt_then_mac &= config.encrypt_then_mac;
@@ -163,7 +174,7 @@ fn answer(mut hello: ClientHello, context: &mut Context<'_>) -> Result<State, Er
     let body = messages::certificate_request(flavour);
     context.send(MessageType::CertificateRequest, &body)?;
     context.send(MessageType::ServerHelloDone, &[])?;
-    Ok(State::Certificate {
+    Ok(ServerHandshake::Certificate {
         randoms,
         order,
         ephemeral,
@@ -174,15 +185,15 @@ fn answer(mut hello: ClientHello, context: &mut Context<'_>) -> Result<State, Er
 fn premaster(
     body: &[u8],
     ephemeral: Option<&Ephemeral>,
-    peer: &Peer,
-    context: &mut Context<'_>,
-) -> Result<Zeroizing<[u8; PREMASTER]>, Error> {
+    peer: &HandshakePeer,
+    context: &mut HandshakeContext<'_>,
+) -> Result<Zeroizing<[u8; PREMASTER]>, TlcpError> {
     #[cfg(test)]
     if let Some(premaster) = context.replay.as_ref().and_then(|replay| replay.premaster) {
         return Ok(Zeroizing::new(premaster));
     }
     let decrypter = &context.config.identity.decrypter;
-    let mut reader = Reader::new(KEY_EXCHANGE, body);
+    let mut reader = MessageReader::new(KEY_EXCHANGE, body);
     let Some(ephemeral) = ephemeral else {
         let encrypted = reader.prefixed(2)?;
         reader.end()?;
@@ -194,7 +205,7 @@ fn premaster(
     let client = messages::read_point(&mut reader)?;
     reader.end()?;
     let own = Own {
-        role: Role::Server,
+        role: ConnectionRole::Server,
         long_term: decrypter.secret(),
         long_term_public: decrypter.public(),
         ephemeral,
@@ -203,15 +214,19 @@ fn premaster(
         long_term: &peer.keys.encryption,
         ephemeral: &client,
     };
-    agree(&own, &theirs).ok_or(Error::Illegal {
+    agree(&own, &theirs).ok_or(TlcpError::Illegal {
         message: KEY_EXCHANGE,
         reason: "its key cancels the one of the certificate",
     })
 }
 
 /// Checks that the client has signed the handshake with the key of its certificate.
-fn check_verify(flavour: Flavour, message: &Message<'_>, peer: &Peer) -> Result<(), Error> {
-    let reader = Reader::new(VERIFY, message.body);
+fn check_verify(
+    flavour: Flavour,
+    message: &HandshakeMessage<'_>,
+    peer: &HandshakePeer,
+) -> Result<(), TlcpError> {
+    let reader = MessageReader::new(VERIFY, message.body);
     let signature = messages::read_signature(flavour, reader)?;
     let key = &peer.keys.signature;
     let good = match flavour {
@@ -223,6 +238,6 @@ fn check_verify(flavour: Flavour, message: &Message<'_>, peer: &Peer) -> Result<
     if good {
         Ok(())
     } else {
-        Err(Error::WrongSignature { message: VERIFY })
+        Err(TlcpError::WrongSignature { message: VERIFY })
     }
 }

@@ -1,7 +1,7 @@
 //! Cuts records out of a stream.
 
 use super::ContentType;
-use crate::{Error, Flavour, limits};
+use crate::{Flavour, TlcpError, limits};
 
 const HEADER: usize = 5;
 
@@ -38,7 +38,7 @@ impl Framer {
         &mut self,
         input: &mut &[u8],
         protected: bool,
-    ) -> Result<Option<(ContentType, Vec<u8>)>, Error> {
+    ) -> Result<Option<(ContentType, Vec<u8>)>, TlcpError> {
         if self.header_read < HEADER {
             let part = take(input, HEADER - self.header_read);
             self.header[self.header_read..][..part.len()].copy_from_slice(part);
@@ -64,21 +64,21 @@ impl Framer {
         Ok(Some((kind, std::mem::take(&mut self.body))))
     }
 
-    fn kind(&self) -> Result<ContentType, Error> {
+    fn kind(&self) -> Result<ContentType, TlcpError> {
         let first = self.header[0];
         ContentType::from_code(first).ok_or_else(|| {
             if self.any {
-                Error::Unexpected {
+                TlcpError::Unexpected {
                     found: format!("a record of type {first}"),
                     expected: "a record of a known type",
                 }
             } else {
-                Error::NotTls { first }
+                TlcpError::NotTls { first }
             }
         })
     }
 
-    fn check_version(&self, kind: ContentType, protected: bool) -> Result<(), Error> {
+    fn check_version(&self, kind: ContentType, protected: bool) -> Result<(), TlcpError> {
         let found = u16::from_be_bytes([self.header[1], self.header[2]]);
         // A peer that uses another protocol may send an alert with its own version, and a peer that
         // gives up early may still use the version of its first record.
@@ -93,14 +93,14 @@ impl Framer {
         if good {
             Ok(())
         } else {
-            Err(Error::Version {
+            Err(TlcpError::Version {
                 flavour: self.flavour,
                 found,
             })
         }
     }
 
-    fn length(&self, kind: ContentType, protected: bool) -> Result<usize, Error> {
+    fn length(&self, kind: ContentType, protected: bool) -> Result<usize, TlcpError> {
         let length = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
         let limit = if protected {
             limits::CIPHERTEXT
@@ -108,11 +108,11 @@ impl Framer {
             limits::PLAINTEXT
         };
         if length > limit {
-            return Err(Error::RecordTooLong { length, limit });
+            return Err(TlcpError::RecordTooLong { length, limit });
         }
         // Only application data may be empty, and it is always protected.
         if length == 0 && !protected {
-            return Err(Error::Malformed {
+            return Err(TlcpError::Malformed {
                 message: kind.name(),
                 reason: "the record is empty",
             });

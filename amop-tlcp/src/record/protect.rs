@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 use super::cbc_mac::CbcMac;
 use super::{ContentType, MacOrder};
 use crate::crypto::prf::DirectionKeys;
-use crate::{Error, Flavour, limits};
+use crate::{Flavour, TlcpError, limits};
 
 const BLOCK: usize = 16;
 pub(super) const MAC: usize = 32;
@@ -45,8 +45,8 @@ struct Sequence {
 }
 
 impl Sequence {
-    fn next(&mut self) -> Result<u64, Error> {
-        let number = self.next.ok_or(Error::WornOut)?;
+    fn next(&mut self) -> Result<u64, TlcpError> {
+        let number = self.next.ok_or(TlcpError::WornOut)?;
         self.next = number.checked_add(1);
         Ok(number)
     }
@@ -57,7 +57,7 @@ fn hmac(keys: &DirectionKeys) -> Hmac<Sm3> {
 }
 
 /// Protects outgoing records.
-pub(super) struct Sealer {
+pub(super) struct RecordSealer {
     version: u16,
     sequence: Sequence,
     cipher: Sm4,
@@ -65,7 +65,7 @@ pub(super) struct Sealer {
     order: MacOrder,
 }
 
-impl Sealer {
+impl RecordSealer {
     pub(super) fn new(flavour: Flavour, keys: &DirectionKeys, order: MacOrder) -> Self {
         Self {
             version: flavour.version(),
@@ -83,7 +83,7 @@ impl Sealer {
         content: &[u8],
         iv: [u8; BLOCK],
         out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), TlcpError> {
         let sequence = self.sequence.next()?;
         let inner_mac = self.order == MacOrder::MacThenEncrypt;
         let plain = content.len() + if inner_mac { MAC } else { 0 };
@@ -120,7 +120,7 @@ impl Sealer {
     }
 }
 
-enum Check {
+enum MacCheck {
     EncryptThenMac(Hmac<Sm3>),
     MacThenEncrypt(CbcMac),
 }
@@ -130,7 +130,7 @@ pub(super) struct Opener {
     version: u16,
     sequence: Sequence,
     cipher: Sm4,
-    check: Check,
+    check: MacCheck,
 }
 
 impl Opener {
@@ -140,8 +140,8 @@ impl Opener {
             sequence: Sequence { next: Some(0) },
             cipher: Sm4::new(&(*keys.cipher).into()),
             check: match order {
-                MacOrder::EncryptThenMac => Check::EncryptThenMac(hmac(keys)),
-                MacOrder::MacThenEncrypt => Check::MacThenEncrypt(CbcMac::new(&keys.mac)),
+                MacOrder::EncryptThenMac => MacCheck::EncryptThenMac(hmac(keys)),
+                MacOrder::MacThenEncrypt => MacCheck::MacThenEncrypt(CbcMac::new(&keys.mac)),
             },
         }
     }
@@ -152,18 +152,18 @@ impl Opener {
         &mut self,
         kind: ContentType,
         body: &mut Vec<u8>,
-    ) -> Result<Range<usize>, Error> {
+    ) -> Result<Range<usize>, TlcpError> {
         let sequence = self.sequence.next()?;
         let opened = match &self.check {
-            Check::EncryptThenMac(mac) => self.open_checked(mac.clone(), sequence, kind, body),
-            Check::MacThenEncrypt(mac) => self.open_then_check(mac, sequence, kind, body),
+            MacCheck::EncryptThenMac(mac) => self.open_checked(mac.clone(), sequence, kind, body),
+            MacCheck::MacThenEncrypt(mac) => self.open_then_check(mac, sequence, kind, body),
         };
         let Some(range) = opened else {
             body.zeroize();
-            return Err(Error::BadRecord);
+            return Err(TlcpError::BadRecord);
         };
         if range.len() > limits::PLAINTEXT {
-            return Err(Error::RecordTooLong {
+            return Err(TlcpError::RecordTooLong {
                 length: range.len(),
                 limit: limits::PLAINTEXT,
             });

@@ -18,7 +18,7 @@ use crate::crypto::exchange::{Ephemeral, Own, Theirs, agree, identity_hash};
 use crate::crypto::prf::{Master, Randoms};
 use crate::handshake::replay::Replay;
 use crate::messages::MessageType;
-use crate::{Connection, Flavour, PublicKey, Role};
+use crate::{ConnectionRole, Flavour, Sm2PublicKey, TlcpConnection};
 
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
@@ -217,9 +217,9 @@ fn master_and_keys_are_as_recorded() {
 fn the_key_exchange_of_2_x_is_as_recorded() {
     let recorded = Recorded::read("gm2-ecdhe");
     let secret = |field: &str| sm2::SecretKey::from_slice(&recorded.bytes(field)).unwrap();
-    let public = |field: &str| PublicKey::from_sec1(&recorded.bytes(field)).unwrap();
+    let public = |field: &str| Sm2PublicKey::from_sec1(&recorded.bytes(field)).unwrap();
     let long_term = secret("client_enc_private");
-    let long_term_public = PublicKey::from(long_term.public_key());
+    let long_term_public = Sm2PublicKey::from(long_term.public_key());
     let server = public("server_enc_public");
     assert_eq!(
         identity_hash(&long_term_public),
@@ -228,7 +228,7 @@ fn the_key_exchange_of_2_x_is_as_recorded() {
     assert_eq!(identity_hash(&server), recorded.array("zb_server"));
     let premaster = agree::<48>(
         &Own {
-            role: Role::Client,
+            role: ConnectionRole::Client,
             long_term: &long_term,
             long_term_public: &long_term_public,
             ephemeral: &Ephemeral::new(secret("client_ephemeral_private")),
@@ -258,7 +258,8 @@ fn a_server_takes_part_in_what_was_recorded() {
         }
         draws.extend(recorded.server.ivs());
         let config = recorded.config(Who::Node);
-        let mut server = Connection::replaying(config, Role::Server, script(draws), replay);
+        let mut server =
+            TlcpConnection::replaying(config, ConnectionRole::Server, script(draws), replay);
 
         let hello = recorded.client.message(MessageType::ClientHello);
         let (first, second) = recorded.client.plain.split_at(5 + hello.len());
@@ -309,7 +310,8 @@ fn a_client_takes_part_in_what_was_recorded() {
         draws.extend(recorded.client.ivs());
         let config = recorded.config(Who::Sdk);
         let replay = Replay::new(recorded.client.messages.clone());
-        let mut client = Connection::replaying(config, Role::Client, script(draws), replay);
+        let mut client =
+            TlcpConnection::replaying(config, ConnectionRole::Client, script(draws), replay);
         take_output(&mut client);
 
         // The recorded signature over the key exchange is verified here.

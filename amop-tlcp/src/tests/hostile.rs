@@ -8,7 +8,7 @@ use crate::certificates::certificate_message;
 use crate::codec::put_prefixed;
 use crate::handshake::replay::Replay;
 use crate::messages::MessageType;
-use crate::{Alert, Connection, Error, Flavour, Role};
+use crate::{Alert, ConnectionRole, Flavour, TlcpConnection, TlcpError};
 
 /// Returns a message with this body, to be sent instead of another one.
 fn message(kind: MessageType, body: &[u8]) -> Vec<u8> {
@@ -21,13 +21,13 @@ fn message(kind: MessageType, body: &[u8]) -> Vec<u8> {
 /// Returns the honest side's error; the peer must have been sent exactly one alert about it.
 fn refusal(
     flavour: Flavour,
-    hostile: Role,
+    hostile: ConnectionRole,
     kind: MessageType,
     mut alter: impl FnMut(Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
-) -> Error {
+) -> TlcpError {
     let (who, honest) = match hostile {
-        Role::Client => (Who::Sdk, Who::Node),
-        Role::Server => (Who::Node, Who::Sdk),
+        ConnectionRole::Client => (Who::Sdk, Who::Node),
+        ConnectionRole::Server => (Who::Node, Who::Sdk),
     };
     let replay = Replay::altering(move |own| {
         if own[0] == kind as u8 {
@@ -37,11 +37,11 @@ fn refusal(
         }
     });
     let config = Arc::new(common::config(flavour, who));
-    let mut bad = Connection::replaying(config, hostile, Box::new(Fixed::new(3)), replay);
+    let mut bad = TlcpConnection::replaying(config, hostile, Box::new(Fixed::new(3)), replay);
     let config = Arc::new(common::config(flavour, honest));
     let mut good = match hostile {
-        Role::Client => Connection::server(config, Fixed::new(4)),
-        Role::Server => Connection::client(config, Fixed::new(4)),
+        ConnectionRole::Client => TlcpConnection::server(config, Fixed::new(4)),
+        ConnectionRole::Server => TlcpConnection::client(config, Fixed::new(4)),
     };
     for _ in 0..6 {
         let _ = give(&mut bad, &take_output(&mut good));
@@ -60,9 +60,9 @@ fn refusal(
     panic!("nothing was refused: {good:?}");
 }
 
-fn seen(bad: &mut Connection, alert: &[u8]) -> Alert {
+fn seen(bad: &mut TlcpConnection, alert: &[u8]) -> Alert {
     match give(bad, alert) {
-        Err(Error::PeerAlert(alert)) => alert,
+        Err(TlcpError::PeerAlert(alert)) => alert,
         other => panic!("{other:?} in place of an alert"),
     }
 }
@@ -95,7 +95,7 @@ fn hellos_that_say_what_they_may_not() {
         let client = |alter: &'static [u8], at| {
             refusal(
                 flavour,
-                Role::Client,
+                ConnectionRole::Client,
                 MessageType::ClientHello,
                 with(at, alter),
             )
@@ -103,42 +103,42 @@ fn hellos_that_say_what_they_may_not() {
         let server = |alter: &'static [u8], at| {
             refusal(
                 flavour,
-                Role::Server,
+                ConnectionRole::Server,
                 MessageType::ServerHello,
                 with(at, alter),
             )
         };
         assert!(matches!(
             client(&[3, 9], 0),
-            Error::Version { found: 0x0309, .. }
+            TlcpError::Version { found: 0x0309, .. }
         ));
         assert!(matches!(
             server(&[3, 9], 0),
-            Error::Version { found: 0x0309, .. }
+            TlcpError::Version { found: 0x0309, .. }
         ));
         // Another suite.
         let error = client(&[0, 5], AFTER_SESSION + 2);
-        assert!(matches!(error, Error::NoCommonSuite { .. }), "{error}");
+        assert!(matches!(error, TlcpError::NoCommonSuite { .. }), "{error}");
         let error = server(&[0, 5], AFTER_SESSION);
-        assert!(matches!(error, Error::NoCommonSuite { .. }), "{error}");
+        assert!(matches!(error, TlcpError::NoCommonSuite { .. }), "{error}");
         // An odd length, and zero.
         let error = client(&[0, 3], AFTER_SESSION);
-        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert!(matches!(error, TlcpError::Malformed { .. }), "{error}");
         let error = client(&[0, 0], AFTER_SESSION);
-        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert!(matches!(error, TlcpError::Malformed { .. }), "{error}");
         // Compression.
         let error = client(&[1, 1], AFTER_SESSION + 6);
-        assert!(matches!(error, Error::Illegal { .. }), "{error}");
+        assert!(matches!(error, TlcpError::Illegal { .. }), "{error}");
         let error = server(&[1], AFTER_SESSION + 2);
-        assert!(matches!(error, Error::Illegal { .. }), "{error}");
+        assert!(matches!(error, TlcpError::Illegal { .. }), "{error}");
         // A session ID that is too long.
         let error = client(&[33], AFTER_SESSION - 1);
-        assert!(matches!(error, Error::Malformed { .. }), "{error}");
+        assert!(matches!(error, TlcpError::Malformed { .. }), "{error}");
     }
 }
 
 /// Sends a hello with these extensions instead of its own.
-fn extended(flavour: Flavour, hostile: Role, extensions: &[(u16, &[u8])]) -> Error {
+fn extended(flavour: Flavour, hostile: ConnectionRole, extensions: &[(u16, &[u8])]) -> TlcpError {
     let mut list = Vec::new();
     for (number, content) in extensions {
         list.extend(number.to_be_bytes());
@@ -146,8 +146,8 @@ fn extended(flavour: Flavour, hostile: Role, extensions: &[(u16, &[u8])]) -> Err
     }
     // Suites and compression, or the chosen suite and compression.
     let (kind, fixed) = match hostile {
-        Role::Client => (MessageType::ClientHello, AFTER_SESSION + 8),
-        Role::Server => (MessageType::ServerHello, AFTER_SESSION + 3),
+        ConnectionRole::Client => (MessageType::ClientHello, AFTER_SESSION + 8),
+        ConnectionRole::Server => (MessageType::ServerHello, AFTER_SESSION + 3),
     };
     refusal(
         flavour,
@@ -164,23 +164,26 @@ fn extended(flavour: Flavour, hostile: Role, extensions: &[(u16, &[u8])]) -> Err
 #[test]
 fn extensions_that_are_wrong() {
     for flavour in FLAVOURS {
-        for role in [Role::Client, Role::Server] {
+        for role in [ConnectionRole::Client, ConnectionRole::Server] {
             let twice = extended(flavour, role, &[(0x16, &[]), (0x16, &[])]);
             assert!(
-                matches!(twice, Error::Illegal { .. } | Error::Malformed { .. }),
+                matches!(
+                    twice,
+                    TlcpError::Illegal { .. } | TlcpError::Malformed { .. }
+                ),
                 "{twice}"
             );
             let filled = extended(flavour, role, &[(0x16, &[0])]);
-            assert!(matches!(filled, Error::Malformed { .. }), "{filled}");
+            assert!(matches!(filled, TlcpError::Malformed { .. }), "{filled}");
             let renegotiates = extended(flavour, role, &[(0xff01, &[1, 7])]);
             assert!(
-                matches!(renegotiates, Error::Illegal { .. }),
+                matches!(renegotiates, TlcpError::Illegal { .. }),
                 "{renegotiates}"
             );
         }
-        let unknown = extended(flavour, Role::Server, &[(0x23, &[])]);
+        let unknown = extended(flavour, ConnectionRole::Server, &[(0x23, &[])]);
         assert!(
-            matches!(unknown, Error::UnknownExtension { extension: 0x23 }),
+            matches!(unknown, TlcpError::UnknownExtension { extension: 0x23 }),
             "{unknown}"
         );
     }
@@ -204,7 +207,10 @@ fn first_block(pem: &str) -> String {
 #[test]
 fn lists_of_certificates_that_are_wrong() {
     for flavour in FLAVOURS {
-        for (role, who) in [(Role::Client, Who::Sdk), (Role::Server, Who::Node)] {
+        for (role, who) in [
+            (ConnectionRole::Client, Who::Sdk),
+            (ConnectionRole::Server, Who::Node),
+        ] {
             let send = |list: Vec<Vec<u8>>| {
                 let list = certificate_message(list.iter().map(|der| &der[..]));
                 refusal(
@@ -215,9 +221,9 @@ fn lists_of_certificates_that_are_wrong() {
                 )
             };
             let [sign, encrypt] = der(flavour, who);
-            assert!(matches!(send(vec![]), Error::NoCertificates(_)));
+            assert!(matches!(send(vec![]), TlcpError::NoCertificates(_)));
             let refused = |list: Vec<Vec<u8>>, alert| match send(list) {
-                Error::Refused(refusal) => assert_eq!(refusal.alert(), alert, "{refusal}"),
+                TlcpError::Refused(refusal) => assert_eq!(refusal.alert(), alert, "{refusal}"),
                 other => panic!("{other}"),
             };
             let unsupported = Alert::UNSUPPORTED_CERTIFICATE;
@@ -253,7 +259,10 @@ fn lists_of_certificates_that_are_wrong() {
 #[test]
 fn stolen_certificates() {
     for flavour in FLAVOURS {
-        for (role, other) in [(Role::Client, Who::Node), (Role::Server, Who::Sdk)] {
+        for (role, other) in [
+            (ConnectionRole::Client, Who::Node),
+            (ConnectionRole::Server, Who::Sdk),
+        ] {
             let stolen = common::config(flavour, other).identity().message().to_vec();
             let error = refusal(
                 flavour,
@@ -264,11 +273,11 @@ fn stolen_certificates() {
             // A server also cannot decrypt what is encrypted for the certificate; but its signature
             // comes first.
             let signed = match role {
-                Role::Client => "CertificateVerify",
-                Role::Server => "ServerKeyExchange",
+                ConnectionRole::Client => "CertificateVerify",
+                ConnectionRole::Server => "ServerKeyExchange",
             };
             assert!(
-                matches!(error, Error::WrongSignature { message } if message == signed),
+                matches!(error, TlcpError::WrongSignature { message } if message == signed),
                 "{flavour}, {role:?}: {error}"
             );
         }
@@ -280,15 +289,15 @@ fn stolen_certificates() {
 fn signatures_that_are_wrong() {
     for flavour in FLAVOURS {
         for (role, kind) in [
-            (Role::Server, MessageType::ServerKeyExchange),
-            (Role::Client, MessageType::CertificateVerify),
+            (ConnectionRole::Server, MessageType::ServerKeyExchange),
+            (ConnectionRole::Client, MessageType::CertificateVerify),
         ] {
             let alter = |mut own: Vec<u8>| {
                 *own.last_mut().unwrap() ^= 1;
                 own
             };
             let error = refusal(flavour, role, kind, alter);
-            assert!(matches!(error, Error::WrongSignature { .. }), "{error}");
+            assert!(matches!(error, TlcpError::WrongSignature { .. }), "{error}");
         }
     }
 }
@@ -296,8 +305,8 @@ fn signatures_that_are_wrong() {
 #[test]
 fn key_exchanges_of_2_x_that_are_wrong() {
     for (role, kind) in [
-        (Role::Server, MessageType::ServerKeyExchange),
-        (Role::Client, MessageType::ClientKeyExchange),
+        (ConnectionRole::Server, MessageType::ServerKeyExchange),
+        (ConnectionRole::Client, MessageType::ClientKeyExchange),
     ] {
         let send =
             |alter: &'static [u8], at| refusal(Flavour::Tls12Sm, role, kind, with(at, alter));
@@ -309,11 +318,14 @@ fn key_exchanges_of_2_x_that_are_wrong() {
             send(&[2], 4),
             send(&[0; 64], 5),
         ] {
-            assert!(matches!(error, Error::Illegal { .. }), "{error}");
+            assert!(matches!(error, TlcpError::Illegal { .. }), "{error}");
         }
         let error = send(&[64], 3);
         assert!(
-            matches!(error, Error::Malformed { .. } | Error::Illegal { .. }),
+            matches!(
+                error,
+                TlcpError::Malformed { .. } | TlcpError::Illegal { .. }
+            ),
             "{error}"
         );
     }
@@ -326,7 +338,7 @@ fn a_secret_that_does_not_decrypt_is_found_at_finished_only() {
     let send = |alter: Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send + Sync>| {
         refusal(
             Flavour::Tlcp,
-            Role::Client,
+            ConnectionRole::Client,
             MessageType::ClientKeyExchange,
             alter,
         )
@@ -365,21 +377,21 @@ fn a_secret_that_does_not_decrypt_is_found_at_finished_only() {
     secret[..2].copy_from_slice(&[1, 1]);
     errors.push(send(Box::new(encrypted(secret))));
     for error in errors {
-        assert!(matches!(error, Error::BadRecord), "{error}");
+        assert!(matches!(error, TlcpError::BadRecord), "{error}");
     }
 }
 
 #[test]
 fn a_wrong_finished() {
     for flavour in FLAVOURS {
-        for role in [Role::Client, Role::Server] {
+        for role in [ConnectionRole::Client, ConnectionRole::Server] {
             for at in 0..12 {
                 let alter = move |mut own: Vec<u8>| {
                     own[4 + at] ^= 1;
                     own
                 };
                 let error = refusal(flavour, role, MessageType::Finished, alter);
-                assert!(matches!(error, Error::WrongFinished), "{error}");
+                assert!(matches!(error, TlcpError::WrongFinished), "{error}");
             }
         }
     }
@@ -404,25 +416,31 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
         MessageType::Finished,
     ];
     for flavour in FLAVOURS {
-        for (role, kinds) in [(Role::Server, server), (Role::Client, client)] {
+        for (role, kinds) in [
+            (ConnectionRole::Server, server),
+            (ConnectionRole::Client, client),
+        ] {
             for kind in kinds {
                 let twice = refusal(flavour, role, kind, |own| [&own[..], &own].concat());
                 assert!(
-                    matches!(twice, Error::Unexpected { .. }),
+                    matches!(twice, TlcpError::Unexpected { .. }),
                     "{kind:?}: {twice}"
                 );
                 let other = refusal(flavour, role, kind, |own| {
                     [&message(MessageType::CertificateRequest, &[])[..], &own].concat()
                 });
                 assert!(
-                    matches!(other, Error::Unexpected { .. } | Error::Malformed { .. }),
+                    matches!(
+                        other,
+                        TlcpError::Unexpected { .. } | TlcpError::Malformed { .. }
+                    ),
                     "{kind:?}: {other}"
                 );
                 let unknown = refusal(flavour, role, kind, |own| {
                     [&[99, 0, 0, 0][..], &own].concat()
                 });
                 assert!(
-                    matches!(unknown, Error::Unexpected { .. }),
+                    matches!(unknown, TlcpError::Unexpected { .. }),
                     "{kind:?}: {unknown}"
                 );
                 let long = refusal(flavour, role, kind, |mut own| {
@@ -430,7 +448,7 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
                     own
                 });
                 assert!(
-                    matches!(long, Error::MessageTooLong { .. }),
+                    matches!(long, TlcpError::MessageTooLong { .. }),
                     "{kind:?}: {long}"
                 );
                 // For the last message of a flight the other side only waits.
@@ -441,7 +459,7 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
                 if !is_last {
                     let missing = refusal(flavour, role, kind, |_| Vec::new());
                     assert!(
-                        matches!(missing, Error::Unexpected { .. }),
+                        matches!(missing, TlcpError::Unexpected { .. }),
                         "{kind:?}: {missing}"
                     );
                 }
@@ -451,11 +469,11 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
         if flavour == Flavour::Tls12Sm {
             let error = refusal(
                 flavour,
-                Role::Server,
+                ConnectionRole::Server,
                 MessageType::CertificateRequest,
                 |_| Vec::new(),
             );
-            assert!(matches!(error, Error::NoCertificates(_)), "{error}");
+            assert!(matches!(error, TlcpError::NoCertificates(_)), "{error}");
         }
     }
 }
@@ -465,7 +483,7 @@ fn messages_that_are_missing_doubled_or_of_another_type() {
 #[test]
 fn a_peer_that_alters_any_byte_of_its_own_messages() {
     for flavour in FLAVOURS {
-        for hostile in [Role::Client, Role::Server] {
+        for hostile in [ConnectionRole::Client, ConnectionRole::Server] {
             let mut connected = 0;
             let mut refused = 0;
             for step in 0.. {
@@ -485,7 +503,7 @@ fn a_peer_that_alters_any_byte_of_its_own_messages() {
 }
 
 /// Returns `None` if no message has this many bytes.
-fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
+fn any_byte(flavour: Flavour, hostile: ConnectionRole, step: usize) -> Option<bool> {
     // Certificates are long, and most of their bytes are signed.
     let stride = |kind: u8| {
         if kind == MessageType::Certificate as u8 {
@@ -510,15 +528,15 @@ fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
         own
     });
     let (who, honest) = match hostile {
-        Role::Client => (Who::Sdk, Who::Node),
-        Role::Server => (Who::Node, Who::Sdk),
+        ConnectionRole::Client => (Who::Sdk, Who::Node),
+        ConnectionRole::Server => (Who::Node, Who::Sdk),
     };
     let config = Arc::new(common::config(flavour, who));
-    let mut bad = Connection::replaying(config, hostile, Box::new(Fixed::new(3)), replay);
+    let mut bad = TlcpConnection::replaying(config, hostile, Box::new(Fixed::new(3)), replay);
     let config = Arc::new(common::config(flavour, honest));
     let mut good = match hostile {
-        Role::Client => Connection::server(config, Fixed::new(4)),
-        Role::Server => Connection::client(config, Fixed::new(4)),
+        ConnectionRole::Client => TlcpConnection::server(config, Fixed::new(4)),
+        ConnectionRole::Server => TlcpConnection::client(config, Fixed::new(4)),
     };
     for _ in 0..4 {
         let up = take_output(&mut bad);
@@ -547,16 +565,16 @@ fn any_byte(flavour: Flavour, hostile: Role, step: usize) -> Option<bool> {
 }
 
 /// Returns the certificate for encryption with another key, signed again by the authority.
-fn issued_for(key: &crate::PublicKey, certificate: &[u8]) -> Vec<u8> {
+fn issued_for(key: &crate::Sm2PublicKey, certificate: &[u8]) -> Vec<u8> {
     use ::der::{Decode, Encode};
 
     let certificate = x509_cert::Certificate::from_der(certificate).unwrap();
-    let old = crate::PublicKey::of(&certificate).unwrap().to_sec1();
+    let old = crate::Sm2PublicKey::of(&certificate).unwrap().to_sec1();
     let mut tbs = certificate.tbs_certificate().to_der().unwrap();
     let at = tbs.windows(65).position(|part| part == old).unwrap();
     tbs[at..at + 65].copy_from_slice(&key.to_sec1());
     let authority = crate::PrivateKey::from_pem(&text("v3/ca/sm_ca.key")).unwrap();
-    let signer = crate::crypto::keys::Signer::new(&authority).unwrap();
+    let signer = crate::crypto::keys::Sm2Signer::new(&authority).unwrap();
     let signature = signer.sign(&[&tbs]).unwrap();
     let mut content = tbs;
     content.extend(certificate.signature_algorithm().to_der().unwrap());
@@ -571,14 +589,17 @@ fn issued_for(key: &crate::PublicKey, certificate: &[u8]) -> Vec<u8> {
 /// Each of the two certificates is valid.
 #[test]
 fn one_key_for_both_purposes() {
-    for (role, who) in [(Role::Client, Who::Sdk), (Role::Server, Who::Node)] {
+    for (role, who) in [
+        (ConnectionRole::Client, Who::Sdk),
+        (ConnectionRole::Server, Who::Node),
+    ] {
         let [sign, encrypt] = der(Flavour::Tlcp, who);
         let key = *common::identity(Flavour::Tlcp, who).public_key();
         let both = [sign, issued_for(&key, &encrypt)];
         let list = certificate_message(both.iter().map(|der| &der[..]));
         let alter = body(move |_| list.clone());
         match refusal(Flavour::Tlcp, role, MessageType::Certificate, alter) {
-            Error::Refused(refusal) => {
+            TlcpError::Refused(refusal) => {
                 assert_eq!(refusal.alert(), Alert::UNSUPPORTED_CERTIFICATE);
                 assert!(refusal.to_string().contains("same key"), "{refusal}");
             }
@@ -597,7 +618,7 @@ fn certificates_that_are_not_valid_at_the_time() {
         give(&mut server, &take_output(&mut client)).unwrap();
         let answer = take_output(&mut server);
         let error = client.receive(SystemTime::UNIX_EPOCH, &answer).unwrap_err();
-        assert!(matches!(error, Error::Refused(_)), "{error}");
+        assert!(matches!(error, TlcpError::Refused(_)), "{error}");
         assert!(ends_in_one_alert(&take_output(&mut client)));
     }
 }

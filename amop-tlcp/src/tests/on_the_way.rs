@@ -7,7 +7,7 @@ use super::common::{
     self, FLAVOURS, connected, ends_in_one_alert, give, pair, records, shake, take_output,
 };
 use crate::record::ContentType;
-use crate::{Alert, Connection, Error, Flavour};
+use crate::{Alert, Flavour, TlcpConnection, TlcpError};
 
 /// Every combination of flavour and order of encryption and MAC that two sides of this crate can
 /// use.
@@ -40,7 +40,7 @@ fn altered(
     flavour: Flavour,
     number: usize,
     alter: impl FnOnce(&mut Vec<u8>),
-) -> (Connection, Connection, Result<(), Error>) {
+) -> (TlcpConnection, TlcpConnection, Result<(), TlcpError>) {
     let (mut client, mut server) = pair(flavour, true);
     let mut alter = Some(alter);
     for flight in 0..4 {
@@ -86,7 +86,7 @@ fn every_byte_of_a_handshake_is_protected() {
                     // A length was increased, so it waits for more bytes.
                     assert!(noticed.is_handshaking(), "{place}");
                     assert!(
-                        matches!(noticed.end_of_input(), Err(Error::ClosedEarly)),
+                        matches!(noticed.end_of_input(), Err(TlcpError::ClosedEarly)),
                         "{place}"
                     );
                     continue;
@@ -97,7 +97,7 @@ fn every_byte_of_a_handshake_is_protected() {
                 assert!(ends_in_one_alert(&output), "{place}: {error}");
                 let heard = give(&mut other, &output);
                 assert!(
-                    matches!(heard, Err(Error::PeerAlert(heard)) if heard == alert)
+                    matches!(heard, Err(TlcpError::PeerAlert(heard)) if heard == alert)
                         || other.is_handshaking()
                         || records(&output).len() > 1,
                     "{place}: {heard:?}"
@@ -139,7 +139,7 @@ fn a_handshake_that_is_cut_is_an_error() {
             for length in (0..flight.len()).step_by(step) {
                 let (mut got, _, result) = altered(flavour, number, |bytes| bytes.truncate(length));
                 result.unwrap();
-                assert!(matches!(got.end_of_input(), Err(Error::ClosedEarly)));
+                assert!(matches!(got.end_of_input(), Err(TlcpError::ClosedEarly)));
                 assert!(got.output().is_empty());
             }
         }
@@ -238,13 +238,13 @@ fn every_byte_of_a_record_is_protected() {
                 record[at] ^= 1 << bit;
                 let place = format!("{flavour}, {etm}, byte {at}, bit {bit}");
                 match give(&mut server, &record) {
-                    Err(Error::BadRecord) => {
+                    Err(TlcpError::BadRecord) => {
                         assert!(at >= 3 || at == 0, "{place}");
                         let alert = take_output(&mut server);
                         assert!(ends_in_one_alert(&alert), "{place}");
                         let heard = give(&mut client, &alert);
                         assert!(
-                            matches!(heard, Err(Error::PeerAlert(Alert::BAD_RECORD_MAC))),
+                            matches!(heard, Err(TlcpError::PeerAlert(Alert::BAD_RECORD_MAC))),
                             "{place}: {heard:?}"
                         );
                     }
@@ -256,7 +256,7 @@ fn every_byte_of_a_record_is_protected() {
                         // A length was increased.
                         assert!(text.is_empty() && (3..5).contains(&at), "{place}");
                         assert!(
-                            matches!(server.end_of_input(), Err(Error::Truncated)),
+                            matches!(server.end_of_input(), Err(TlcpError::Truncated)),
                             "{place}"
                         );
                     }
@@ -286,7 +286,7 @@ fn records_that_are_doubled_lost_or_exchanged_are_refused() {
             }
             let result = give(&mut server, &records[order[good]]);
             assert!(
-                matches!(result, Err(Error::BadRecord)),
+                matches!(result, Err(TlcpError::BadRecord)),
                 "{order:?}: {result:?}"
             );
         }
@@ -294,7 +294,10 @@ fn records_that_are_doubled_lost_or_exchanged_are_refused() {
         let (mut client, mut server) = connected(flavour, etm);
         client.write(b"mirror").unwrap();
         let record = take_output(&mut client);
-        assert!(matches!(give(&mut client, &record), Err(Error::BadRecord)));
+        assert!(matches!(
+            give(&mut client, &record),
+            Err(TlcpError::BadRecord)
+        ));
         server.close();
     }
 }
@@ -314,7 +317,7 @@ fn empty_records_are_taken_but_not_without_end() {
         }
         let result = give(&mut server, &take_output(&mut client));
         assert!(
-            matches!(result, Err(Error::Unexpected { .. })),
+            matches!(result, Err(TlcpError::Unexpected { .. })),
             "{result:?}"
         );
     }
@@ -339,7 +342,9 @@ fn nothing_but_data_and_alerts_comes_after_the_handshake() {
             assert!(
                 matches!(
                     error,
-                    Error::Unexpected { .. } | Error::Malformed { .. } | Error::Illegal { .. }
+                    TlcpError::Unexpected { .. }
+                        | TlcpError::Malformed { .. }
+                        | TlcpError::Illegal { .. }
                 ),
                 "{error}"
             );
@@ -354,7 +359,10 @@ fn nothing_but_data_and_alerts_comes_after_the_handshake() {
             let (mut client, mut server) = connected(flavour, true);
             client.send_record(kind, &[]);
             let result = give(&mut server, &take_output(&mut client));
-            assert!(matches!(result, Err(Error::Malformed { .. })), "{result:?}");
+            assert!(
+                matches!(result, Err(TlcpError::Malformed { .. })),
+                "{result:?}"
+            );
         }
     }
 }
@@ -376,7 +384,7 @@ fn each_side_closes_for_itself() {
         client.write(b"last words").unwrap();
         client.close();
         client.close();
-        assert!(matches!(client.write(b"more"), Err(Error::Closed)));
+        assert!(matches!(client.write(b"more"), Err(TlcpError::Closed)));
         let text = give(&mut server, &take_output(&mut client)).unwrap();
         assert_eq!(text, b"last words");
         assert!(server.peer_has_closed());
@@ -391,7 +399,7 @@ fn each_side_closes_for_itself() {
         give(&mut client, b"whatever").unwrap();
 
         let (_, mut server) = connected(flavour, etm);
-        assert!(matches!(server.end_of_input(), Err(Error::Truncated)));
+        assert!(matches!(server.end_of_input(), Err(TlcpError::Truncated)));
     }
 }
 
@@ -399,7 +407,10 @@ fn each_side_closes_for_itself() {
 fn what_is_no_tls_or_of_another_generation_is_named() {
     let (_, mut server) = pair(Flavour::Tlcp, true);
     let error = give(&mut server, b"GET / HTTP/1.1\r\n").unwrap_err();
-    assert!(matches!(error, Error::NotTls { first: b'G' }), "{error}");
+    assert!(
+        matches!(error, TlcpError::NotTls { first: b'G' }),
+        "{error}"
+    );
     for (ours, theirs) in [
         (Flavour::Tlcp, Flavour::Tls12Sm),
         (Flavour::Tls12Sm, Flavour::Tlcp),
@@ -407,11 +418,11 @@ fn what_is_no_tls_or_of_another_generation_is_named() {
         let (mut client, _) = pair(theirs, true);
         let (_, mut server) = pair(ours, true);
         let error = give(&mut server, &take_output(&mut client)).unwrap_err();
-        assert!(matches!(error, Error::Version { .. }), "{error}");
+        assert!(matches!(error, TlcpError::Version { .. }), "{error}");
         // The client can read the alert, although it has another version.
         let error = give(&mut client, &take_output(&mut server)).unwrap_err();
         assert!(
-            matches!(error, Error::PeerAlert(Alert::PROTOCOL_VERSION)),
+            matches!(error, TlcpError::PeerAlert(Alert::PROTOCOL_VERSION)),
             "{error}"
         );
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use amop_tlcp::{
-    Alert, Config, Connection, Error, Flavour, Identity, PeerCertificates, PeerKeys, PublicKey,
-    Refusal, Verifier,
+    Alert, CertificateRefusal, CertificateVerifier, Config, Flavour, PeerCertificates, PeerKeys,
+    Sm2PublicKey, TlcpConnection, TlcpError, TlcpIdentity,
 };
 use der::{Decode, DecodePem, Encode};
 use rand_core::{TryCryptoRng, TryRng};
@@ -59,9 +59,9 @@ pub fn files(flavour: Flavour, who: Who) -> [String; 4] {
     ]
 }
 
-pub fn identity(flavour: Flavour, who: Who) -> Identity {
+pub fn identity(flavour: Flavour, who: Who) -> TlcpIdentity {
     let [a, b, c, d] = files(flavour, who).map(|name| text(&name));
-    Identity::from_pem(&a, &b, &c, &d).unwrap()
+    TlcpIdentity::from_pem(&a, &b, &c, &d).unwrap()
 }
 
 pub fn authority(flavour: Flavour) -> &'static str {
@@ -106,7 +106,7 @@ fn is_valid(certificate: &Certificate, now: SystemTime) -> bool {
 
 fn issued(issuer: &Certificate, certificate: &Certificate) -> bool {
     let tbs = certificate.tbs_certificate();
-    let key = PublicKey::from_certificate(&issuer.to_der().unwrap());
+    let key = Sm2PublicKey::from_certificate(&issuer.to_der().unwrap());
     let (Ok(key), Some(signature)) = (key, certificate.signature().as_bytes()) else {
         return false;
     };
@@ -114,13 +114,17 @@ fn issued(issuer: &Certificate, certificate: &Certificate) -> bool {
         && key.verifies(&[&tbs.to_der().unwrap()], signature)
 }
 
-impl Verifier for ChainVerifier {
-    fn verify(&self, peer: &PeerCertificates, now: SystemTime) -> Result<PeerKeys, Refusal> {
+impl CertificateVerifier for ChainVerifier {
+    fn verify(
+        &self,
+        peer: &PeerCertificates,
+        now: SystemTime,
+    ) -> Result<PeerKeys, CertificateRefusal> {
         let read = |der| Certificate::from_der(der).unwrap();
         let others: Vec<_> = peer.others().map(read).collect();
         for leaf in [peer.signature(), peer.encryption()] {
             if !self.reaches(&read(leaf), &others, now) {
-                return Err(Refusal::new(
+                return Err(CertificateRefusal::new(
                     Alert::UNKNOWN_CA,
                     "there is no way to the authority",
                 ));
@@ -184,29 +188,29 @@ impl TryRng for Fixed {
 impl TryCryptoRng for Fixed {}
 
 /// Returns a client and a server of one chain, with fixed randomness.
-pub fn pair(flavour: Flavour, encrypt_then_mac: bool) -> (Connection, Connection) {
+pub fn pair(flavour: Flavour, encrypt_then_mac: bool) -> (TlcpConnection, TlcpConnection) {
     pair_of(
         config(flavour, Who::Sdk).encrypt_then_mac(encrypt_then_mac),
         config(flavour, Who::Node),
     )
 }
 
-pub fn pair_of(client: Config, server: Config) -> (Connection, Connection) {
+pub fn pair_of(client: Config, server: Config) -> (TlcpConnection, TlcpConnection) {
     (
-        Connection::client(Arc::new(client), Fixed::new(1)),
-        Connection::server(Arc::new(server), Fixed::new(2)),
+        TlcpConnection::client(Arc::new(client), Fixed::new(1)),
+        TlcpConnection::server(Arc::new(server), Fixed::new(2)),
     )
 }
 
 /// Takes all output that waits to be sent.
-pub fn take_output(connection: &mut Connection) -> Vec<u8> {
+pub fn take_output(connection: &mut TlcpConnection) -> Vec<u8> {
     let output = connection.output().to_vec();
     connection.sent(output.len());
     output
 }
 
 /// Passes all of `bytes` to a connection, and returns the data that can be read.
-pub fn give(connection: &mut Connection, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+pub fn give(connection: &mut TlcpConnection, bytes: &[u8]) -> Result<Vec<u8>, TlcpError> {
     let mut read = Vec::new();
     let mut rest = bytes;
     loop {
@@ -219,14 +223,14 @@ pub fn give(connection: &mut Connection, bytes: &[u8]) -> Result<Vec<u8>, Error>
     }
 }
 
-pub fn take_plaintext(connection: &mut Connection) -> Vec<u8> {
+pub fn take_plaintext(connection: &mut TlcpConnection) -> Vec<u8> {
     let plaintext = connection.plaintext().to_vec();
     connection.consume(plaintext.len());
     plaintext
 }
 
 /// Carries the output of both sides until both have none.
-pub fn shake(client: &mut Connection, server: &mut Connection) -> Result<(), Error> {
+pub fn shake(client: &mut TlcpConnection, server: &mut TlcpConnection) -> Result<(), TlcpError> {
     loop {
         let (up, down) = (take_output(client), take_output(server));
         if up.is_empty() && down.is_empty() {
@@ -238,7 +242,7 @@ pub fn shake(client: &mut Connection, server: &mut Connection) -> Result<(), Err
 }
 
 /// Returns a pair after the handshake.
-pub fn connected(flavour: Flavour, encrypt_then_mac: bool) -> (Connection, Connection) {
+pub fn connected(flavour: Flavour, encrypt_then_mac: bool) -> (TlcpConnection, TlcpConnection) {
     let (mut client, mut server) = pair(flavour, encrypt_then_mac);
     shake(&mut client, &mut server).unwrap();
     assert!(!client.is_handshaking() && !server.is_handshaking());

@@ -38,7 +38,7 @@ const BLOCK: usize = 64;
 
 /// The purpose of a derived key: RFC 7292 appendix B.3.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(super) enum KdfPurpose {
     Key = 1,
     Iv = 2,
 }
@@ -86,7 +86,7 @@ pub(super) fn by_pbkdf2(
 
 /// Derives a key as in RFC 7292 appendix B.2, with SHA-1.
 pub(super) fn by_sha1(
-    purpose: Purpose,
+    purpose: KdfPurpose,
     password: &str,
     salt: &[u8],
     rounds: u32,

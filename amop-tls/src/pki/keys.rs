@@ -25,12 +25,12 @@ const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.
 const MAX_REROLLS: usize = 32;
 
 /// A private key that can sign certificates.
-pub(super) enum Key {
+pub(super) enum CaKey {
     Ec(EcdsaKeyPair),
     Rsa(rsa::KeyPair),
 }
 
-impl Key {
+impl CaKey {
     pub(super) fn generate_ec() -> Result<Self, PkiError> {
         EcdsaKeyPair::generate(&ECDSA_P256K1_SHA256_ASN1_SIGNING)
             .map(Self::Ec)
@@ -114,7 +114,7 @@ impl Key {
         }
     }
 
-    /// Returns the identifier of the signatures made by [`Key::sign`].
+    /// Returns the identifier of the signatures made by [`CaKey::sign`].
     pub(super) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
         match self {
             Self::Ec(_) => AlgorithmIdentifierOwned {
@@ -157,7 +157,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for CaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ec(_) => "Key::Ec(..)",
@@ -184,8 +184,8 @@ fn private_key_der(pem: &str) -> Result<PrivateKeyDer<'static>, PkiError> {
 }
 
 fn first_with_full_scalar(
-    mut next: impl FnMut() -> Result<Key, PkiError>,
-) -> Result<Key, PkiError> {
+    mut next: impl FnMut() -> Result<CaKey, PkiError>,
+) -> Result<CaKey, PkiError> {
     for _ in 0..MAX_REROLLS {
         let key = next()?;
         if !key.scalar_begins_with_zero()? {
@@ -205,7 +205,7 @@ mod tests {
     const G: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
                      483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
 
-    fn scalar_one() -> Key {
+    fn scalar_one() -> CaKey {
         let mut scalar = [0; 32];
         scalar[31] = 1;
         let point: Vec<u8> = (0..64)
@@ -217,12 +217,12 @@ mod tests {
             &scalar,
             &public,
         );
-        Key::Ec(key.unwrap())
+        CaKey::Ec(key.unwrap())
     }
 
-    fn random() -> Key {
+    fn random() -> CaKey {
         loop {
-            let key = Key::generate_ec().unwrap();
+            let key = CaKey::generate_ec().unwrap();
             if !key.scalar_begins_with_zero().unwrap() {
                 return key;
             }
@@ -253,21 +253,21 @@ mod tests {
     #[test]
     fn keys_survive_pem() {
         let ec = random();
-        let again = Key::ec_from_pem(&ec.to_pem().unwrap()).unwrap();
+        let again = CaKey::ec_from_pem(&ec.to_pem().unwrap()).unwrap();
         assert_eq!(again.public_point(), ec.public_point());
-        let rsa = Key::generate_rsa().unwrap();
-        let again = Key::rsa_from_pem(&rsa.to_pem().unwrap()).unwrap();
+        let rsa = CaKey::generate_rsa().unwrap();
+        let again = CaKey::rsa_from_pem(&rsa.to_pem().unwrap()).unwrap();
         assert_eq!(again.spki().unwrap(), rsa.spki().unwrap());
     }
 
     #[test]
     fn the_wrong_kind_of_key_is_refused() {
         let ec = random().to_pem().unwrap();
-        let rsa = Key::generate_rsa().unwrap().to_pem().unwrap();
-        assert!(matches!(Key::rsa_from_pem(&ec), Err(PkiError::Key(_))));
-        assert!(matches!(Key::ec_from_pem(&rsa), Err(PkiError::Key(_))));
+        let rsa = CaKey::generate_rsa().unwrap().to_pem().unwrap();
+        assert!(matches!(CaKey::rsa_from_pem(&ec), Err(PkiError::Key(_))));
+        assert!(matches!(CaKey::ec_from_pem(&rsa), Err(PkiError::Key(_))));
         assert!(matches!(
-            Key::ec_from_pem("nonsense"),
+            CaKey::ec_from_pem("nonsense"),
             Err(PkiError::Key(_))
         ));
     }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use x509_cert::Certificate;
 
-use super::keys::Key;
-use super::x509::{self, Shape};
+use super::keys::CaKey;
+use super::x509::{self, CertificateKind};
 use super::{PkiError, Validity, cert_pem, check_name, check_pair, first_certificate};
 
 /// An agency's RSA authority for the channel: self-signed, X.509 v1, RSA 2048,
@@ -13,7 +13,7 @@ use super::{PkiError, Validity, cert_pem, check_name, check_pair, first_certific
 #[derive(Debug)]
 pub struct RsaAuthority {
     certificate: Certificate,
-    key: Key,
+    key: CaKey,
     cert_pem: String,
 }
 
@@ -50,9 +50,9 @@ impl RsaAuthority {
     /// Those of [`RsaAuthority::new`], and dates out of order or outside 1970 to 9999.
     pub fn new_with(agency: &str, validity: Validity) -> Result<Self, PkiError> {
         check_name(agency)?;
-        let key = Key::generate_rsa()?;
+        let key = CaKey::generate_rsa()?;
         let subject = x509::name(agency, "chain")?;
-        let certificate = x509::certificate(Shape::V1, subject, &key, validity, None)?;
+        let certificate = x509::certificate(CertificateKind::V1, subject, &key, validity, None)?;
         Self::assemble(certificate, key)
     }
 
@@ -62,12 +62,12 @@ impl RsaAuthority {
     /// If the texts are not PEM, not RSA, or the key belongs to another certificate.
     pub fn from_pem(cert_pem: &str, key_pem: &str) -> Result<Self, PkiError> {
         let certificate = first_certificate(cert_pem)?;
-        let key = Key::rsa_from_pem(key_pem)?;
+        let key = CaKey::rsa_from_pem(key_pem)?;
         check_pair(&certificate, &key)?;
         Self::assemble(certificate, key)
     }
 
-    fn assemble(certificate: Certificate, key: Key) -> Result<Self, PkiError> {
+    fn assemble(certificate: Certificate, key: CaKey) -> Result<Self, PkiError> {
         let cert_pem = cert_pem(&certificate)?;
         Ok(Self {
             certificate,
@@ -90,10 +90,10 @@ impl RsaAuthority {
     /// # Errors
     /// Those of [`RsaAuthority::issue`], and dates out of order or outside 1970 to 9999.
     pub fn issue_with(&self, validity: Validity) -> Result<RsaIssued, PkiError> {
-        let key = Key::generate_rsa()?;
+        let key = CaKey::generate_rsa()?;
         let subject = x509::name("FISCO-BCOS", "agency")?;
         let issuer = Some((&self.certificate, &self.key));
-        let leaf = x509::certificate(Shape::V1, subject, &key, validity, issuer)?;
+        let leaf = x509::certificate(CertificateKind::V1, subject, &key, validity, issuer)?;
         Ok(RsaIssued {
             cert_pem: cert_pem(&leaf)?,
             key_pem: key.to_pem()?,

@@ -21,7 +21,7 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::{Time, Validity as X509Validity};
 
-use super::keys::{self, Key};
+use super::keys::{self, CaKey};
 use super::{PkiError, Validity};
 use crate::revoke;
 
@@ -30,7 +30,7 @@ const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
 const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 
 #[derive(Sequence)]
-struct Tbs {
+struct TbsCertificate {
     #[asn1(context_specific = "0", default = "Default::default")]
     version: Version,
     serial_number: SerialNumber,
@@ -44,15 +44,15 @@ struct Tbs {
 }
 
 #[derive(Sequence)]
-struct Signed {
-    tbs: Tbs,
+struct SignedCertificate {
+    tbs: TbsCertificate,
     algorithm: AlgorithmIdentifierOwned,
     signature: BitString,
 }
 
 /// The kind of certificate to create.
 #[derive(Clone, Copy)]
-pub(super) enum Shape {
+pub(super) enum CertificateKind {
     /// Version 1, no extensions.
     V1,
     /// Version 3, basicConstraints CA:TRUE (not critical).
@@ -63,23 +63,23 @@ pub(super) enum Shape {
 
 /// Creates a certificate for `subject_key`, signed by `issuer`, or by itself if that is `None`.
 pub(super) fn certificate(
-    shape: Shape,
+    shape: CertificateKind,
     subject: Name,
-    subject_key: &Key,
+    subject_key: &CaKey,
     validity: Validity,
-    issuer: Option<(&Certificate, &Key)>,
+    issuer: Option<(&Certificate, &CaKey)>,
 ) -> Result<Certificate, PkiError> {
     let spki = subject_key.spki()?;
     let extensions = match (shape, issuer) {
-        (Shape::V1, _) => None,
+        (CertificateKind::V1, _) => None,
         (shape, issuer) => Some(extensions(shape, &spki, issuer.map(|(cert, _)| cert))?),
     };
     let signer = issuer.map_or(subject_key, |(_, key)| key);
     let algorithm = signer.signature_algorithm();
-    let tbs = Tbs {
+    let tbs = TbsCertificate {
         version: match shape {
-            Shape::V1 => Version::V1,
-            Shape::Agency | Shape::Leaf => Version::V3,
+            CertificateKind::V1 => Version::V1,
+            CertificateKind::Agency | CertificateKind::Leaf => Version::V3,
         },
         serial_number: serial_number()?,
         signature: algorithm.clone(),
@@ -93,7 +93,7 @@ pub(super) fn certificate(
         extensions,
     };
     let signature = BitString::from_bytes(&signer.sign(&tbs.to_der()?)?)?;
-    let signed = Signed {
+    let signed = SignedCertificate {
         tbs,
         algorithm,
         signature,
@@ -105,7 +105,7 @@ pub(super) fn certificate(
 /// from the list's date to the date of the next.
 pub(super) fn revocation_list(
     issuer: &Certificate,
-    key: &Key,
+    key: &CaKey,
     revoked: &[Certificate],
     validity: Validity,
 ) -> Result<String, PkiError> {
@@ -116,7 +116,7 @@ pub(super) fn revocation_list(
         revocation_date: validity.not_before,
         crl_entry_extensions: None,
     };
-    let tbs = revoke::Tbs {
+    let tbs = revoke::TbsList {
         version: Some(Version::V2),
         signature: algorithm.clone(),
         issuer: issuer.tbs_certificate().subject().clone(),
@@ -127,7 +127,7 @@ pub(super) fn revocation_list(
         extensions: None,
     };
     let signature = BitString::from_bytes(&key.sign(&tbs.to_der()?)?)?;
-    let signed = revoke::Signed {
+    let signed = revoke::SignedList {
         tbs,
         algorithm,
         signature,
@@ -154,16 +154,16 @@ pub(super) fn name(common_name: &str, unit: &str) -> Result<Name, PkiError> {
 }
 
 fn extensions(
-    shape: Shape,
+    shape: CertificateKind,
     spki: &SubjectPublicKeyInfoOwned,
     issuer: Option<&Certificate>,
 ) -> Result<Extensions, PkiError> {
     let constraints = BasicConstraints {
-        ca: matches!(shape, Shape::Agency),
+        ca: matches!(shape, CertificateKind::Agency),
         path_len_constraint: None,
     };
     let mut list = vec![extension(&constraints)?];
-    if matches!(shape, Shape::Leaf) {
+    if matches!(shape, CertificateKind::Leaf) {
         list.push(extension(&KeyUsage(
             KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyEncipherment,
         ))?);

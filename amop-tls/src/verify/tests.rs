@@ -12,7 +12,7 @@ use crate::algs;
 use crate::cert::KeyAlg;
 use crate::identity::CertFiles;
 use crate::path::Anchor;
-use crate::peers::{Lists, Rules};
+use crate::peers::{ReplaceableLists, Rules};
 use crate::{Identity, peer_info, peer_public_key};
 
 type Chain = Vec<CertificateDer<'static>>;
@@ -49,14 +49,14 @@ fn at(secs: i64) -> UnixTime {
     UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs.try_into().unwrap()))
 }
 
-fn check(verifier: &Verifier, chain: &Chain) -> Result<(), VerifyError> {
+fn check(verifier: &RustlsVerifier, chain: &Chain) -> Result<(), VerifyError> {
     let (leaf, others) = chain.split_first().unwrap();
     verifier.verify(leaf, others, at(now(chain))).map(|_| ())
 }
 
-fn client_verifier(mode: Mode, ca: &str, rules: Rules) -> Verifier {
-    let peers = PeerVerifier::new(mode, anchors(ca), rules, Lists::default());
-    Verifier::new(peers, Side::Client)
+fn client_verifier(mode: Mode, ca: &str, rules: Rules) -> RustlsVerifier {
+    let peers = PeerVerifier::new(mode, anchors(ca), rules, ReplaceableLists::default());
+    RustlsVerifier::new(peers, Side::Client)
 }
 
 fn plain(name: &str) -> Result<(), VerifyError> {
@@ -155,9 +155,9 @@ fn a_server_purpose_is_right_for_a_server() {
         Mode::Ec,
         anchors("odd/ca"),
         Rules::default(),
-        Lists::default(),
+        ReplaceableLists::default(),
     );
-    let verifier = Verifier::new(peers, Side::Server);
+    let verifier = RustlsVerifier::new(peers, Side::Server);
     assert_eq!(check(&verifier, &chain("odd/server")), Ok(()));
     assert!(matches!(
         check(&verifier, &chain("odd/critical")),

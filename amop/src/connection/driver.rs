@@ -12,7 +12,7 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{FrameDecoder, code},
+    channel::{FrameDecoder, result_code},
     client::CloseReason,
 };
 use bytes::BytesMut;
@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Connection, SEND_BUFFER, State};
+use super::{Connection, ConnectionState, SEND_BUFFER};
 
 /// Bytes requested from the stream at a time: a few TLS records.
 const READ_CHUNK: usize = 32 * 1024;
@@ -129,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         match result {
             Ok(0) => state.session.handle_eof(),
             Ok(_) => {
-                state.session.handle_alive(now);
+                state.session.note_activity(now);
                 self.decode(&mut state, now);
             }
             Err(error) => lost(&mut state.session, &error),
@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 
     /// Decodes frames from the read bytes, until a subscription has no room.
-    fn decode(&mut self, state: &mut State, now: std::time::Instant) {
+    fn decode(&mut self, state: &mut ConnectionState, now: std::time::Instant) {
         loop {
             match self.decoder.decode(&mut self.read) {
                 Ok(Some(frame)) => state.session.handle_frame(now, frame),
@@ -162,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let connection = self.connection.clone();
         let mut state = connection.lock();
         // Nothing is read, so silence does not mean that the node is dead.
-        state.session.handle_alive(now);
+        state.session.note_activity(now);
         if let Some(incoming) = state.held.take() {
             state.deliver(&connection, incoming, true, now);
         }
@@ -182,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if let Some(at) = self.unblocked.take() {
             // Heartbeats wait behind a long message on a slow line, so accepted bytes count as
             // activity.
-            state.session.handle_alive(at.into_std());
+            state.session.note_activity(at.into_std());
         }
         // Without this, the first of many messages would wake this task and be written alone. So
         // the other tasks get a turn first, to queue their messages.
@@ -253,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         let mut state = self.connection.lock();
         if self.held {
-            state.session.handle_alive(now.into_std());
+            state.session.note_activity(now.into_std());
         }
         state.session.handle_timeout(now.into_std());
         state.drain_events(&self.connection, now.into_std());
@@ -384,11 +384,11 @@ impl<S> Drop for Driver<S> {
 }
 
 /// Unlocks the state and sends the refusals for other connections.
-fn refuse_elsewhere(mut state: MutexGuard<'_, State>) {
+fn refuse_elsewhere(mut state: MutexGuard<'_, ConnectionState>) {
     let elsewhere = std::mem::take(&mut state.elsewhere);
     drop(state);
     for (way, seq, topic) in elsewhere {
-        way.respond(seq, &topic, code::NO_SESSION, b"");
+        way.respond(seq, &topic, result_code::NO_SESSION, b"");
     }
 }
 

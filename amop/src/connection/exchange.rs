@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq},
-    client::{Attempt, CloseReason, Kind, Outcome, RefusedWhy},
+    client::{AttemptEnd, CloseReason, MessageKind, RefusalReason, RequestOutcome},
 };
 use bytes::Bytes;
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Connection, SEND_BUFFER, Shared, Token, wire_len};
+use super::{Connection, ConnectionInner, SEND_BUFFER, Token, wire_len};
 use crate::{
     PublishError,
     pipeline::{Pipeline, Pipelined},
@@ -21,8 +21,8 @@ use crate::{
 
 /// A message to be published.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
-    pub(crate) kind: Kind,
+pub(crate) struct OutgoingMessage<'a> {
+    pub(crate) kind: MessageKind,
     /// `None` until it is sent for the first time.
     pub(crate) seq: Option<Seq>,
     pub(crate) topic: &'a TopicName,
@@ -50,9 +50,9 @@ pub(crate) struct PipelinedMessage<'a> {
 
 /// How an attempt failed.
 #[derive(Debug)]
-pub(crate) enum Failed {
+pub(crate) enum AttemptFailure {
     /// Another connection may succeed.
-    Retry(Attempt, PublishError),
+    Retry(AttemptEnd, PublishError),
     /// No other connection would succeed.
     Final(PublishError),
 }
@@ -68,8 +68,11 @@ impl Connection {
     }
 
     /// Sends a message and waits for its answer.
-    pub(crate) async fn exchange(&self, message: &mut Message<'_>) -> Result<(Seq, Bytes), Failed> {
-        let Message {
+    pub(crate) async fn exchange(
+        &self,
+        message: &mut OutgoingMessage<'_>,
+    ) -> Result<(Seq, Bytes), AttemptFailure> {
+        let OutgoingMessage {
             kind,
             seq,
             topic,
@@ -78,7 +81,7 @@ impl Connection {
             timeout,
             cut_offs: _,
         } = *message;
-        let context = Context {
+        let context = PublishContext {
             connection: self,
             topic,
             timeout,
@@ -103,14 +106,14 @@ impl Connection {
         });
         let seq = sent.map_err(|refused| context.refused(charge, refused.why))?;
         message.seq = Some(seq);
-        let mut waiting = Waiting {
+        let mut waiting = CancelOnDrop {
             connection: self,
             seq: Some(seq),
         };
         let outcome = receiver.await;
         waiting.seq = None;
         // The sender is dropped without a value only when the state itself is dropped.
-        let payload = context.result(outcome.unwrap_or(Outcome::Disconnected))?;
+        let payload = context.result(outcome.unwrap_or(RequestOutcome::Disconnected))?;
         Ok((seq, payload))
     }
 
@@ -121,7 +124,7 @@ impl Connection {
         pipeline: &Arc<Pipeline>,
         message: PipelinedMessage<'_>,
         deadline: Option<Instant>,
-    ) -> Result<Seq, Failed> {
+    ) -> Result<Seq, AttemptFailure> {
         let PipelinedMessage {
             number,
             seq,
@@ -130,7 +133,7 @@ impl Connection {
             copy,
         } = message;
         let (topic, timeout) = (pipeline.topic(), pipeline.timeout());
-        let context = Context {
+        let context = PublishContext {
             connection: self,
             topic,
             timeout,
@@ -161,7 +164,7 @@ impl Connection {
                     copy,
                 })
             };
-            let (session, kind) = (&mut state.session, Kind::Multicast);
+            let (session, kind) = (&mut state.session, MessageKind::Multicast);
             match seq {
                 None => session.request_with(kind, topic, payload, until, token),
                 Some(seq) => session
@@ -183,12 +186,12 @@ impl Connection {
 }
 
 /// Cancels a request whose future is dropped before the answer comes.
-struct Waiting<'a> {
+struct CancelOnDrop<'a> {
     connection: &'a Connection,
     seq: Option<Seq>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(seq) = self.seq {
             self.connection.lock().session.cancel(&seq);
@@ -197,14 +200,14 @@ impl Drop for Waiting<'_> {
 }
 
 /// The details that every error of a publish contains.
-pub(super) struct Context<'a> {
+pub(super) struct PublishContext<'a> {
     pub(super) connection: &'a Connection,
     pub(super) topic: &'a TopicName,
     /// The time allowed for all attempts together.
     pub(super) timeout: Duration,
 }
 
-impl<'a> Context<'a> {
+impl<'a> PublishContext<'a> {
     fn topic(&self) -> String {
         PrivateName::shown(self.topic).to_owned()
     }
@@ -214,7 +217,7 @@ impl<'a> Context<'a> {
     }
 
     /// Returns how many bytes of the send buffer a message takes.
-    fn charge(&self, payload: &[u8]) -> Result<usize, Failed> {
+    fn charge(&self, payload: &[u8]) -> Result<usize, AttemptFailure> {
         let len = wire_len(self.topic, payload);
         if len > self.connection.max_frame() {
             return Err(self.too_large(len));
@@ -225,7 +228,7 @@ impl<'a> Context<'a> {
     /// Reserves a place among the messages in flight and room in the send buffer, which the driver
     /// releases when the bytes are written. Usually there is room, and no timer is needed.
     fn try_admit(&self, charge: usize) -> Option<SemaphorePermit<'a>> {
-        let Shared {
+        let ConnectionInner {
             in_flight, room, ..
         } = &*self.connection.0;
         let permit = in_flight.try_acquire().ok()?;
@@ -234,8 +237,12 @@ impl<'a> Context<'a> {
     }
 
     /// As [`try_admit`](Self::try_admit), but waits for room.
-    async fn admit(&self, charge: usize, until: Instant) -> Result<SemaphorePermit<'a>, Failed> {
-        let Shared {
+    async fn admit(
+        &self,
+        charge: usize,
+        until: Instant,
+    ) -> Result<SemaphorePermit<'a>, AttemptFailure> {
+        let ConnectionInner {
             in_flight, room, ..
         } = &*self.connection.0;
         let both = async {
@@ -245,90 +252,102 @@ impl<'a> Context<'a> {
         };
         match timeout_at(until, both).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(self.gone(Attempt::NotSent)),
+            Ok(Err(_)) => Err(self.gone(AttemptEnd::NotSent)),
             Err(_) => Err(self.congested()),
         }
     }
 
     /// Releases the reserved room, because nothing was queued, and returns the failure.
-    fn refused(&self, charge: usize, why: RefusedWhy) -> Failed {
+    fn refused(&self, charge: usize, why: RefusalReason) -> AttemptFailure {
         self.connection.0.room.add_permits(charge);
         match why {
-            RefusedWhy::TooLong { len, .. } => self.too_large(len),
-            RefusedWhy::InFlight { .. } | RefusedWhy::SeqInUse => self.congested(),
-            RefusedWhy::NotReady | RefusedWhy::Closed => self.gone(Attempt::NotSent),
+            RefusalReason::TooLong { len, .. } => self.too_large(len),
+            RefusalReason::InFlight { .. } | RefusalReason::SeqInUse => self.congested(),
+            RefusalReason::NotReady | RefusalReason::Closed => self.gone(AttemptEnd::NotSent),
         }
     }
 
     /// Returns the failure of a frame that is too long; another node may accept it.
-    fn too_large(&self, len: usize) -> Failed {
+    fn too_large(&self, len: usize) -> AttemptFailure {
         let error = PublishError::TooLarge {
             topic: self.topic(),
             len,
             max: self.connection.max_frame(),
         };
-        Failed::Retry(Attempt::Turned, error)
+        AttemptFailure::Retry(AttemptEnd::Refused, error)
     }
 
-    fn congested(&self) -> Failed {
-        Failed::Final(PublishError::Congested {
+    fn congested(&self) -> AttemptFailure {
+        AttemptFailure::Final(PublishError::Congested {
             topic: self.topic(),
             endpoint: self.endpoint(),
             after: self.timeout,
         })
     }
 
-    fn gone(&self, attempt: Attempt) -> Failed {
+    fn gone(&self, attempt: AttemptEnd) -> AttemptFailure {
         let error = self.connection.gone(self.topic);
-        Failed::Retry(attempt, error)
+        AttemptFailure::Retry(attempt, error)
     }
 
-    pub(super) fn result(&self, outcome: Outcome) -> Result<Bytes, Failed> {
+    pub(super) fn result(&self, outcome: RequestOutcome) -> Result<Bytes, AttemptFailure> {
         // Names are copied only for errors, because every message passes here.
-        if let Outcome::Answered(payload) = outcome {
+        if let RequestOutcome::Answered(payload) = outcome {
             return Ok(payload);
         }
         let (topic, endpoint) = (self.topic(), self.endpoint());
         Err(match outcome {
-            Outcome::Answered(payload) => return Ok(payload),
-            Outcome::NoSubscriber => {
+            RequestOutcome::Answered(payload) => return Ok(payload),
+            RequestOutcome::NoSubscriber => {
                 let error = PublishError::NoSubscriber {
                     topic,
                     endpoint,
                     fisco: !self.connection.is_overlay(),
                 };
-                Failed::Retry(Attempt::Turned, error)
+                AttemptFailure::Retry(AttemptEnd::Refused, error)
             }
-            Outcome::Unanswered => {
+            RequestOutcome::Unanswered => {
                 let error = PublishError::Unanswered { topic, endpoint };
-                Failed::Retry(Attempt::Turned, error)
+                AttemptFailure::Retry(AttemptEnd::Refused, error)
             }
-            Outcome::NodeTimedOut => Failed::Final(PublishError::NodeTimeout { topic, endpoint }),
-            Outcome::OverLimit => Failed::Final(PublishError::OverLimit { topic, endpoint }),
-            Outcome::Undecodable => Failed::Final(PublishError::Undecodable { topic, endpoint }),
-            Outcome::NoReply => Failed::Final(PublishError::NoReply { topic, endpoint }),
-            Outcome::Failed => Failed::Final(PublishError::SubscriberFailed { topic, endpoint }),
-            Outcome::Rejected { code, payload } => Failed::Final(PublishError::Rejected {
-                topic,
-                endpoint,
-                code,
-                payload,
-            }),
-            Outcome::TimedOut => Failed::Final(PublishError::Timeout {
+            RequestOutcome::NodeTimedOut => {
+                AttemptFailure::Final(PublishError::NodeTimeout { topic, endpoint })
+            }
+            RequestOutcome::OverLimit => {
+                AttemptFailure::Final(PublishError::OverLimit { topic, endpoint })
+            }
+            RequestOutcome::Undecodable => {
+                AttemptFailure::Final(PublishError::Undecodable { topic, endpoint })
+            }
+            RequestOutcome::NoReply => {
+                AttemptFailure::Final(PublishError::NoReply { topic, endpoint })
+            }
+            RequestOutcome::Failed => {
+                AttemptFailure::Final(PublishError::SubscriberFailed { topic, endpoint })
+            }
+            RequestOutcome::Rejected { code, payload } => {
+                AttemptFailure::Final(PublishError::Rejected {
+                    topic,
+                    endpoint,
+                    code,
+                    payload,
+                })
+            }
+            RequestOutcome::TimedOut => AttemptFailure::Final(PublishError::Timeout {
                 topic,
                 endpoint,
                 after: self.timeout,
                 fisco: !self.connection.is_overlay(),
             }),
-            Outcome::Disconnected => self.gone(Attempt::Lost),
-            Outcome::CutOff { len, longest } => {
+            RequestOutcome::Disconnected => self.gone(AttemptEnd::Lost),
+            RequestOutcome::CutOff { len, longest } => {
                 let error = PublishError::CutOff {
                     topic,
                     endpoint,
                     len,
                     longest,
                 };
-                Failed::Retry(Attempt::CutOff, error)
+                AttemptFailure::Retry(AttemptEnd::CutOff, error)
             }
         })
     }

@@ -20,8 +20,11 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::{FrameDecoder, HEADER_LEN, PrivateName, Seq, code},
-    client::{ClientConfig, ClientSession, CloseReason, Event, MAX_CUT_OFFS, Notice, Outcome},
+    channel::{FrameDecoder, HEADER_LEN, PrivateName, Seq, result_code},
+    client::{
+        ClientConfig, ClientSession, CloseReason, MAX_CUT_OFFS, RequestOutcome, SessionEvent,
+        SessionNotice,
+    },
     log::{LogLimits, LogThrottle, OneLine},
 };
 use tokio::{
@@ -35,11 +38,11 @@ use crate::{
     ReplyError, VerificationFailure,
     pipeline::{Again, Confirmed, Pipelined},
     queue::Incoming,
-    routes::{Fate, Routes},
+    subscriptions::{Disposition, Subscriptions},
 };
 use driver::Driver;
-use exchange::Context;
-pub(crate) use exchange::{Failed, Message, PipelinedMessage};
+use exchange::PublishContext;
+pub(crate) use exchange::{AttemptFailure, OutgoingMessage, PipelinedMessage};
 
 /// Bytes of published messages that may wait to be written. A longer message is queued once no
 /// other message waits.
@@ -47,7 +50,7 @@ const SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 /// The settings of a connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct ConnectionSettings {
     pub(crate) session: ClientConfig,
     /// The length of the longest frame that may be written, in bytes.
     pub(crate) max_frame: usize,
@@ -64,7 +67,7 @@ pub(crate) struct Hello {
 
 /// A handle to a connection. Cloning is cheap; dropping does not close the connection.
 #[derive(Clone)]
-pub(crate) struct Connection(Arc<Shared>);
+pub(crate) struct Connection(Arc<ConnectionInner>);
 
 impl PartialEq for Connection {
     fn eq(&self, other: &Self) -> bool {
@@ -78,7 +81,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-struct Shared {
+struct ConnectionInner {
     /// Its number among all connections of the client.
     id: u64,
     endpoint: Arc<str>,
@@ -90,7 +93,7 @@ struct Shared {
     /// or an earlier one.
     longest_taken: Arc<AtomicUsize>,
     max_in_flight: usize,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     /// One permit per request that waits for its answer. Closed with the session.
     in_flight: Semaphore,
     /// One permit per byte of [`SEND_BUFFER`]. Closed with the session.
@@ -103,14 +106,14 @@ struct Shared {
 /// The receiver of a message's outcome.
 enum Token {
     /// A caller that waits for this message.
-    Exchange(oneshot::Sender<Outcome>),
+    Exchange(oneshot::Sender<RequestOutcome>),
     /// A publisher that does not wait.
     Pipelined(Pipelined),
 }
 
-struct State {
+struct ConnectionState {
     session: ClientSession<Token>,
-    routes: Arc<Routes>,
+    subscriptions: Arc<Subscriptions>,
     driver: Option<Waker>,
     /// When the first pipeline message was queued since the driver last looked.
     batch: Option<Instant>,
@@ -127,7 +130,7 @@ struct State {
     /// A message that a subscription has no room for. Nothing is read while it waits here.
     held: Option<Incoming>,
     /// Log lines about what the node sends, by kind and by whether they are warnings.
-    log: LogThrottle<(Discriminant<Notice>, bool), ()>,
+    log: LogThrottle<(Discriminant<SessionNotice>, bool), ()>,
     /// Refusals of unicasts that other connections brought. They are sent after this state is
     /// unlocked.
     elsewhere: Vec<(Connection, Seq, TopicName)>,
@@ -140,9 +143,9 @@ impl Connection {
         stream: S,
         id: u64,
         endpoint: Arc<str>,
-        settings: &Settings,
+        settings: &ConnectionSettings,
         seed: [u8; 32],
-        routes: Arc<Routes>,
+        subscriptions: Arc<Subscriptions>,
         longest_taken: Arc<AtomicUsize>,
     ) -> (Self, oneshot::Receiver<Hello>)
     where
@@ -155,16 +158,16 @@ impl Connection {
         };
         let in_flight = config.max_in_flight;
         let (hello, heard) = oneshot::channel();
-        let connection = Self(Arc::new(Shared {
+        let connection = Self(Arc::new(ConnectionInner {
             id,
             endpoint,
             max_frame: AtomicUsize::new(settings.max_frame),
             overlay: AtomicBool::new(false),
             longest_taken,
             max_in_flight: in_flight,
-            state: Mutex::new(State {
+            state: Mutex::new(ConnectionState {
                 session: ClientSession::new(config, seed, Instant::now().into_std()),
-                routes,
+                subscriptions,
                 driver: None,
                 batch: None,
                 charged: 0,
@@ -230,7 +233,7 @@ impl Connection {
         self.lock().closed.clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -239,7 +242,7 @@ impl Connection {
     }
 
     /// Changes the state and then wakes the driver.
-    fn update<R>(&self, action: impl FnOnce(&mut State) -> R) -> R {
+    fn update<R>(&self, action: impl FnOnce(&mut ConnectionState) -> R) -> R {
         let mut state = self.lock();
         let result = action(&mut state);
         let driver = state.driver.take();
@@ -250,8 +253,8 @@ impl Connection {
         result
     }
 
-    /// Wakes connections that wait for room in a queue. Must not be called while the routes are
-    /// locked.
+    /// Wakes connections that wait for room in a queue. Must not be called while the subscriptions
+    /// are locked.
     pub(crate) fn wake_all(connections: Vec<Self>) {
         for connection in connections {
             connection.update(|_| ());
@@ -300,14 +303,15 @@ impl Connection {
 
     // ---- subscribing ----
 
-    /// Brings the session's topic set in line with the routes, for these topics and in one change.
-    /// Returns a value to wait with until the node confirms the change.
+    /// Brings the session's topic set in line with the subscriptions, for these topics and in one
+    /// change. Returns a value to wait with until the node confirms the change.
     pub(crate) fn sync_topics(&self, topics: &[TopicName]) -> Settling {
         self.update(|state| {
-            // The routes are asked while the state is locked, so that two tasks that subscribe and
-            // unsubscribe at the same time cannot leave a set that contradicts the routes.
+            // The subscriptions are asked while the state is locked, so that two tasks that
+            // subscribe and unsubscribe at the same time cannot leave a set that contradicts the
+            // subscriptions.
             let versions = topics.iter().map(|topic| {
-                if state.routes.wants(topic) {
+                if state.subscriptions.wants(topic) {
                     state.session.subscribe(topic)
                 } else {
                     state.session.unsubscribe(topic)
@@ -373,7 +377,7 @@ fn wire_len(topic: &TopicName, payload: &[u8]) -> usize {
     HEADER_LEN + 1 + topic.as_bytes().len() + payload.len()
 }
 
-impl State {
+impl ConnectionState {
     /// Handles all events of the session. `connection` is the connection that this state belongs
     /// to.
     fn drain_events(&mut self, connection: &Connection, now: std::time::Instant) {
@@ -381,7 +385,7 @@ impl State {
         let mut confirmed = Confirmed::default();
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::Ready {
+                SessionEvent::Ready {
                     version,
                     node_version,
                     overlay,
@@ -396,64 +400,68 @@ impl State {
                         let _ = hello.send(Hello { node_version });
                     }
                 }
-                Event::TopicsRefused { topics } => {
+                SessionEvent::TopicsRefused { topics } => {
                     self.refusing = topics;
                 }
-                Event::TopicsSettled { version } => {
+                SessionEvent::TopicsSettled { version } => {
                     self.refused(endpoint);
                     for (_, waiter) in self.settling.extract_if(.., |(v, _)| *v <= version) {
                         let _ = waiter.send(());
                     }
                 }
-                Event::Finished { token, outcome } => match (token, outcome) {
+                SessionEvent::Finished { token, outcome } => match (token, outcome) {
                     (Token::Exchange(sender), outcome) => {
                         let _ = sender.send(outcome);
                     }
-                    (Token::Pipelined(message), Outcome::Answered(_)) => confirmed.add(message),
+                    (Token::Pipelined(message), RequestOutcome::Answered(_)) => {
+                        confirmed.add(message)
+                    }
                     (Token::Pipelined(message), outcome) => {
                         connection.0.in_flight.add_permits(1);
                         self.pipelined_failed(connection, message, outcome);
                     }
                 },
-                Event::Push(push) => {
+                SessionEvent::Push(push) => {
                     let incoming =
                         Incoming::new(push, connection.clone(), now, self.session.answer_within());
                     self.deliver(connection, incoming, false, now);
                 }
-                Event::Challenged {
+                SessionEvent::Challenged {
                     seq,
                     route,
                     challenge,
-                } => match self.routes.sign(&route, &challenge) {
+                } => match self.subscriptions.sign(&route, &challenge) {
                     Some(signature) => {
                         let shown = OneLine::new(&route);
                         tracing::debug!(%endpoint, route = %shown, "signed a publisher's challenge");
-                        self.session.respond(seq, &route, code::SUCCESS, &signature);
+                        self.session
+                            .respond(seq, &route, result_code::SUCCESS, &signature);
                     }
                     None => {
-                        self.session.respond(seq, &route, code::NO_SESSION, b"");
+                        self.session
+                            .respond(seq, &route, result_code::NO_SESSION, b"");
                     }
                 },
-                Event::Signed {
+                SessionEvent::Signed {
                     challenge,
                     signature,
                 } => {
-                    if self.routes.judge(connection, &challenge, &signature) {
+                    if self.subscriptions.judge(connection, &challenge, &signature) {
                         self.session.verified(&challenge.request);
                         // After the result is queued, so that messages sent now come after it.
-                        self.routes.told_verified();
+                        self.subscriptions.told_verified();
                     }
                 }
-                Event::Notice(Notice::Unproven { request, outcome }) => {
+                SessionEvent::Notice(SessionNotice::Unproven { request, outcome }) => {
                     let failure = VerificationFailure::of(&outcome);
-                    self.routes.unverified(connection, &request, failure);
+                    self.subscriptions.unverified(connection, &request, failure);
                 }
-                Event::Notice(Notice::NotGranted(request)) => {
+                SessionEvent::Notice(SessionNotice::NotGranted(request)) => {
                     let failure = VerificationFailure::NotGranted;
-                    self.routes.unverified(connection, &request, failure);
+                    self.subscriptions.unverified(connection, &request, failure);
                 }
-                Event::Notice(notice) => self.note(endpoint, now, &notice),
-                Event::Closed(reason) => self.closed(connection, reason),
+                SessionEvent::Notice(notice) => self.note(endpoint, now, &notice),
+                SessionEvent::Closed(reason) => self.closed(connection, reason),
             }
         }
         let freed = confirmed.finish();
@@ -480,31 +488,37 @@ impl State {
             .refused
             .iter()
             .map(|topic| PrivateName::shown(topic).to_owned());
-        self.routes.report(crate::Event::TopicsRefused {
+        self.subscriptions.report(crate::Event::TopicsRefused {
             endpoint: endpoint.to_owned(),
             topics: topics.collect(),
         });
     }
 
     /// Tells a pipeline that a message was not taken, or that it is not known whether it was.
-    fn pipelined_failed(&self, connection: &Connection, mut message: Pipelined, outcome: Outcome) {
+    fn pipelined_failed(
+        &self,
+        connection: &Connection,
+        mut message: Pipelined,
+        outcome: RequestOutcome,
+    ) {
         let again = match outcome {
-            Outcome::Disconnected => Again::Anywhere,
+            RequestOutcome::Disconnected => Again::Anywhere,
             // It may have been too long for the node: it is tried once more.
-            Outcome::CutOff { .. } if message.cut_offs + 1 < MAX_CUT_OFFS => {
+            RequestOutcome::CutOff { .. } if message.cut_offs + 1 < MAX_CUT_OFFS => {
                 message.cut_offs += 1;
                 Again::Anywhere
             }
-            Outcome::NoSubscriber | Outcome::Unanswered => Again::Elsewhere,
+            RequestOutcome::NoSubscriber | RequestOutcome::Unanswered => Again::Elsewhere,
             outcome => {
                 let pipeline = &message.pipeline;
-                let context = Context {
+                let context = PublishContext {
                     connection,
                     topic: pipeline.topic(),
                     timeout: pipeline.timeout(),
                 };
                 // This locks the state only for the outcomes that are handled above.
-                if let Err(Failed::Final(error) | Failed::Retry(_, error)) = context.result(outcome)
+                if let Err(AttemptFailure::Final(error) | AttemptFailure::Retry(_, error)) =
+                    context.result(outcome)
                 {
                     pipeline.failed((message.copy, message.payload.len()), error);
                 }
@@ -523,10 +537,10 @@ impl State {
         held: bool,
         now: std::time::Instant,
     ) {
-        let delivered = self.routes.deliver(incoming, held, now);
-        match delivered.fate {
-            Fate::Settled => {}
-            Fate::Answer {
+        let delivered = self.subscriptions.deliver(incoming, held, now);
+        match delivered.disposition {
+            Disposition::Settled => {}
+            Disposition::Answer {
                 seq,
                 topic,
                 result,
@@ -534,12 +548,13 @@ impl State {
             } => {
                 self.session.respond(seq, &topic, result, &payload);
             }
-            Fate::Blocked(incoming) => self.held = Some(incoming),
+            Disposition::Blocked(incoming) => self.held = Some(incoming),
         }
         for (seq, topic, ways) in delivered.refused {
             for way in ways {
                 if way == *connection {
-                    self.session.respond(seq, &topic, code::NO_SESSION, b"");
+                    self.session
+                        .respond(seq, &topic, result_code::NO_SESSION, b"");
                 } else {
                     self.elsewhere.push((way, seq, topic.clone()));
                 }
@@ -548,7 +563,7 @@ impl State {
     }
 
     /// Logs a notice about the node; if there are too many of its kind, it is only counted.
-    fn note(&mut self, endpoint: &str, now: std::time::Instant, notice: &Notice) {
+    fn note(&mut self, endpoint: &str, now: std::time::Instant, notice: &SessionNotice) {
         let (warning, text) = match describe(notice) {
             Some(described) => described,
             // Handled before.
@@ -582,7 +597,7 @@ impl State {
         self.settling.clear();
         connection.0.in_flight.close();
         connection.0.room.close();
-        self.routes.connection_lost(connection);
+        self.subscriptions.connection_lost(connection);
         connection.0.lost.send_replace(Some(reason.clone()));
         // Last, so that a panic in the log leaves no caller waiting.
         for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {
@@ -605,31 +620,33 @@ fn log(endpoint: &str, warning: bool, text: &dyn fmt::Display) {
 }
 
 /// Returns whether a notice is a warning, and its text.
-fn describe(notice: &Notice) -> Option<(bool, String)> {
+fn describe(notice: &SessionNotice) -> Option<(bool, String)> {
     let text = match notice {
-        Notice::NoHandshakeAnswer => {
+        SessionNotice::NoHandshakeAnswer => {
             "no answer to the version handshake, continuing with protocol version 1".to_owned()
         }
-        Notice::UnsolicitedResponse(seq) => {
+        SessionNotice::UnsolicitedResponse(seq) => {
             return Some((
                 false,
                 format!("ignored an answer that no request waits for, seq={seq}"),
             ));
         }
-        Notice::NotSubscribed { kind, topic } => {
+        SessionNotice::NotSubscribed { kind, topic } => {
             let topic = String::from_utf8_lossy(topic);
             let text =
                 format!("refused a message without a subscription, kind={kind:?} topic={topic:?}");
             return Some((false, text));
         }
-        Notice::Ignored(kind) => return Some((false, format!("ignored a frame, kind={}", kind.0))),
-        Notice::BadVerifyRequest(error) => {
+        SessionNotice::Ignored(kind) => {
+            return Some((false, format!("ignored a frame, kind={}", kind.0)));
+        }
+        SessionNotice::BadVerifyRequest(error) => {
             format!("ignored a request to verify a subscriber: {error}")
         }
-        Notice::BadChallenge { route, len } => {
+        SessionNotice::BadChallenge { route, len } => {
             format!("refused to sign data that is not a challenge, route={route} len={len}")
         }
-        Notice::TooManyChallenges(request) => {
+        SessionNotice::TooManyChallenges(request) => {
             let (topic, node) = (&request.topic, request.node);
             format!(
                 "too many subscribers are being verified, the node has to ask again, topic={topic} \
@@ -637,7 +654,7 @@ fn describe(notice: &Notice) -> Option<(bool, String)> {
             )
         }
         // Handled before.
-        Notice::Unproven { .. } | Notice::NotGranted(_) => return None,
+        SessionNotice::Unproven { .. } | SessionNotice::NotGranted(_) => return None,
     };
     Some((true, text))
 }

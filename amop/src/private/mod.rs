@@ -7,10 +7,10 @@
 mod keys;
 mod state;
 
-use amop_proto::client::Outcome;
+use amop_proto::client::RequestOutcome;
 
 pub use keys::{KeyError, KeyProblem, TopicKey, TopicPublicKey};
-pub(crate) use state::{Judged, Private};
+pub(crate) use state::{PrivateTopics, SignatureCheck};
 
 /// Why the subscriber at a node does not get the messages of a private topic yet. The node asks
 /// again every 5 s.
@@ -47,7 +47,7 @@ pub enum VerificationFailure {
 
 impl VerificationFailure {
     /// Returns the failure for a challenge that was not answered with a signature.
-    pub(crate) fn of(outcome: &Outcome) -> Self {
+    pub(crate) fn of(outcome: &RequestOutcome) -> Self {
         tracing::debug!(?outcome, "a challenge has no signature");
         Self::NoAnswer
     }

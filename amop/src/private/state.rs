@@ -15,27 +15,27 @@ const MAX_CLAIMS: usize = 1024;
 
 /// A node as seen through a connection, given by its number: the node of each connection verifies
 /// on its own.
-type Seen = (u64, NodeId);
+type VerifyingNode = (u64, NodeId);
 
 /// The grants, by the topic on which nodes ask for verifications, and the keys of subscriptions, by
 /// the topic on which challenges arrive.
 #[derive(Debug, Default)]
-pub(crate) struct Private {
+pub(crate) struct PrivateTopics {
     grants: HashMap<TopicName, Grant>,
-    proofs: HashMap<TopicName, Proof>,
+    proofs: HashMap<TopicName, SubscriberKey>,
     /// The last failure of each verification, so that each failure is reported once.
-    failures: HashMap<(Seen, PrivateName), VerificationFailure>,
+    failures: HashMap<(VerifyingNode, PrivateName), VerificationFailure>,
 }
 
 #[derive(Debug, Default)]
 struct Grant {
     keys: BTreeSet<TopicPublicKey>,
-    verified: HashSet<Seen>,
+    verified: HashSet<VerifyingNode>,
 }
 
 /// The key with which a subscriber proves its identity.
 #[derive(Debug)]
-struct Proof {
+struct SubscriberKey {
     /// The topic on which its messages arrive.
     topic: TopicName,
     key: TopicKey,
@@ -43,7 +43,7 @@ struct Proof {
 
 /// The result of checking a signature.
 #[derive(Debug)]
-pub(crate) enum Judged {
+pub(crate) enum SignatureCheck {
     /// A granted key made it. `news`: that node's subscriber was not verified before.
     Good {
         news: bool,
@@ -51,7 +51,7 @@ pub(crate) enum Judged {
     Bad(VerificationFailure),
 }
 
-impl Private {
+impl PrivateTopics {
     // ---- publishing ----
 
     pub(crate) fn grant(&mut self, name: &PrivateName, keys: &[TopicPublicKey]) {
@@ -77,14 +77,19 @@ impl Private {
     }
 
     /// Checks a signature that came over a connection.
-    pub(crate) fn judge(&mut self, link: u64, challenge: &Challenge, signature: &[u8]) -> Judged {
+    pub(crate) fn judge(
+        &mut self,
+        link: u64,
+        challenge: &Challenge,
+        signature: &[u8],
+    ) -> SignatureCheck {
         let request = &challenge.request;
         let Some(grant) = self.grants.get_mut(request.topic.push_topic()) else {
-            return Judged::Bad(VerificationFailure::NotGranted);
+            return SignatureCheck::Bad(VerificationFailure::NotGranted);
         };
         if signature.len() != SIGNATURE_LEN {
             let len = signature.len();
-            return Judged::Bad(VerificationFailure::NoSignature { len });
+            return SignatureCheck::Bad(VerificationFailure::NoSignature { len });
         }
         match TopicPublicKey::of_signer(&challenge.bytes, signature) {
             Some(key) if grant.keys.contains(&key) => {
@@ -92,9 +97,9 @@ impl Private {
                 self.failures.remove(&(seen, request.topic.clone()));
                 let room = grant.verified.len() < MAX_CLAIMS;
                 let news = room && grant.verified.insert(seen);
-                Judged::Good { news }
+                SignatureCheck::Good { news }
             }
-            key => Judged::Bad(VerificationFailure::UnknownKey { key }),
+            key => SignatureCheck::Bad(VerificationFailure::UnknownKey { key }),
         }
     }
 
@@ -146,7 +151,7 @@ impl Private {
             return proof.key == *key;
         }
         let (topic, key) = (topic.clone(), key.clone());
-        self.proofs.insert(route, Proof { topic, key });
+        self.proofs.insert(route, SubscriberKey { topic, key });
         true
     }
 

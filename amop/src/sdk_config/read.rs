@@ -14,7 +14,7 @@ use toml::{
 use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
-use super::{ConfigError, ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
+use super::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkConfigError, SdkLayout};
 use crate::dial::Endpoint;
 
 /// The folder of an SDK's certificates if the file does not name one.
@@ -33,14 +33,14 @@ const JAVA_3: [(&str, &[&str]); 2] = [
     ("network", &["defaultGroup", "messageTimeout"]),
 ];
 
-pub(super) struct Reader<'a> {
+pub(super) struct SdkConfigReader<'a> {
     path: &'a Path,
     text: &'a str,
     warnings: Vec<ConfigWarning>,
 }
 
 /// A table with its name, and the keys that were looked up.
-struct Table<'t> {
+struct TomlTable<'t> {
     name: String,
     entries: &'t DeTable<'t>,
     /// Go's keys may be written in any case.
@@ -49,13 +49,13 @@ struct Table<'t> {
 }
 
 /// A value with its name.
-struct Value<'t> {
+struct TomlValue<'t> {
     key: String,
     value: &'t DeValue<'t>,
     span: Range<usize>,
 }
 
-impl<'t> Table<'t> {
+impl<'t> TomlTable<'t> {
     fn new(name: &str, entries: &'t DeTable<'t>, any_case: bool) -> Self {
         Self {
             name: name.to_owned(),
@@ -65,7 +65,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    fn get(&mut self, key: &str) -> Option<Value<'t>> {
+    fn get(&mut self, key: &str) -> Option<TomlValue<'t>> {
         let any_case = self.any_case;
         let is_it = |name: &str| name == key || any_case && name.eq_ignore_ascii_case(key);
         let (name, value) = self
@@ -73,7 +73,7 @@ impl<'t> Table<'t> {
             .iter()
             .find(|(name, _)| is_it(name.get_ref()))?;
         self.known.insert(name.get_ref().to_string());
-        Some(Value {
+        Some(TomlValue {
             key: self.full(name.get_ref()),
             value: value.get_ref(),
             span: value.span(),
@@ -89,7 +89,7 @@ impl<'t> Table<'t> {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SdkConfigReader<'a> {
     pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
         Self {
             path,
@@ -98,8 +98,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn read(mut self) -> Result<SdkConfig, ConfigError> {
-        let root = DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
+    pub(super) fn read(mut self) -> Result<SdkConfig, SdkConfigError> {
+        let root = DeTable::parse(self.text).map_err(|error| SdkConfigError::Syntax {
             path: self.path.to_owned(),
             line: self.line(error.span().unwrap_or_default()),
             message: error.message().to_owned(),
@@ -107,12 +107,12 @@ impl<'a> Reader<'a> {
         let root = root.get_ref();
         let has = |key: &str| root.iter().any(|(name, _)| name.get_ref() == key);
         let mut config = if has("cryptoMaterial") || has("network") {
-            self.java(Table::new("", root, false))?
+            self.java(TomlTable::new("", root, false))?
         } else if root
             .iter()
             .any(|(name, _)| name.get_ref().eq_ignore_ascii_case("network"))
         {
-            self.go(Table::new("", root, true))?
+            self.go(TomlTable::new("", root, true))?
         } else {
             return Err(self.missing(
                 "[network]",
@@ -125,13 +125,13 @@ impl<'a> Reader<'a> {
         Ok(config)
     }
 
-    fn java(&mut self, mut root: Table<'_>) -> Result<SdkConfig, ConfigError> {
+    fn java(&mut self, mut root: TomlTable<'_>) -> Result<SdkConfig, SdkConfigError> {
         self.refuse_version_3(&mut root)?;
         let empty = DeTable::new();
         let crypto = root.get("cryptoMaterial");
         let mut crypto = match &crypto {
             Some(value) => self.table(value, false)?,
-            None => Table::new("cryptoMaterial", &empty, false),
+            None => TomlTable::new("cryptoMaterial", &empty, false),
         };
         self.refuse_sm(crypto.get("useSMCrypto"))?;
         let folder = match crypto.get("certPath") {
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn private_topic(&mut self, value: &Value<'_>) -> Result<PrivateTopic, ConfigError> {
+    fn private_topic(&mut self, value: &TomlValue<'_>) -> Result<PrivateTopic, SdkConfigError> {
         let mut table = self.table(value, false)?;
         let topic = table
             .get("topicName")
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn go(&mut self, mut root: Table<'_>) -> Result<SdkConfig, ConfigError> {
+    fn go(&mut self, mut root: TomlTable<'_>) -> Result<SdkConfig, SdkConfigError> {
         if let Some(chain) = root.get("Chain") {
             let sm = self.table(&chain, true)?.get("SMCrypto");
             self.refuse_sm(sm)?;
@@ -321,14 +321,14 @@ impl<'a> Reader<'a> {
 
     // ---- values ----
 
-    fn refuse_version_3(&self, root: &mut Table<'_>) -> Result<(), ConfigError> {
+    fn refuse_version_3(&self, root: &mut TomlTable<'_>) -> Result<(), SdkConfigError> {
         for (name, keys) in JAVA_3 {
             let Some(value) = root.get(name) else {
                 continue;
             };
             let mut table = self.table(&value, false)?;
             if let Some(value) = keys.iter().find_map(|key| table.get(key)) {
-                return Err(ConfigError::Version3 {
+                return Err(SdkConfigError::Version3 {
                     path: self.path.to_owned(),
                     line: self.line(value.span),
                     key: value.key,
@@ -365,7 +365,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn refuse_sm(&self, value: Option<Value<'_>>) -> Result<(), ConfigError> {
+    fn refuse_sm(&self, value: Option<TomlValue<'_>>) -> Result<(), SdkConfigError> {
         let Some(value) = value else { return Ok(()) };
         let flag = match (value.value.as_bool(), value.value.as_str()) {
             (Some(flag), _) => flag,
@@ -380,16 +380,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn table<'t>(&self, value: &Value<'t>, any_case: bool) -> Result<Table<'t>, ConfigError> {
+    fn table<'t>(
+        &self,
+        value: &TomlValue<'t>,
+        any_case: bool,
+    ) -> Result<TomlTable<'t>, SdkConfigError> {
         let entries = value.value.as_table();
         let entries = entries.ok_or_else(|| self.wrong(value, "must be a table"))?;
-        Ok(Table::new(&value.key, entries, any_case))
+        Ok(TomlTable::new(&value.key, entries, any_case))
     }
 
-    fn list<'t>(&self, value: &Value<'t>) -> Result<Vec<Value<'t>>, ConfigError> {
+    fn list<'t>(&self, value: &TomlValue<'t>) -> Result<Vec<TomlValue<'t>>, SdkConfigError> {
         let items = value.value.as_array();
         let items = items.ok_or_else(|| self.wrong(value, "must be a list"))?;
-        let named = |(index, item): (usize, &'t Spanned<DeValue<'t>>)| Value {
+        let named = |(index, item): (usize, &'t Spanned<DeValue<'t>>)| TomlValue {
             key: format!("{}[{index}]", value.key),
             value: item.get_ref(),
             span: item.span(),
@@ -397,12 +401,12 @@ impl<'a> Reader<'a> {
         Ok(items.iter().enumerate().map(named).collect())
     }
 
-    fn text<'t>(&self, value: &Value<'t>) -> Result<&'t str, ConfigError> {
+    fn text<'t>(&self, value: &TomlValue<'t>) -> Result<&'t str, SdkConfigError> {
         let text = value.value.as_str();
         text.ok_or_else(|| self.wrong(value, "must be a text in quotes"))
     }
 
-    fn endpoint(&self, value: &Value<'_>) -> Result<String, ConfigError> {
+    fn endpoint(&self, value: &TomlValue<'_>) -> Result<String, SdkConfigError> {
         let text = self.text(value)?;
         match Endpoint::parse(text) {
             Ok(endpoint) => Ok(endpoint.to_string()),
@@ -423,7 +427,7 @@ impl<'a> Reader<'a> {
 
     // ---- what is wrong ----
 
-    fn warn_unknown(&mut self, table: &Table<'_>) {
+    fn warn_unknown(&mut self, table: &TomlTable<'_>) {
         for (name, _) in table.entries {
             if !table.known.contains(name.get_ref().as_ref()) {
                 let message = format!(
@@ -440,8 +444,8 @@ impl<'a> Reader<'a> {
         self.warnings.push(ConfigWarning { line, message });
     }
 
-    fn wrong(&self, value: &Value<'_>, problem: &str) -> ConfigError {
-        ConfigError::Value {
+    fn wrong(&self, value: &TomlValue<'_>, problem: &str) -> SdkConfigError {
+        SdkConfigError::Value {
             path: self.path.to_owned(),
             line: self.line(value.span.clone()),
             key: value.key.clone(),
@@ -449,8 +453,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn missing(&self, key: &'static str, hint: &'static str) -> ConfigError {
-        ConfigError::Missing {
+    fn missing(&self, key: &'static str, hint: &'static str) -> SdkConfigError {
+        SdkConfigError::Missing {
             path: self.path.to_owned(),
             key,
             hint,

@@ -6,7 +6,7 @@ use crate::ClientBuilder;
 const JAVA: &str = include_str!("../../tests/data/java-sdk-config.toml");
 const GO: &str = include_str!("../../tests/data/go-sdk-config.toml");
 
-fn parse(text: &str) -> Result<SdkConfig, ConfigError> {
+fn parse(text: &str) -> Result<SdkConfig, SdkConfigError> {
     SdkConfig::parse("nowhere/config.toml", text)
 }
 
@@ -131,7 +131,7 @@ fn relative_paths_may_be_beside_the_file() {
     let config = SdkConfig::load(&path).unwrap();
     assert_eq!(config.ca, PemSource::File(folder.path().join("own-ca.crt")));
     let error = SdkConfig::load(folder.path().join("none.toml")).unwrap_err();
-    assert!(matches!(error, ConfigError::Read { .. }));
+    assert!(matches!(error, SdkConfigError::Read { .. }));
     assert!(error.to_string().contains("none.toml"));
 }
 
@@ -238,7 +238,7 @@ fn wrong_values_are_errors_with_their_lines() {
 
 /// Returns a client builder made from a file with this private topic, whose keys are in the same
 /// folder.
-fn builder_with(entry: &str) -> Result<ClientBuilder, ConfigError> {
+fn builder_with(entry: &str) -> Result<ClientBuilder, SdkConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keys");
     for name in ["pkcs8.pem", "public.pem", "store.p12"] {

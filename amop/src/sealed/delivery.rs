@@ -2,34 +2,34 @@
 
 use std::{fmt, ops::Deref};
 
-use amop_proto::{channel::code, client::Kind};
-use amop_seal::{Answer, Digest, SealingKey, SealingPublicKey, seal_reply};
+use amop_proto::{channel::result_code, client::MessageKind};
+use amop_seal::{RequestDigest, SealedAnswer, SealingKey, SealingPublicKey, seal_reply};
 
 use super::{SealedRequest, now};
-use crate::{Codec, ReplyError, delivery::Receipt};
+use crate::{Codec, ReplyError, delivery::Responder};
 
 /// Where a sealed message came from. It must be answered with a sealed answer; dropping this
 /// answers it, too.
 pub(super) struct SealedReceipt {
     /// Taken when it is answered.
-    receipt: Option<Receipt>,
+    responder: Option<Responder>,
     /// The key that opened the message; it also signs the answer.
     key: SealingKey,
     publisher: SealingPublicKey,
-    request: Digest,
+    request: RequestDigest,
     time: u64,
 }
 
 impl SealedReceipt {
     pub(super) fn new(
-        receipt: Receipt,
+        responder: Responder,
         key: SealingKey,
         publisher: SealingPublicKey,
-        request: Digest,
+        request: RequestDigest,
         time: u64,
     ) -> Self {
         Self {
-            receipt: Some(receipt),
+            responder: Some(responder),
             key,
             publisher,
             request,
@@ -37,28 +37,28 @@ impl SealedReceipt {
         }
     }
 
-    pub(super) fn receipt(&self) -> Option<&Receipt> {
-        self.receipt.as_ref()
+    pub(super) fn responder(&self) -> Option<&Responder> {
+        self.responder.as_ref()
     }
 
     /// Sends an answer that proves to the publisher that it comes from this recipient.
-    fn answer(&mut self, answer: Answer<'_>) -> Result<(), ReplyError> {
-        let Some(receipt) = self.receipt.take() else {
+    fn answer(&mut self, answer: SealedAnswer<'_>) -> Result<(), ReplyError> {
+        let Some(responder) = self.responder.take() else {
             return Ok(());
         };
-        let topic = receipt.topic().to_string();
+        let topic = responder.topic().to_string();
         let rng = &mut rand::rng();
         let (key, to, request) = (&self.key, &self.publisher, &self.request);
         match seal_reply(key, to, &topic, request, now(), answer, rng) {
-            Ok(sealed) => match receipt.check_len(&sealed.bytes) {
-                Ok(()) => receipt.answer(code::SUCCESS, &sealed.bytes),
+            Ok(sealed) => match responder.check_len(&sealed.bytes) {
+                Ok(()) => responder.answer(result_code::SUCCESS, &sealed.bytes),
                 Err(error) => {
-                    self.receipt = Some(receipt);
+                    self.responder = Some(responder);
                     Err(error)
                 }
             },
             Err(source) => {
-                receipt.answer(code::NO_REPLY, b"")?;
+                responder.answer(result_code::NO_REPLY, b"")?;
                 Err(ReplyError::Seal { topic, source })
             }
         }
@@ -66,30 +66,30 @@ impl SealedReceipt {
 
     /// Refuses the message. The node sees the refusal only if it should ask another subscriber.
     pub(super) fn refuse(mut self, code: i32) -> Result<(), ReplyError> {
-        if code != code::NO_SESSION {
-            return self.answer(Answer::Refusal(code));
+        if code != result_code::NO_SESSION {
+            return self.answer(SealedAnswer::Refusal(code));
         }
-        match self.receipt.take() {
-            Some(receipt) => receipt.answer(code, b""),
+        match self.responder.take() {
+            Some(responder) => responder.answer(code, b""),
             None => Ok(()),
         }
     }
 }
 
 /// Returns the answer to a message that the program did not answer.
-fn unanswered() -> Answer<'static> {
+fn unanswered() -> SealedAnswer<'static> {
     if std::thread::panicking() {
-        Answer::Refusal(code::FAILED)
+        SealedAnswer::Refusal(result_code::FAILED)
     } else {
-        Answer::Acknowledgement
+        SealedAnswer::Acknowledgement
     }
 }
 
 impl Drop for SealedReceipt {
     fn drop(&mut self) {
-        let kind = self.receipt.as_ref().map(Receipt::kind);
+        let kind = self.responder.as_ref().map(Responder::kind);
         // This fails only if the connection is lost; then the node has told the publisher.
-        if kind == Some(Kind::Unicast)
+        if kind == Some(MessageKind::Unicast)
             && let Err(error) = self.answer(unanswered())
         {
             tracing::debug!("a sealed unicast could not be acknowledged: {error}");
@@ -108,21 +108,21 @@ impl Drop for SealedReceipt {
 /// other answer.
 pub struct SealedDelivery<T> {
     message: T,
-    kind: Kind,
+    kind: MessageKind,
     seq: String,
     topic: String,
-    receipt: SealedReceipt,
+    responder: SealedReceipt,
 }
 
 impl<T> SealedDelivery<T> {
-    pub(super) fn new(message: T, receipt: SealedReceipt) -> Option<Self> {
-        let of = receipt.receipt()?;
+    pub(super) fn new(message: T, responder: SealedReceipt) -> Option<Self> {
+        let of = responder.responder()?;
         Some(Self {
             message,
             kind: of.kind(),
             seq: of.seq().to_string(),
             topic: of.topic().to_string(),
-            receipt,
+            responder,
         })
     }
 
@@ -138,18 +138,18 @@ impl<T> SealedDelivery<T> {
 
     /// Returns whether it is a unicast or a multicast; only the publisher of a unicast waits for an
     /// answer.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.kind
     }
 
     /// Returns the publisher's key, which the message's signature proves.
     pub fn publisher(&self) -> &SealingPublicKey {
-        &self.receipt.publisher
+        &self.responder.publisher
     }
 
     /// Returns when it was sealed, in milliseconds since 1970 by the publisher's clock.
     pub fn time(&self) -> u64 {
-        self.receipt.time
+        self.responder.time
     }
 
     /// Returns the message alone. A unicast is acknowledged.
@@ -166,12 +166,12 @@ impl<T> SealedDelivery<T> {
     ///
     /// [`ReplyError`].
     pub fn refuse(self, code: i32) -> Result<(), ReplyError> {
-        let code = if code == code::SUCCESS {
-            code::NO_SESSION
+        let code = if code == result_code::SUCCESS {
+            result_code::NO_SESSION
         } else {
             code
         };
-        self.receipt.refuse(code)
+        self.responder.refuse(code)
     }
 }
 
@@ -183,10 +183,10 @@ impl<T: SealedRequest> SealedDelivery<T> {
     /// [`ReplyError`].
     pub fn reply(mut self, reply: T::Reply) -> Result<(), ReplyError> {
         match T::ReplyCodec::encode(&reply) {
-            Ok(content) => self.receipt.answer(Answer::Reply(&content)),
+            Ok(content) => self.responder.answer(SealedAnswer::Reply(&content)),
             Err(source) => {
                 let topic = self.topic;
-                self.receipt.refuse(code::NO_REPLY)?;
+                self.responder.refuse(result_code::NO_REPLY)?;
                 Err(ReplyError::Encode { topic, source })
             }
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use amop_seal::Kind as SealedKind;
+use amop_seal::SealedKind;
 
 use super::{SealedTopic, Sealer};
 use crate::{FlushError, PublishError, RawPublisher};

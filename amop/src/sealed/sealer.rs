@@ -2,15 +2,17 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use amop_proto::{TopicName, channel::code, client::Kind};
+use amop_proto::{TopicName, channel::result_code, client::MessageKind};
 use amop_seal::{
-    Kind as SealedKind, Opened, Recipients, Sealed, SealingKey, SealingPublicKey, open_reply, seal,
+    OpenedMessage, Recipients, Sealed, SealedKind, SealingKey, SealingPublicKey, open_reply, seal,
 };
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::{SealedPublisher, SealedRequest, SealedTopic, now};
-use crate::{Codec, PublishError, RawPublisher, delivery::Of, hub::Hub, publish::Answer};
+use crate::{
+    Codec, PublishError, RawPublisher, delivery::Of, inner::ClientInner, publish::ReceivedAnswer,
+};
 
 /// The first pause before a unicast is sent again after an unproven answer. It doubles each time,
 /// up to `LAST_PAUSE`.
@@ -54,7 +56,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 ///
 /// It does not keep the client open. Cloning is cheap.
 pub struct Sealer<T> {
-    hub: Arc<Hub>,
+    inner: Arc<ClientInner>,
     topic: TopicName,
     key: SealingKey,
     recipients: Arc<Recipients>,
@@ -64,7 +66,7 @@ pub struct Sealer<T> {
 impl<T> Clone for Sealer<T> {
     fn clone(&self) -> Self {
         Self {
-            hub: Arc::clone(&self.hub),
+            inner: Arc::clone(&self.inner),
             topic: self.topic.clone(),
             key: self.key.clone(),
             recipients: Arc::clone(&self.recipients),
@@ -85,7 +87,7 @@ impl<T> fmt::Debug for Sealer<T> {
 
 impl<T: SealedTopic> Sealer<T> {
     pub(crate) fn new(
-        hub: Arc<Hub>,
+        inner: Arc<ClientInner>,
         topic: TopicName,
         key: &SealingKey,
         recipients: &[SealingPublicKey],
@@ -94,9 +96,9 @@ impl<T: SealedTopic> Sealer<T> {
             topic: topic.to_string(),
             source,
         })?;
-        hub.sealed.add(&topic);
+        inner.sealed.add(&topic);
         Ok(Self {
-            hub,
+            inner,
             topic,
             key: key.clone(),
             recipients: Arc::new(recipients),
@@ -145,8 +147,8 @@ impl<T: SealedTopic> Sealer<T> {
         let sealed = self.seal(SealedKind::Multicast, message);
         async move {
             let sealed = sealed?;
-            self.hub
-                .publish(Kind::Multicast, &self.topic, &sealed.bytes)
+            self.inner
+                .publish(MessageKind::Multicast, &self.topic, &sealed.bytes)
                 .await
                 .map(drop)
         }
@@ -154,7 +156,7 @@ impl<T: SealedTopic> Sealer<T> {
 
     /// Returns a publisher of multicasts, which does not wait for each message.
     pub fn publisher(&self) -> SealedPublisher<T> {
-        let raw = RawPublisher::new(Arc::clone(&self.hub), &self.topic);
+        let raw = RawPublisher::new(Arc::clone(&self.inner), &self.topic);
         SealedPublisher::new(raw, self.clone())
     }
 
@@ -183,8 +185,8 @@ impl<T: SealedTopic> Sealer<T> {
     /// Sends a unicast, and sends the same bytes again as long as the answer is not from a
     /// recipient: a node may give it to a subscriber without a key. This is safe, because
     /// recipients refuse a message that they have taken before.
-    async fn ask(&self, sealed: Sealed) -> Result<(Opened, Answer), PublishError> {
-        let deadline = Instant::now() + self.hub.options.timeout;
+    async fn ask(&self, sealed: Sealed) -> Result<(OpenedMessage, ReceivedAnswer), PublishError> {
+        let deadline = Instant::now() + self.inner.options.timeout;
         let mut pause = FIRST_PAUSE;
         let mut unproven = None;
         loop {
@@ -209,10 +211,10 @@ impl<T: SealedTopic> Sealer<T> {
         &self,
         deadline: Instant,
         sealed: &Sealed,
-    ) -> Result<(Opened, Answer), PublishError> {
+    ) -> Result<(OpenedMessage, ReceivedAnswer), PublishError> {
         let answer = self
-            .hub
-            .publish_until(deadline, Kind::Unicast, &self.topic, &sealed.bytes)
+            .inner
+            .publish_until(deadline, MessageKind::Unicast, &self.topic, &sealed.bytes)
             .await?;
         let recipients = self.recipients.keys();
         let topic = self.topic.as_str();
@@ -234,13 +236,13 @@ impl<T: SealedTopic> Sealer<T> {
     }
 
     /// Returns the error for a refusal that a recipient has signed.
-    fn refused(&self, code: i32, answer: &Answer) -> PublishError {
+    fn refused(&self, code: i32, answer: &ReceivedAnswer) -> PublishError {
         let topic = self.topic.to_string();
         let endpoint = answer.connection.endpoint().to_owned();
         match code {
-            code::DECODE => PublishError::Undecodable { topic, endpoint },
-            code::NO_REPLY => PublishError::NoReply { topic, endpoint },
-            code::FAILED => PublishError::SubscriberFailed { topic, endpoint },
+            result_code::DECODE => PublishError::Undecodable { topic, endpoint },
+            result_code::NO_REPLY => PublishError::NoReply { topic, endpoint },
+            result_code::FAILED => PublishError::SubscriberFailed { topic, endpoint },
             code => PublishError::Rejected {
                 topic,
                 endpoint,

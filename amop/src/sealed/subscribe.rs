@@ -3,30 +3,30 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use amop_proto::TopicName;
-use amop_seal::{Reader, ReaderError, ReplayGuard, SealingKey, SealingPublicKey};
+use amop_seal::{ReaderError, ReplayGuard, SealedReader, SealingKey, SealingPublicKey};
 
 use super::{SealedDeliveries, SealedSubscription, SealedTopic, now, unsealer::Unsealer};
-use crate::{Overflow, RawSubscription, SubscribeError, delivery::Of, hub::Hub};
+use crate::{OverflowPolicy, RawSubscription, SubscribeError, delivery::Of, inner::ClientInner};
 
 /// A builder of a subscription to a sealed topic, returned by
 /// [`Client::sealed_subscription`](crate::Client::sealed_subscription).
 #[derive(Debug, Clone)]
 #[must_use = "call `subscribe` or `deliveries` to subscribe"]
 pub struct SealedSubscriptionBuilder<T> {
-    hub: Arc<Hub>,
+    inner: Arc<ClientInner>,
     topic: String,
     queue: usize,
-    overflow: Overflow,
+    overflow: OverflowPolicy,
     message: Of<T>,
 }
 
 impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(inner: Arc<ClientInner>) -> Self {
         Self {
-            queue: hub.options.queue,
-            hub,
+            queue: inner.options.queue,
+            inner,
             topic: T::TOPIC.to_owned(),
-            overflow: Overflow::default(),
+            overflow: OverflowPolicy::default(),
             message: PhantomData,
         }
     }
@@ -44,8 +44,9 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
         self
     }
 
-    /// Sets what happens to a message when the queue is full. Default [`Overflow::DropNewest`].
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
+    /// Sets what happens to a message when the queue is full. Default
+    /// [`OverflowPolicy::DropNewest`].
+    pub fn overflow(mut self, overflow: OverflowPolicy) -> Self {
         self.overflow = overflow;
         self
     }
@@ -94,10 +95,10 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
         // The guard accepts messages from this time on. The messages of this subscription are
         // newer: they are published after the node knows the topic.
         let (window, store) = guard.start(now()).map_err(|error| sealed(error.into()))?;
-        let reader = Reader::new(&self.topic, keys, publishers, window).map_err(sealed)?;
-        self.hub.sealed.add(&topic);
-        let (hub, queue) = (self.hub, self.queue);
-        let raw = RawSubscription::start(topic, hub, queue, self.overflow, None).await?;
+        let reader = SealedReader::new(&self.topic, keys, publishers, window).map_err(sealed)?;
+        self.inner.sealed.add(&topic);
+        let (inner, queue) = (self.inner, self.queue);
+        let raw = RawSubscription::start(topic, inner, queue, self.overflow, None).await?;
         Ok(Unsealer::new(raw, reader, store))
     }
 }

@@ -8,13 +8,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use amop_proto::{channel::code, client::Kind};
+use amop_proto::{channel::result_code, client::MessageKind};
 use amop_seal::OpenError;
 use futures::{Stream, StreamExt};
 
 use super::{
     SealedDelivery, SealedRefusals, SealedTopic,
-    unsealer::{Refused, Unsealed, Unsealer},
+    unsealer::{RefusedMessage, Unsealed, Unsealer},
 };
 use crate::{
     Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of,
@@ -28,7 +28,7 @@ pub enum SealedDeliveryError {
     /// It is not proven to be a message from a named publisher to this subscriber, or it is a copy.
     #[error(
         "a {} to the sealed topic {topic:?} (seq {seq}) is refused: {source}",
-        match kind { Kind::Unicast => "unicast", Kind::Multicast => "multicast" }
+        match kind { MessageKind::Unicast => "unicast", MessageKind::Multicast => "multicast" }
     )]
     Refused {
         /// The topic.
@@ -36,7 +36,7 @@ pub enum SealedDeliveryError {
         /// The message's seq.
         seq: String,
         /// Whether it is a unicast or a multicast.
-        kind: Kind,
+        kind: MessageKind,
         /// Why.
         source: OpenError,
     },
@@ -104,7 +104,7 @@ impl<T: SealedTopic> Stream for SealedDeliveries<T> {
             let came = match ready!(self.unsealer.poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(unsealed)) => decode(unsealed).map(|done| done.map_err(Into::into)),
-                Some(Err(Refused { seq, kind, error })) => {
+                Some(Err(RefusedMessage { seq, kind, error })) => {
                     Some(Err(SealedDeliveryError::Refused {
                         topic: self.topic().to_owned(),
                         seq,
@@ -145,7 +145,7 @@ pub struct SealedSubscription<T> {
 
 impl<T: SealedTopic> SealedSubscription<T> {
     pub(super) fn new(unsealer: Unsealer) -> Self {
-        let log = Warnings::new(unsealer.raw().hub().routes.later());
+        let log = Warnings::new(unsealer.raw().inner().subscriptions.later());
         Self {
             deliveries: SealedDeliveries::new(unsealer),
             errors: DecodeErrors::default(),
@@ -223,14 +223,14 @@ impl<T> fmt::Debug for SealedSubscription<T> {
 }
 
 /// Decodes a message, or tells its publisher that it cannot be decoded. It is `None` only without a
-/// receipt, which does not happen.
+/// responder, which does not happen.
 fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>, DecodeError>> {
-    let Unsealed { opened, receipt } = unsealed;
+    let Unsealed { opened, responder } = unsealed;
     let len = opened.content.len();
     match T::Codec::decode(opened.content.into()) {
-        Ok(message) => SealedDelivery::new(message, receipt).map(Ok),
+        Ok(message) => SealedDelivery::new(message, responder).map(Ok),
         Err(source) => {
-            let of = receipt.receipt()?;
+            let of = responder.responder()?;
             let error = DecodeError {
                 topic: of.topic().to_string(),
                 seq: of.seq().to_string(),
@@ -240,7 +240,7 @@ fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>
             };
             // This fails for a multicast, which has no answer, and if the connection is lost, which
             // needs none.
-            let _ = receipt.refuse(code::DECODE);
+            let _ = responder.refuse(result_code::DECODE);
             Some(Err(error))
         }
     }

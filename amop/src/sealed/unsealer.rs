@@ -8,12 +8,16 @@ use std::{
     task::{self, Context, Poll},
 };
 
-use amop_proto::{channel::code, client::Kind};
-use amop_seal::{Kind as SealedKind, Mark, OpenError, Opened, Reader, Refusal, ReplayStore};
+use amop_proto::{channel::result_code, client::MessageKind};
+use amop_seal::{
+    Mark, OpenError, OpenedMessage, ReplayRefusal, ReplayStore, SealedKind, SealedReader,
+};
 use tokio::{runtime::Handle, task::JoinError};
 
 use super::{delivery::SealedReceipt, now};
-use crate::{Event, RawSubscription, delivery::Receipt, later::Losses, quiet::Quiet};
+use crate::{
+    Event, RawSubscription, delivery::Responder, later::Losses, warning_interval::WarningInterval,
+};
 
 /// How many messages a subscription to a sealed topic has refused, by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,26 +71,26 @@ impl SealedRefusals {
             OpenError::NotRecipient => &mut self.not_recipient,
             OpenError::BadSignature { .. } => &mut self.bad_signature,
             OpenError::Unreadable { .. } => &mut self.unreadable,
-            OpenError::Refused(Refusal::Replayed) => &mut self.replayed,
-            OpenError::Refused(Refusal::Forgotten) => &mut self.forgotten,
-            OpenError::Refused(Refusal::TooOld { .. }) => &mut self.too_old,
-            OpenError::Refused(Refusal::ClockAhead { .. }) => &mut self.clock_ahead,
+            OpenError::Refused(ReplayRefusal::Replayed) => &mut self.replayed,
+            OpenError::Refused(ReplayRefusal::Forgotten) => &mut self.forgotten,
+            OpenError::Refused(ReplayRefusal::TooOld { .. }) => &mut self.too_old,
+            OpenError::Refused(ReplayRefusal::ClockAhead { .. }) => &mut self.clock_ahead,
             OpenError::Refused(_) => &mut self.not_saved,
             _ => &mut self.malformed,
         } += 1;
     }
 }
 
-/// A message that is opened and taken, with the receipt to answer it.
+/// A message that is opened and taken, with the responder to answer it.
 pub(super) struct Unsealed {
-    pub(super) opened: Opened,
-    pub(super) receipt: SealedReceipt,
+    pub(super) opened: OpenedMessage,
+    pub(super) responder: SealedReceipt,
 }
 
 /// A message that was refused.
-pub(super) struct Refused {
+pub(super) struct RefusedMessage {
     pub(super) seq: String,
-    pub(super) kind: Kind,
+    pub(super) kind: MessageKind,
     pub(super) error: OpenError,
 }
 
@@ -101,7 +105,7 @@ type Store = Box<dyn ReplayStore>;
 
 pub(super) struct Unsealer {
     raw: RawSubscription,
-    reader: Reader,
+    reader: SealedReader,
     /// `None` while it saves, or if there is no store.
     store: Option<Store>,
     saving: Option<Saving>,
@@ -109,7 +113,7 @@ pub(super) struct Unsealer {
     running: bool,
     refusals: SealedRefusals,
     losses: Arc<Losses<Told>>,
-    unsaved: Quiet,
+    unsaved: WarningInterval,
 }
 
 /// The task that saves. It returns the store and the result.
@@ -119,12 +123,12 @@ type Task = Pin<Box<dyn Future<Output = Result<(Store, io::Result<()>), JoinErro
 struct Saving {
     task: Task,
     mark: Mark,
-    opened: Opened,
-    receipt: Receipt,
+    opened: OpenedMessage,
+    responder: Responder,
 }
 
 impl Unsealer {
-    pub(super) fn new(raw: RawSubscription, reader: Reader, store: Option<Store>) -> Self {
+    pub(super) fn new(raw: RawSubscription, reader: SealedReader, store: Option<Store>) -> Self {
         let losses = losses_of(&raw);
         Self {
             raw,
@@ -134,7 +138,7 @@ impl Unsealer {
             running: false,
             refusals: SealedRefusals::default(),
             losses,
-            unsaved: Quiet::default(),
+            unsaved: WarningInterval::default(),
         }
     }
 
@@ -153,25 +157,25 @@ impl Unsealer {
     pub(super) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Unsealed, Refused>>> {
+    ) -> Poll<Option<Result<Unsealed, RefusedMessage>>> {
         if self.saving.is_none() {
             let Some(incoming) = task::ready!(self.raw.poll_incoming(cx)) else {
                 return Poll::Ready(None);
             };
-            let (receipt, payload) = Receipt::of(incoming, &self.raw.hub().routes);
-            let came = match receipt.kind() {
-                Kind::Unicast => SealedKind::Unicast,
-                Kind::Multicast => SealedKind::Multicast,
+            let (responder, payload) = Responder::of(incoming, &self.raw.inner().subscriptions);
+            let came = match responder.kind() {
+                MessageKind::Unicast => SealedKind::Unicast,
+                MessageKind::Multicast => SealedKind::Multicast,
             };
             let now = now();
             match self.reader.open(&payload, came, now) {
-                Err(error) => return Poll::Ready(Some(Err(self.refuse(receipt, error)))),
+                Err(error) => return Poll::Ready(Some(Err(self.refuse(responder, error)))),
                 Ok(opened) if self.reader.needs_mark(&opened) => {
-                    if let Err((receipt, error)) = self.save(opened, receipt, now) {
-                        return Poll::Ready(Some(Err(self.refuse(receipt, error))));
+                    if let Err((responder, error)) = self.save(opened, responder, now) {
+                        return Poll::Ready(Some(Err(self.refuse(responder, error))));
                     }
                 }
-                Ok(opened) => return Poll::Ready(Some(self.accept(opened, receipt))),
+                Ok(opened) => return Poll::Ready(Some(self.accept(opened, responder))),
             }
         }
         self.poll_saved(cx).map(Some)
@@ -180,13 +184,13 @@ impl Unsealer {
     /// Starts to save the mark that a message needs.
     fn save(
         &mut self,
-        opened: Opened,
-        receipt: Receipt,
+        opened: OpenedMessage,
+        responder: Responder,
         now: u64,
-    ) -> Result<(), (Receipt, OpenError)> {
+    ) -> Result<(), (Responder, OpenError)> {
         let Some(mut store) = self.store.take() else {
             // The task that had the store panicked.
-            return Err((receipt, Refusal::NotSaved.into()));
+            return Err((responder, ReplayRefusal::NotSaved.into()));
         };
         self.running = true;
         let mark = self.reader.next_mark(&opened, now);
@@ -205,12 +209,12 @@ impl Unsealer {
             task,
             mark,
             opened,
-            receipt,
+            responder,
         });
         Ok(())
     }
 
-    fn poll_saved(&mut self, cx: &mut Context<'_>) -> Poll<Result<Unsealed, Refused>> {
+    fn poll_saved(&mut self, cx: &mut Context<'_>) -> Poll<Result<Unsealed, RefusedMessage>> {
         let Some(saving) = &mut self.saving else {
             return Poll::Pending;
         };
@@ -224,7 +228,7 @@ impl Unsealer {
         let Some(Saving {
             mark,
             opened,
-            receipt,
+            responder,
             ..
         }) = self.saving.take()
         else {
@@ -233,50 +237,54 @@ impl Unsealer {
         if let Err(error) = saved {
             if self.unsaved.is_over() {
                 tracing::error!(
-                    topic = %receipt.topic(),
+                    topic = %responder.topic(),
                     "the replay guard of a sealed topic cannot be saved, so messages are refused: \
                      {error}"
                 );
             }
-            return Poll::Ready(Err(self.refuse(receipt, Refusal::NotSaved.into())));
+            return Poll::Ready(Err(self.refuse(responder, ReplayRefusal::NotSaved.into())));
         }
         self.reader.saved(&mark);
-        Poll::Ready(self.accept(opened, receipt))
+        Poll::Ready(self.accept(opened, responder))
     }
 
-    fn accept(&mut self, opened: Opened, receipt: Receipt) -> Result<Unsealed, Refused> {
+    fn accept(
+        &mut self,
+        opened: OpenedMessage,
+        responder: Responder,
+    ) -> Result<Unsealed, RefusedMessage> {
         if let Err(error) = self.reader.accept(&opened, now()) {
-            return Err(self.refuse(receipt, error));
+            return Err(self.refuse(responder, error));
         }
         let Some(key) = self.reader.key_of(&opened) else {
-            return Err(self.refuse(receipt, OpenError::NotRecipient));
+            return Err(self.refuse(responder, OpenError::NotRecipient));
         };
         let (publisher, time) = (opened.sender, opened.time);
-        let receipt = SealedReceipt::new(receipt, key.clone(), publisher, opened.digest, time);
-        Ok(Unsealed { opened, receipt })
+        let responder = SealedReceipt::new(responder, key.clone(), publisher, opened.digest, time);
+        Ok(Unsealed { opened, responder })
     }
 
-    fn refuse(&mut self, receipt: Receipt, error: OpenError) -> Refused {
+    fn refuse(&mut self, responder: Responder, error: OpenError) -> RefusedMessage {
         self.refusals.count(&error);
-        let (seq, kind) = (receipt.seq().to_string(), receipt.kind());
+        let (seq, kind) = (responder.seq().to_string(), responder.kind());
         self.losses.count(Told {
             seq: seq.clone(),
             error,
         });
         // This fails for a multicast, which has no answer, and if the connection is lost, which
         // needs none.
-        let _ = receipt.answer(answer(&error), b"");
-        Refused { seq, kind, error }
+        let _ = responder.answer(answer(&error), b"");
+        RefusedMessage { seq, kind, error }
     }
 }
 
 /// Returns what reports the messages that a subscription refuses.
 fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
     let (topic, shown) = (raw.topic().to_owned(), raw.topic().to_owned());
-    let routes = Arc::clone(&raw.hub().routes);
-    let later = Arc::clone(routes.later());
+    let subscriptions = Arc::clone(&raw.inner().subscriptions);
+    let later = Arc::clone(subscriptions.later());
     let event = move |refused, told: Told| {
-        routes.report(Event::SealedRefused {
+        subscriptions.report(Event::SealedRefused {
             topic: shown.clone(),
             refused,
             last: told.error,
@@ -297,11 +305,11 @@ fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
 /// may take the message. A message that was taken before must not be taken by another subscriber.
 fn answer(error: &OpenError) -> i32 {
     match error {
-        OpenError::Refused(Refusal::Replayed) => code::DECODE,
+        OpenError::Refused(ReplayRefusal::Replayed) => result_code::DECODE,
         OpenError::UnknownPublisher { .. } | OpenError::NotRecipient | OpenError::Refused(_) => {
-            code::NO_SESSION
+            result_code::NO_SESSION
         }
-        _ => code::DECODE,
+        _ => result_code::DECODE,
     }
 }
 
@@ -310,7 +318,7 @@ impl Drop for Unsealer {
         self.losses.finish();
         if let Some(saving) = self.saving.take() {
             // The message was not delivered: its node tries another subscriber.
-            let _ = saving.receipt.answer(code::NO_SESSION, b"");
+            let _ = saving.responder.answer(result_code::NO_SESSION, b"");
         }
         let Some(store) = self.store.as_mut().filter(|_| self.running) else {
             return;

@@ -72,7 +72,7 @@ async fn connecting_is_over_in_time() {
     assert!(matches!(
         error,
         ConnectError::Timeout {
-            stage: Stage::Handshake,
+            stage: ConnectStage::Handshake,
             ..
         }
     ));
@@ -84,7 +84,7 @@ async fn connecting_is_over_in_time() {
 async fn close_writes_what_is_queued_and_says_goodbye() {
     let (client, mut node) = connect().await;
     let mut subscription = subscribe(&client, &mut node).await;
-    let seq = node.push(Kind::Unicast, 1, b"a").await;
+    let seq = node.push(MessageKind::Unicast, 1, b"a").await;
     assert_eq!(subscription.next().await, Some(text("a")));
     let other = client.clone();
     client.close().await;
@@ -112,7 +112,7 @@ async fn close_writes_many_requests_that_were_just_made() {
     let topic = hello();
     // Enough messages that the connection waits for others before it writes.
     let mut calls: Vec<_> = (0..40)
-        .map(|_| Box::pin(client.unicast(&topic, "question".into())))
+        .map(|_| Box::pin(client.publish_unicast_raw(&topic, "question".into())))
         .collect();
     for call in &mut calls {
         assert!(futures::poll!(call).is_pending());
@@ -129,7 +129,7 @@ async fn a_node_that_does_not_read_cannot_hold_up_close() {
     let (client, node) = connect_with(Client::builder(), 256).await;
     let payload = Bytes::from(vec![0; 10_000]);
     let topic = hello();
-    let mut stuck = pin!(client.unicast(&topic, payload));
+    let mut stuck = pin!(client.publish_unicast_raw(&topic, payload));
     assert!(futures::poll!(&mut stuck).is_pending());
     let started = tokio::time::Instant::now();
     client.close().await;
@@ -151,7 +151,7 @@ async fn the_last_client_takes_the_connection_along() {
     let clone = client.clone();
     drop(client);
     assert!(node.is_quiet().await);
-    node.push(Kind::Multicast, 1, b"a").await;
+    node.push(MessageKind::Multicast, 1, b"a").await;
     assert_eq!(subscription.next().await, Some(text("a")));
     drop(clone);
     assert_eq!(node.next().await, None);
@@ -169,8 +169,8 @@ async fn a_lost_connection_fails_everything_and_says_why() {
         async {
             node.expect(FrameType::UNICAST).await;
             node.set().await;
-            node.push(Kind::Unicast, 1, b"never taken").await;
-            node.push(Kind::Multicast, 2, b"still there").await;
+            node.push(MessageKind::Unicast, 1, b"never taken").await;
+            node.push(MessageKind::Multicast, 2, b"still there").await;
             node.stream.shutdown().await.unwrap();
         }
     );

@@ -9,18 +9,18 @@ async fn draining_hands_over_and_answers_what_was_accepted() {
     let (client, mut node) = connect().await;
     let (deliveries, _) = tokio::join!(client.deliveries::<Hello>(), node.confirm());
     let mut deliveries = deliveries.unwrap();
-    let held = node.push(Kind::Unicast, 1, b"held").await;
+    let held = node.push(MessageKind::Unicast, 1, b"held").await;
     let in_hand = deliveries.next().await.unwrap().unwrap();
-    let unread = node.push(Kind::Unicast, 2, b"unread").await;
+    let unread = node.push(MessageKind::Unicast, 2, b"unread").await;
     let mut draining = pin!(client.drain());
     assert!(futures::poll!(&mut draining).is_pending());
     assert!(node.set().await.is_empty());
     // Sent before the node removed the topic.
-    let during = node.push(Kind::Unicast, 3, b"during").await;
+    let during = node.push(MessageKind::Unicast, 3, b"during").await;
     node.answer_heartbeat().await;
     assert!(node.is_quiet().await);
     assert!(futures::poll!(&mut draining).is_pending());
-    let late = node.push(Kind::Unicast, 4, b"late").await;
+    let late = node.push(MessageKind::Unicast, 4, b"late").await;
     assert_eq!(node.answered(late).await.0, 104);
     assert!(matches!(
         client.subscribe::<Hello>().await,
@@ -38,7 +38,7 @@ async fn draining_hands_over_and_answers_what_was_accepted() {
 
     // Its reply depends on another message, which is still published.
     let other = hello();
-    let mut asking = pin!(client.unicast(&other, "more".into()));
+    let mut asking = pin!(client.publish_unicast_raw(&other, "more".into()));
     assert!(futures::poll!(&mut asking).is_pending());
     let request = node.expect(FrameType::UNICAST).await;
     in_hand.reply_bytes(2.to_string()).unwrap();
@@ -56,8 +56,8 @@ async fn draining_does_not_wait_for_ever() {
     let builder = Client::builder().drain_timeout(Duration::from_secs(5));
     let (client, mut node) = connect_with(builder, PIPE).await;
     let mut subscription = subscribe(&client, &mut node).await;
-    node.push(Kind::Unicast, 1, b"unread").await;
-    node.push(Kind::Multicast, 2, b"unread").await;
+    node.push(MessageKind::Unicast, 1, b"unread").await;
+    node.push(MessageKind::Multicast, 2, b"unread").await;
     assert!(node.is_quiet().await);
     let started = tokio::time::Instant::now();
     let (drained, _) = tokio::join!(client.drain(), node.confirm());

@@ -1,9 +1,9 @@
 //! Tests with two nodes: messages go through either of them, and arrive once.
 
-use super::{harbour::*, *};
+use super::{fake_nodes::*, *};
 
-async fn two() -> (Harbour, Client, [Node; 2]) {
-    Harbour::connected(Client::builder().timeout(Duration::from_secs(30))).await
+async fn two() -> (FakeNodes, Client, [Node; 2]) {
+    FakeNodes::connected(Client::builder().timeout(Duration::from_secs(30))).await
 }
 
 /// Returns the next unicast that one of the nodes gets, with the index of the node.
@@ -17,11 +17,11 @@ async fn next_unicast(nodes: &mut [Node; 2]) -> (usize, Frame) {
 
 #[tokio::test(start_paused = true)]
 async fn connections_are_used_in_turn() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let topic = hello();
     let mut used = [0, 0];
     for _ in 0..10 {
-        let (reply, at) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let (reply, at) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
             let (at, request) = next_unicast(&mut nodes).await;
             nodes[at].answer(&request, 0, framed("")).await;
             at
@@ -34,9 +34,9 @@ async fn connections_are_used_in_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_whose_connection_is_lost_goes_another_way_with_its_seq() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let topic = hello();
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
         let (at, first) = next_unicast(&mut nodes).await;
         nodes[at].stream.shutdown().await.unwrap();
         let second = nodes[1 - at].expect(FrameType::UNICAST).await;
@@ -48,12 +48,12 @@ async fn a_message_whose_connection_is_lost_goes_another_way_with_its_seq() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_waits_for_the_only_node_to_come_back() {
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(Client::builder()).await;
     let topic = hello();
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
         let first = node.expect(FrameType::UNICAST).await;
         node.stream.shutdown().await.unwrap();
-        let mut node = harbour.welcome(0).await;
+        let mut node = fake_nodes.welcome(0).await;
         // After its restart the node knows no subscriber at first.
         let again = node.expect(FrameType::UNICAST).await;
         assert_eq!(again.seq, first.seq);
@@ -69,10 +69,10 @@ async fn a_message_waits_for_the_only_node_to_come_back() {
 #[tokio::test(start_paused = true)]
 async fn what_became_of_a_lost_message_is_left_open() {
     let builder = Client::builder().timeout(Duration::from_secs(5));
-    let (harbour, client, [mut node]) = Harbour::connected::<1>(builder).await;
-    harbour.set_open(0, false);
+    let (fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(builder).await;
+    fake_nodes.set_open(0, false);
     let topic = hello();
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
         node.expect(FrameType::UNICAST).await;
         node.stream.shutdown().await.unwrap();
     });
@@ -89,9 +89,9 @@ async fn what_became_of_a_lost_message_is_left_open() {
 #[tokio::test(start_paused = true)]
 async fn another_node_may_reach_other_subscribers() {
     for result in [100, 104] {
-        let (_harbour, client, mut nodes) = two().await;
+        let (_fake_nodes, client, mut nodes) = two().await;
         let topic = hello();
-        let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
             let (at, first) = next_unicast(&mut nodes).await;
             nodes[at].answer(&first, result, framed("x")).await;
             let second = nodes[1 - at].expect(FrameType::UNICAST).await;
@@ -105,9 +105,9 @@ async fn another_node_may_reach_other_subscribers() {
 #[tokio::test(start_paused = true)]
 async fn the_error_that_leaves_most_open_is_given() {
     for (first, second) in [(100, 104), (104, 100), (100, 100)] {
-        let (_harbour, client, mut nodes) = two().await;
+        let (_fake_nodes, client, mut nodes) = two().await;
         let topic = hello();
-        let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+        let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
             let (at, request) = next_unicast(&mut nodes).await;
             nodes[at].answer(&request, first, framed("x")).await;
             let request = nodes[1 - at].expect(FrameType::UNICAST).await;
@@ -123,9 +123,9 @@ async fn the_error_that_leaves_most_open_is_given() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscribers_own_verdict_stands() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let topic = hello();
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
         let (at, request) = next_unicast(&mut nodes).await;
         nodes[at].answer(&request, 105, framed("")).await;
     });
@@ -135,11 +135,11 @@ async fn a_subscribers_own_verdict_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn a_multicast_by_two_ways_arrives_once() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let mut subscription = subscribe_at(&client, &mut nodes).await;
     for n in 1..=3 {
         for node in &mut nodes {
-            node.push(Kind::Multicast, n, &[b'0' + n]).await;
+            node.push(MessageKind::Multicast, n, &[b'0' + n]).await;
         }
     }
     for expected in ["1", "2", "3"] {
@@ -151,18 +151,18 @@ async fn a_multicast_by_two_ways_arrives_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_unicast_by_two_ways_is_processed_once_and_answered_twice() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let mut deliveries = deliveries_at(&client, &mut nodes).await;
-    let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
+    let seq = nodes[0].push(MessageKind::Unicast, 1, b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
     // A copy comes while the program works on the message, and another after it has answered.
-    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    nodes[1].push(MessageKind::Unicast, 1, b"x").await;
     assert!(nodes[1].is_quiet().await);
     delivery.reply_bytes(42.to_string()).unwrap();
     for node in &mut nodes {
         assert_eq!(node.answered(seq).await, (0, "42".into()));
     }
-    nodes[0].push(Kind::Unicast, 1, b"x").await;
+    nodes[0].push(MessageKind::Unicast, 1, b"x").await;
     assert_eq!(nodes[0].answered(seq).await, (0, "42".into()));
     assert!(futures::poll!(std::pin::pin!(deliveries.next())).is_pending());
     assert_eq!(deliveries.stats().received, 1);
@@ -170,27 +170,27 @@ async fn a_unicast_by_two_ways_is_processed_once_and_answered_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_refused_is_offered_again() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let mut deliveries = deliveries_at(&client, &mut nodes).await;
-    let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
+    let seq = nodes[0].push(MessageKind::Unicast, 1, b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
     delivery.refuse(104).unwrap();
     assert_eq!(nodes[0].answered(seq).await.0, 104);
-    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    nodes[1].push(MessageKind::Unicast, 1, b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
     delivery.refuse(7).unwrap();
     assert_eq!(nodes[1].answered(seq).await.0, 7);
     // The refusal was final, so the copy gets the same answer.
-    nodes[0].push(Kind::Unicast, 1, b"x").await;
+    nodes[0].push(MessageKind::Unicast, 1, b"x").await;
     assert_eq!(nodes[0].answered(seq).await.0, 7);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_goes_to_the_connections_that_are_left() {
-    let (mut harbour, client, mut nodes) = two().await;
+    let (mut fake_nodes, client, mut nodes) = two().await;
     let mut deliveries = deliveries_at(&client, &mut nodes).await;
     let [mut a, b] = nodes;
-    let seq = a.push(Kind::Unicast, 1, b"held").await;
+    let seq = a.push(MessageKind::Unicast, 1, b"held").await;
     let held = deliveries.next().await.unwrap().unwrap();
     let mut events = client.events();
     drop(b);
@@ -198,10 +198,10 @@ async fn an_answer_goes_to_the_connections_that_are_left() {
     drop(a);
     while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
     // Its node is back and gets the message from the publisher again.
-    let mut a = harbour.welcome(0).await;
+    let mut a = fake_nodes.welcome(0).await;
     a.confirm().await;
     while !matches!(events.next().await, Some(Event::Connected { .. })) {}
-    a.push(Kind::Unicast, 1, b"held").await;
+    a.push(MessageKind::Unicast, 1, b"held").await;
     assert!(a.is_quiet().await);
     held.reply_bytes(1.to_string()).unwrap();
     assert_eq!(a.answered(seq).await, (0, "1".into()));
@@ -210,14 +210,14 @@ async fn an_answer_goes_to_the_connections_that_are_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_connection_takes_its_unread_unicasts_along() {
-    let (_harbour, client, mut nodes) = two().await;
+    let (_fake_nodes, client, mut nodes) = two().await;
     let mut subscription = subscribe_at(&client, &mut nodes).await;
     let [mut a, mut b] = nodes;
-    a.push(Kind::Unicast, 1, b"only there").await;
-    a.push(Kind::Unicast, 2, b"on both").await;
-    a.push(Kind::Multicast, 3, b"to all").await;
+    a.push(MessageKind::Unicast, 1, b"only there").await;
+    a.push(MessageKind::Unicast, 2, b"on both").await;
+    a.push(MessageKind::Multicast, 3, b"to all").await;
     assert!(a.is_quiet().await);
-    let wanted = b.push(Kind::Unicast, 2, b"on both").await;
+    let wanted = b.push(MessageKind::Unicast, 2, b"on both").await;
     assert!(b.is_quiet().await);
     let mut events = client.events();
     drop(a);
@@ -226,7 +226,7 @@ async fn a_lost_connection_takes_its_unread_unicasts_along() {
     assert_eq!(b.answered(wanted).await.0, 0);
     assert_eq!(subscription.next().await, Some(text("to all")));
     // The publisher tries the first again, through the node that is left.
-    let again = b.push(Kind::Unicast, 1, b"only there").await;
+    let again = b.push(MessageKind::Unicast, 1, b"only there").await;
     assert_eq!(subscription.next().await, Some(text("only there")));
     assert_eq!(b.answered(again).await.0, 0);
 }
@@ -234,10 +234,10 @@ async fn a_lost_connection_takes_its_unread_unicasts_along() {
 /// A frozen node is detected early enough that another one can be asked.
 #[tokio::test(start_paused = true)]
 async fn a_frozen_node_costs_no_message() {
-    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let topic = hello();
     let started = tokio::time::Instant::now();
-    let publish = client.unicast(&topic, "x".into());
+    let publish = client.publish_unicast_raw(&topic, "x".into());
     let (reply, ()) = tokio::join!(publish, async {
         let [a, b] = &mut nodes;
         let (frozen, other) = tokio::select! {
@@ -254,23 +254,24 @@ async fn a_frozen_node_costs_no_message() {
 /// A message that ends one connection after the other is not sent forever.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(Client::builder()).await;
     // The node is known to take frames of this length.
     let topic = hello();
-    let (taken, ()) = tokio::join!(client.unicast(&topic, "short".into()), async {
+    let (taken, ()) = tokio::join!(client.publish_unicast_raw(&topic, "short".into()), async {
         let request = node.expect(FrameType::UNICAST).await;
         node.answer(&request, 0, framed("")).await;
     });
     taken.unwrap();
     let long = Bytes::from(vec![7; 100_000]);
-    let (result, mut node) = tokio::join!(client.unicast(&topic, long.clone()), async {
-        node.expect(FrameType::UNICAST).await;
-        drop(node);
-        let mut node = harbour.welcome(0).await;
-        node.expect(FrameType::UNICAST).await;
-        drop(node);
-        harbour.welcome(0).await
-    });
+    let (result, mut node) =
+        tokio::join!(client.publish_unicast_raw(&topic, long.clone()), async {
+            node.expect(FrameType::UNICAST).await;
+            drop(node);
+            let mut node = fake_nodes.welcome(0).await;
+            node.expect(FrameType::UNICAST).await;
+            drop(node);
+            fake_nodes.welcome(0).await
+        });
     let error = result.unwrap_err();
     let PublishError::CutOff { len, longest, .. } = &error else {
         panic!("{error:?}");
@@ -289,10 +290,10 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
         async {
             node.expect(FrameType::MULTICAST).await;
             drop(node);
-            let mut node = harbour.welcome(0).await;
+            let mut node = fake_nodes.welcome(0).await;
             node.expect(FrameType::MULTICAST).await;
             drop(node);
-            harbour.welcome(0).await
+            fake_nodes.welcome(0).await
         }
     );
     let error = flushed.unwrap_err();
@@ -307,13 +308,13 @@ async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {
 /// blamed.
 #[tokio::test(start_paused = true)]
 async fn a_short_message_is_sent_however_often_its_node_restarts() {
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(Client::builder()).await;
     let topic = hello();
-    let (result, ()) = tokio::join!(client.unicast(&topic, "short".into()), async {
+    let (result, ()) = tokio::join!(client.publish_unicast_raw(&topic, "short".into()), async {
         for _ in 0..4 {
             node.expect(FrameType::UNICAST).await;
             drop(node);
-            node = harbour.welcome(0).await;
+            node = fake_nodes.welcome(0).await;
         }
         let request = node.expect(FrameType::UNICAST).await;
         node.answer(&request, 0, framed("y")).await;
@@ -324,12 +325,15 @@ async fn a_short_message_is_sent_however_often_its_node_restarts() {
 /// One caller's multicasts to one topic stay on one connection.
 #[tokio::test(start_paused = true)]
 async fn multicasts_of_one_topic_go_by_one_node() {
-    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let topic = hello();
     let [a, b] = &mut nodes;
     let publish = async {
         for n in 0..20 {
-            client.multicast(&topic, vec![n].into()).await.unwrap();
+            client
+                .publish_multicast_raw(&topic, vec![n].into())
+                .await
+                .unwrap();
         }
     };
     let answer = async |node: &mut Node| {
@@ -345,12 +349,12 @@ async fn multicasts_of_one_topic_go_by_one_node() {
 }
 
 /// Returns a client that is connected to two FISCO nodes.
-async fn at_fisco_nodes(builder: ClientBuilder) -> (Harbour, Client, [Node; 2]) {
-    let (mut harbour, client) = Harbour::start(2, &builder);
+async fn at_fisco_nodes(builder: ClientBuilder) -> (FakeNodes, Client, [Node; 2]) {
+    let (mut fake_nodes, client) = FakeNodes::start(2, &builder);
     let client = tokio::spawn(client);
     let mut nodes = Vec::new();
     for index in 0..2 {
-        let mut node = harbour.arrival(index).await;
+        let mut node = fake_nodes.arrival(index).await;
         let hello = node.expect(FrameType::HANDSHAKE).await;
         let body = "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n".into();
         node.send(Frame { body, ..hello }).await;
@@ -365,17 +369,20 @@ async fn at_fisco_nodes(builder: ClientBuilder) -> (Harbour, Client, [Node; 2]) 
     let Ok(nodes) = nodes.try_into() else {
         unreachable!("there are two")
     };
-    (harbour, client, nodes)
+    (fake_nodes, client, nodes)
 }
 
 /// A FISCO node delivers nothing to its own subscribers, so a multicast is sent to two nodes.
 #[tokio::test(start_paused = true)]
 async fn a_multicast_goes_by_two_fisco_nodes() {
-    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
     let topic = hello();
     let mut publisher = client.publisher_raw(&topic);
     let publish = async {
-        client.multicast(&topic, "x".into()).await.unwrap();
+        client
+            .publish_multicast_raw(&topic, "x".into())
+            .await
+            .unwrap();
         publisher.publish("y".into()).await.unwrap();
         publisher.flush().await.unwrap();
     };
@@ -395,9 +402,14 @@ async fn a_multicast_goes_by_two_fisco_nodes() {
 
     // Sent once, if the program wants that.
     let builder = Client::builder().multicast_copies(1);
-    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
     let ((), ()) = tokio::join!(
-        async { client.multicast(&topic, "x".into()).await.unwrap() },
+        async {
+            client
+                .publish_multicast_raw(&topic, "x".into())
+                .await
+                .unwrap()
+        },
         async {
             let request = a.expect(FrameType::MULTICAST).await;
             a.answer(&request, 0, request.body.clone()).await;
@@ -412,8 +424,8 @@ async fn a_multicast_goes_by_two_fisco_nodes() {
 async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_asked_for() {
     let topic = hello();
     let builder = Client::builder().ask_another_node_after(Duration::from_secs(1));
-    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "x".into()), async {
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
         let stalled = a.expect(FrameType::UNICAST).await;
         let request = b.expect(FrameType::UNICAST).await;
         assert_eq!(request, stalled);
@@ -421,9 +433,9 @@ async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_as
     });
     assert_eq!(reply.unwrap().payload, "y");
 
-    let (_harbour, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
     let (result, (), ()) = tokio::join!(
-        client.unicast(&topic, "x".into()),
+        client.publish_unicast_raw(&topic, "x".into()),
         async {
             a.expect(FrameType::UNICAST).await;
             a.lives(Duration::from_secs(11)).await;
@@ -442,10 +454,10 @@ async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_as
 /// is no reply.
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
-    let (mut harbour, connecting) = Harbour::start(2, &Client::builder());
+    let (mut fake_nodes, connecting) = FakeNodes::start(2, &Client::builder());
     let connecting = tokio::spawn(connecting);
-    let a = harbour.welcome(0).await;
-    let mut b = harbour.arrival(1).await;
+    let a = fake_nodes.welcome(0).await;
+    let mut b = fake_nodes.arrival(1).await;
     b.shake_hands_within(3, false, Some(200)).await;
     let client = connecting.await.unwrap().unwrap();
     let mut events = client.events();
@@ -455,15 +467,15 @@ async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
     }
     let mut nodes = [a, b];
     let mut deliveries = deliveries_at(&client, &mut nodes).await;
-    let seq = nodes[0].push(Kind::Unicast, 1, b"x").await;
+    let seq = nodes[0].push(MessageKind::Unicast, 1, b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
-    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    nodes[1].push(MessageKind::Unicast, 1, b"x").await;
     assert!(nodes[1].is_quiet().await);
     let reply = [b'y'; 300];
     delivery.reply_bytes(reply).unwrap();
     assert_eq!(nodes[0].answered(seq).await, (0, reply.to_vec().into()));
     assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
     // A copy of the message gets the same answer.
-    nodes[1].push(Kind::Unicast, 1, b"x").await;
+    nodes[1].push(MessageKind::Unicast, 1, b"x").await;
     assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
 }

@@ -10,7 +10,7 @@ async fn a_node_that_does_not_read_slows_publishers_down() {
     let (client, mut node) = connect_with(builder, 1024).await;
     let topic = hello();
     let payload = Bytes::from(vec![7; 2 * MIB - 1024]);
-    let publish = || client.multicast(&topic, payload.clone());
+    let publish = || client.publish_multicast_raw(&topic, payload.clone());
     // The first two fill the buffer, the third is never sent.
     let (a, b, c) = tokio::join!(publish(), publish(), publish());
     assert!(matches!(a, Err(PublishError::Timeout { .. })), "{a:?}");
@@ -32,7 +32,7 @@ async fn a_message_longer_than_the_buffer_gets_through() {
     let (client, mut node) = connect().await;
     let topic = hello();
     let payload = Bytes::from(vec![7; 9 * MIB]);
-    let publishers = (0..3).map(|_| client.unicast(&topic, payload.clone()));
+    let publishers = (0..3).map(|_| client.publish_unicast_raw(&topic, payload.clone()));
     let (replies, ()) = tokio::join!(futures::future::join_all(publishers), async {
         for _ in 0..3 {
             let request = node.expect(FrameType::UNICAST).await;
@@ -83,7 +83,7 @@ async fn a_slow_line_is_not_a_dead_one() {
         let builder = Client::builder().timeout(Duration::from_secs(600));
         let (client, mut node) = connect_with(builder, 16 * 1024).await;
         let topic = hello();
-        let publish = client.unicast(&topic, Bytes::from(vec![7; MIB]));
+        let publish = client.publish_unicast_raw(&topic, Bytes::from(vec![7; MIB]));
         let (published, stuck_for) = tokio::join!(publish, async {
             let mut piece = vec![0; 16 * 1024];
             for _ in 0..pieces {
@@ -114,7 +114,7 @@ async fn frames_arrive_byte_by_byte() {
     let mut subscription = subscribe(&client, &mut node).await;
     let (message, seq) = tokio::join!(
         subscription.next(),
-        node.push(Kind::Unicast, 1, b"in pieces")
+        node.push(MessageKind::Unicast, 1, b"in pieces")
     );
     assert_eq!(message, Some(text("in pieces")));
     assert_eq!(node.answered(seq).await, (0, Bytes::new()));
@@ -124,10 +124,10 @@ async fn frames_arrive_byte_by_byte() {
 async fn a_full_queue_refuses_and_counts_without_stalling_the_connection() {
     let (client, mut node) = connect_with(Client::builder().queue(2), PIPE).await;
     let mut subscription = subscribe(&client, &mut node).await;
-    node.push(Kind::Unicast, 1, b"a").await;
-    node.push(Kind::Multicast, 2, b"b").await;
-    node.push(Kind::Multicast, 3, b"lost").await;
-    let refused = node.push(Kind::Unicast, 4, b"refused").await;
+    node.push(MessageKind::Unicast, 1, b"a").await;
+    node.push(MessageKind::Multicast, 2, b"b").await;
+    node.push(MessageKind::Multicast, 3, b"lost").await;
+    let refused = node.push(MessageKind::Unicast, 4, b"refused").await;
     assert_eq!(node.answered(refused).await, (104, Bytes::new()));
     assert_eq!(subscription.lagged(), 2);
 
@@ -139,7 +139,7 @@ async fn a_full_queue_refuses_and_counts_without_stalling_the_connection() {
     published.unwrap();
     assert_eq!(subscription.next().await, Some(text("a")));
     assert_eq!(subscription.next().await, Some(text("b")));
-    node.push(Kind::Multicast, 5, b"c").await;
+    node.push(MessageKind::Multicast, 5, b"c").await;
     assert_eq!(subscription.next().await, Some(text("c")));
 }
 
@@ -199,9 +199,12 @@ async fn messages_longer_than_those_sent_are_taken() {
     let (raw, _) = tokio::join!(client.subscribe_raw(&topic), node.confirm());
     let mut raw = raw.unwrap();
     let payload = vec![7; 40 * MIB];
-    let (received, _) = tokio::join!(raw.next(), node.push(Kind::Multicast, 1, &payload));
+    let (received, _) = tokio::join!(raw.next(), node.push(MessageKind::Multicast, 1, &payload));
     assert_eq!(received.unwrap().len(), payload.len());
-    let error = client.multicast(&topic, payload.into()).await.unwrap_err();
+    let error = client
+        .publish_multicast_raw(&topic, payload.into())
+        .await
+        .unwrap_err();
     assert!(matches!(error, PublishError::TooLarge { .. }), "{error:?}");
 
     let builder = Client::builder().max_incoming_frame(MIB);

@@ -54,7 +54,7 @@ fn builder(authority: &RsaAuthority, address: SocketAddr) -> ClientBuilder {
         .endpoint(address.to_string())
         .identity(identity(&authority.issue().unwrap(), authority))
         .tls(Tls::legacy_rsa())
-        .reconnect(Reconnect::never())
+        .reconnect(ReconnectPolicy::never())
 }
 
 /// Accepts a connection; `None` if the handshake fails.
@@ -99,29 +99,32 @@ async fn everything_goes_over_static_rsa() {
 
     // A topic set and the heartbeat after it, then an incoming message.
     let mut subscription = subscribe(&client, &mut node).await;
-    let seq = node.push(Kind::Unicast, 7, b"in").await;
+    let seq = node.push(MessageKind::Unicast, 7, b"in").await;
     assert_eq!(subscription.next().await, Some(text("in")));
     assert_eq!(node.answered(seq).await.0, 0);
 
     // An outgoing unicast, and its answer.
     let topic = hello();
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "question".into()), async {
-        let request = node.expect(FrameType::UNICAST).await;
-        assert_eq!(request.body, framed("question"));
-        node.answer(&request, 0, framed("answer")).await;
-    });
+    let (reply, ()) = tokio::join!(
+        client.publish_unicast_raw(&topic, "question".into()),
+        async {
+            let request = node.expect(FrameType::UNICAST).await;
+            assert_eq!(request.body, framed("question"));
+            node.answer(&request, 0, framed("answer")).await;
+        }
+    );
     assert_eq!(reply.unwrap().payload, "answer");
 
     // More bytes than sockets buffer, in records of 16 KiB.
     let long: Bytes = (0..8 * 1024 * 1024_u32).map(|i| (i % 251) as u8).collect();
-    let (sent, ()) = tokio::join!(client.multicast(&topic, long.clone()), async {
+    let (sent, ()) = tokio::join!(client.publish_multicast_raw(&topic, long.clone()), async {
         let frame = node.expect(FrameType::MULTICAST).await;
         assert!(frame.body == framed(&long));
         node.answer(&frame, 0, Bytes::new()).await;
     });
     sent.unwrap();
     let long = "a long text ".repeat(1024 * 256);
-    node.push(Kind::Multicast, 8, long.as_bytes()).await;
+    node.push(MessageKind::Multicast, 8, long.as_bytes()).await;
     assert_eq!(subscription.next().await, Some(text(&long)));
 
     drop(subscription);
@@ -218,7 +221,7 @@ async fn a_silent_port_is_given_up() {
     assert!(matches!(
         result.unwrap_err(),
         ConnectError::Timeout {
-            stage: Stage::Tls,
+            stage: ConnectStage::Tls,
             ..
         }
     ));

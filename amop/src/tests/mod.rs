@@ -4,8 +4,8 @@
 mod connecting;
 mod draining;
 mod failover;
+mod fake_nodes;
 mod flow;
-mod harbour;
 #[cfg(feature = "legacy-rsa")]
 mod legacy_rsa;
 mod overflow;
@@ -25,7 +25,7 @@ use amop_proto::{
     channel::{
         Frame, FrameDecoder, FrameType, HandshakeResponse, Seq, SetTopics, frame_topic, split_topic,
     },
-    client::Kind,
+    client::MessageKind,
 };
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -161,7 +161,7 @@ impl Node {
         topics
     }
 
-    async fn push(&mut self, kind: Kind, n: u8, payload: &[u8]) -> Seq {
+    async fn push(&mut self, kind: MessageKind, n: u8, payload: &[u8]) -> Seq {
         let seq = Seq([n; 32]);
         let frame = Frame::amop(kind.frame_type(), seq, b"hello", payload);
         self.send(frame).await;
@@ -214,7 +214,7 @@ fn dialed(stream: DuplexStream) -> Dialed<DuplexStream> {
 
 /// Returns a client of one connection, which ends with the connection.
 async fn over(stream: DuplexStream, builder: ClientBuilder) -> Result<Client, ConnectError> {
-    let options = builder.reconnect(Reconnect::never()).options();
+    let options = builder.reconnect(ReconnectPolicy::never()).options();
     let dialer = Ready(Mutex::new(Some(stream)));
     Client::start(dialer, vec!["node:1".into()], options, [3; 32]).await
 }

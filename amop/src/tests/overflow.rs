@@ -1,8 +1,8 @@
 //! Tests of full queues, with each policy.
 
-use super::{harbour::*, *};
+use super::{fake_nodes::*, *};
 
-async fn with(overflow: Overflow, queue: usize) -> (Client, Node, Subscription<Hello>) {
+async fn with(overflow: OverflowPolicy, queue: usize) -> (Client, Node, Subscription<Hello>) {
     let (client, mut node) = connect().await;
     let subscribing = client
         .subscription::<Hello>()
@@ -15,13 +15,13 @@ async fn with(overflow: Overflow, queue: usize) -> (Client, Node, Subscription<H
 
 #[tokio::test(start_paused = true)]
 async fn the_newest_is_turned_away() {
-    let (client, mut node, mut subscription) = with(Overflow::DropNewest, 2).await;
+    let (client, mut node, mut subscription) = with(OverflowPolicy::DropNewest, 2).await;
     let mut events = client.events();
     assert!(matches!(events.next().await, Some(Event::Connected { .. })));
     for n in 1..=3 {
-        node.push(Kind::Multicast, n, &[b'0' + n]).await;
+        node.push(MessageKind::Multicast, n, &[b'0' + n]).await;
     }
-    let refused = node.push(Kind::Unicast, 4, b"4").await;
+    let refused = node.push(MessageKind::Unicast, 4, b"4").await;
     assert_eq!(node.answered(refused).await.0, 104);
     let stats = subscription.stats();
     assert_eq!((stats.received, stats.dropped, stats.refused), (2, 1, 1));
@@ -35,17 +35,17 @@ async fn the_newest_is_turned_away() {
     assert_eq!(subscription.next().await, Some(text("1")));
     assert_eq!(subscription.next().await, Some(text("2")));
     // There is room again.
-    let again = node.push(Kind::Unicast, 4, b"4").await;
+    let again = node.push(MessageKind::Unicast, 4, b"4").await;
     assert_eq!(subscription.next().await, Some(text("4")));
     assert_eq!(node.answered(again).await.0, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_oldest_is_turned_away() {
-    let (_client, mut node, mut subscription) = with(Overflow::DropOldest, 2).await;
-    let oldest = node.push(Kind::Unicast, 1, b"1").await;
+    let (_client, mut node, mut subscription) = with(OverflowPolicy::DropOldest, 2).await;
+    let oldest = node.push(MessageKind::Unicast, 1, b"1").await;
     for n in 2..=4 {
-        node.push(Kind::Multicast, n, &[b'0' + n]).await;
+        node.push(MessageKind::Multicast, n, &[b'0' + n]).await;
     }
     assert_eq!(node.answered(oldest).await.0, 104);
     assert!(node.is_quiet().await);
@@ -54,7 +54,7 @@ async fn the_oldest_is_turned_away() {
     assert_eq!(subscription.next().await, Some(text("3")));
     assert_eq!(subscription.next().await, Some(text("4")));
     // It may come again.
-    node.push(Kind::Unicast, 1, b"1").await;
+    node.push(MessageKind::Unicast, 1, b"1").await;
     assert_eq!(subscription.next().await, Some(text("1")));
     assert_eq!(node.answered(oldest).await.0, 0);
 }
@@ -62,18 +62,18 @@ async fn the_oldest_is_turned_away() {
 /// A unicast that is removed to make room is refused on the connection that brought it.
 #[tokio::test(start_paused = true)]
 async fn the_oldest_of_another_connection_is_refused_there() {
-    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let subscribing = client
         .subscription::<Hello>()
         .queue(1)
-        .overflow(Overflow::DropOldest)
+        .overflow(OverflowPolicy::DropOldest)
         .subscribe();
     let [a, b] = &mut nodes;
     let (subscription, _, _) = tokio::join!(subscribing, a.confirm(), b.confirm());
     let mut subscription = subscription.unwrap();
-    let first = a.push(Kind::Unicast, 1, b"1").await;
+    let first = a.push(MessageKind::Unicast, 1, b"1").await;
     assert!(a.is_quiet().await);
-    let second = b.push(Kind::Unicast, 2, b"2").await;
+    let second = b.push(MessageKind::Unicast, 2, b"2").await;
     assert_eq!(a.answered(first).await.0, 104);
     assert_eq!(subscription.next().await, Some(text("2")));
     assert_eq!(b.answered(second).await.0, 0);
@@ -82,7 +82,7 @@ async fn the_oldest_of_another_connection_is_refused_there() {
 #[tokio::test(start_paused = true)]
 async fn a_blocked_connection_is_not_read_from_and_loses_nothing() {
     const MESSAGES: u32 = 2000;
-    let (client, mut node, mut subscription) = with(Overflow::Block, 2).await;
+    let (client, mut node, mut subscription) = with(OverflowPolicy::Block, 2).await;
     let push = |n: u32| {
         let kind = if n.is_multiple_of(2) {
             FrameType::UNICAST
@@ -128,17 +128,17 @@ async fn a_blocked_connection_is_not_read_from_and_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_connection_does_not_hold_up_the_other() {
-    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let subscribing = client
         .subscription::<Hello>()
         .queue(1)
-        .overflow(Overflow::Block)
+        .overflow(OverflowPolicy::Block)
         .subscribe();
     let [a, b] = &mut nodes;
     let (subscription, _, _) = tokio::join!(subscribing, a.confirm(), b.confirm());
     let mut subscription = subscription.unwrap();
-    a.push(Kind::Multicast, 1, b"1").await;
-    a.push(Kind::Multicast, 2, b"2").await;
+    a.push(MessageKind::Multicast, 1, b"1").await;
+    a.push(MessageKind::Multicast, 2, b"2").await;
     assert!(a.is_quiet().await);
     assert_eq!(subscription.stats().blocked, 1);
     let topic = hello();
@@ -147,7 +147,7 @@ async fn a_blocked_connection_does_not_hold_up_the_other() {
         // Every second message goes to the node that is not read from, and waits there.
         let publish = tokio::spawn({
             let (client, topic) = (client.clone(), topic.clone());
-            async move { client.unicast(&topic, "x".into()).await }
+            async move { client.publish_unicast_raw(&topic, "x".into()).await }
         });
         let taken = tokio::time::timeout(Duration::from_millis(10), b.next()).await;
         if let Ok(Some(request)) = taken {
@@ -162,11 +162,11 @@ async fn a_blocked_connection_does_not_hold_up_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_subscription_can_be_unsubscribed_and_keeps_what_had_arrived() {
-    let (_client, mut node, mut subscription) = with(Overflow::Block, 1).await;
-    node.push(Kind::Multicast, 1, b"1").await;
-    let held = node.push(Kind::Unicast, 2, b"2").await;
+    let (_client, mut node, mut subscription) = with(OverflowPolicy::Block, 1).await;
+    node.push(MessageKind::Multicast, 1, b"1").await;
+    let held = node.push(MessageKind::Unicast, 2, b"2").await;
     assert!(node.is_quiet().await);
-    let later = node.push(Kind::Unicast, 3, b"3").await;
+    let later = node.push(MessageKind::Unicast, 3, b"3").await;
     let (result, ()) = tokio::join!(subscription.unsubscribe(), async {
         assert!(node.set().await.is_empty());
         let heartbeat = node.expect(FrameType::HEARTBEAT).await;
@@ -183,9 +183,9 @@ async fn a_blocked_subscription_can_be_unsubscribed_and_keeps_what_had_arrived()
 
 #[tokio::test(start_paused = true)]
 async fn dropping_a_blocked_subscription_lets_the_connection_go_on() {
-    let (client, mut node, subscription) = with(Overflow::Block, 1).await;
-    node.push(Kind::Multicast, 1, b"1").await;
-    let held = node.push(Kind::Unicast, 2, b"2").await;
+    let (client, mut node, subscription) = with(OverflowPolicy::Block, 1).await;
+    node.push(MessageKind::Multicast, 1, b"1").await;
+    let held = node.push(MessageKind::Unicast, 2, b"2").await;
     assert!(node.is_quiet().await);
     drop(subscription);
     // They come in either order: this task sends the set, and the connection the refusal when it
@@ -209,11 +209,11 @@ async fn dropping_a_blocked_subscription_lets_the_connection_go_on() {
 /// Every loss is reported, including the last ones of a burst.
 #[tokio::test(start_paused = true)]
 async fn events_tell_of_every_loss() {
-    let (client, mut node, subscription) = with(Overflow::DropNewest, 2).await;
+    let (client, mut node, subscription) = with(OverflowPolicy::DropNewest, 2).await;
     let mut events = client.events();
     assert!(matches!(events.next().await, Some(Event::Connected { .. })));
     for n in 0..=255 {
-        node.push(Kind::Multicast, n, b"x").await;
+        node.push(MessageKind::Multicast, n, b"x").await;
     }
     let mut told = 0;
     while told < 254 {
@@ -229,11 +229,11 @@ async fn events_tell_of_every_loss() {
 /// If the program does not read, a unicast is refused at once, so that another subscriber gets it.
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_nobody_reads_holds_no_unicasts_up() {
-    let (client, mut node, mut unread) = with(Overflow::DropNewest, 100).await;
-    node.push(Kind::Unicast, 1, b"1").await;
+    let (client, mut node, mut unread) = with(OverflowPolicy::DropNewest, 100).await;
+    node.push(MessageKind::Unicast, 1, b"1").await;
     assert!(node.is_quiet().await);
     node.lives(Duration::from_secs(5)).await;
-    let second = node.push(Kind::Unicast, 2, b"2").await;
+    let second = node.push(MessageKind::Unicast, 2, b"2").await;
     assert_eq!(node.answered(second).await.0, 104);
     // Of two subscriptions in one client, the one whose program waits gets it.
     let (read, ()) = tokio::join!(client.subscribe::<Hello>(), async {});
@@ -241,7 +241,7 @@ async fn a_subscription_that_nobody_reads_holds_no_unicasts_up() {
     assert_eq!(unread.next().await, Some(text("1")));
     node.expect(FrameType::RESPONSE).await;
     for n in 3..=6 {
-        let (message, seq) = tokio::join!(read.next(), node.push(Kind::Unicast, n, b"x"));
+        let (message, seq) = tokio::join!(read.next(), node.push(MessageKind::Unicast, n, b"x"));
         assert_eq!(message, Some(text("x")));
         assert_eq!(node.answered(seq).await.0, 0);
     }

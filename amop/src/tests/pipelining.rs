@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use super::{harbour::*, *};
+use super::{fake_nodes::*, *};
 
 /// Returns a client of a node that understands quiet multicasts.
 async fn quietly(builder: ClientBuilder) -> (Client, Node) {
@@ -138,7 +138,7 @@ async fn what_cannot_be_sent_fails_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_lost_connection_left_open_is_sent_again_over_another_one() {
-    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let mut publisher = publisher(&client);
     publish(&mut publisher, 0..10).await;
     let [a, b] = &mut nodes;
@@ -166,14 +166,14 @@ async fn what_a_lost_connection_left_open_is_sent_again_over_another_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_waits_for_the_only_node_to_come_back() {
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(Client::builder()).await;
     let mut publisher = publisher(&client);
     publish(&mut publisher, 0..3).await;
     let sent = take(&mut node, 0..3).await;
     node.stream.shutdown().await.unwrap();
     let mut again = Vec::new();
     let (flushed, node) = tokio::join!(publisher.flush(), async {
-        let mut node = harbour.welcome(0).await;
+        let mut node = fake_nodes.welcome(0).await;
         for number in 0..3 {
             again.extend(take(&mut node, number..number + 1).await);
             acknowledge(&mut node, again.last().unwrap()).await;
@@ -187,11 +187,11 @@ async fn a_flush_waits_for_the_only_node_to_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_that_is_given_up_loses_nothing() {
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(Client::builder()).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(Client::builder()).await;
     let mut publisher = publisher(&client);
     publish(&mut publisher, 0..3).await;
     take(&mut node, 0..3).await;
-    harbour.set_open(0, false);
+    fake_nodes.set_open(0, false);
     node.stream.shutdown().await.unwrap();
     for _ in 0..3 {
         let flush = publisher.flush();
@@ -199,9 +199,9 @@ async fn a_flush_that_is_given_up_loses_nothing() {
         assert!(given_up.is_err());
     }
     assert_eq!(publisher.unconfirmed(), 3);
-    harbour.set_open(0, true);
+    fake_nodes.set_open(0, true);
     let (flushed, node) = tokio::join!(publisher.flush(), async {
-        let mut node = harbour.welcome(0).await;
+        let mut node = fake_nodes.welcome(0).await;
         for number in 0..3 {
             let frames = take(&mut node, number..number + 1).await;
             acknowledge(&mut node, &frames[0]).await;
@@ -215,11 +215,11 @@ async fn a_flush_that_is_given_up_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn without_a_node_in_time_everything_fails() {
     let builder = Client::builder().timeout(Duration::from_secs(5));
-    let (harbour, client, [mut node]) = Harbour::connected::<1>(builder).await;
+    let (fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(builder).await;
     let mut publisher = publisher(&client);
     publish(&mut publisher, 0..3).await;
     take(&mut node, 0..3).await;
-    harbour.set_open(0, false);
+    fake_nodes.set_open(0, false);
     node.stream.shutdown().await.unwrap();
     let started = tokio::time::Instant::now();
     let error = publisher.flush().await.unwrap_err();
@@ -330,7 +330,7 @@ async fn a_closed_client_fails_what_is_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_reaches_nobody_is_not_the_last_one_asked() {
-    let (_harbour, client, mut nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let mut publisher = publisher(&client);
     publish(&mut publisher, 0..1).await;
     let [a, b] = &mut nodes;
@@ -359,7 +359,7 @@ async fn a_message_has_its_whole_time_whoever_woke_the_driver() {
     let first = take(&mut node, 0..1).await;
     acknowledge(&mut node, &first[0]).await;
     publisher.flush().await.unwrap();
-    node.push(Kind::Unicast, 1, b"question").await;
+    node.push(MessageKind::Unicast, 1, b"question").await;
     let question = deliveries.next().await.unwrap().unwrap();
     // Longer than the timeout of 10 s.
     node.answer_heartbeat().await;

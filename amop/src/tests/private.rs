@@ -1,12 +1,12 @@
 //! Tests of private topics; the test plays the nodes and the other side.
 
 use amop_proto::{
-    channel::{PrivateName, code},
+    channel::{PrivateName, result_code},
     p2p::NodeId,
 };
 use futures::FutureExt;
 
-use super::{harbour::*, *};
+use super::{fake_nodes::*, *};
 
 const OTHER_NODE: NodeId = NodeId([0xab; 64]);
 
@@ -82,7 +82,7 @@ impl Node {
     async fn answer_with(&mut self, challenge: &Frame, signature: &[u8]) {
         let parts = split_topic(&challenge.body).unwrap();
         let body = frame_topic(&parts.topic, signature);
-        self.answer(challenge, code::SUCCESS, body).await;
+        self.answer(challenge, result_code::SUCCESS, body).await;
     }
 
     /// Receives the result for the other node.
@@ -149,7 +149,8 @@ async fn a_unicast_waits_until_a_subscriber_is_verified() {
     let (published, ()) = tokio::join!(client.publish_unicast(&message), async {
         let first = node.expect(FrameType::UNICAST).await;
         assert_eq!(first.body, body(b"of the trade"));
-        node.answer(&first, code::NO_SUBSCRIBER, Bytes::new()).await;
+        node.answer(&first, result_code::NO_SUBSCRIBER, Bytes::new())
+            .await;
         let challenge = node.wish(1, &route(1)).await;
         let before = tokio::time::Instant::now();
         node.sign(&challenge, &key).await;
@@ -166,7 +167,7 @@ async fn a_unicast_waits_until_a_subscriber_is_verified() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_verified_subscriber_a_unicast_fails_at_its_deadline() {
-    for offline in [Offline::Wait, Offline::FailFast] {
+    for offline in [OfflinePolicy::Wait, OfflinePolicy::FailFast] {
         let builder = Client::builder().offline(offline);
         let (client, mut node) = connect_with(builder, PIPE).await;
         let keys = [TopicKey::generate().public_key()];
@@ -176,7 +177,8 @@ async fn without_a_verified_subscriber_a_unicast_fails_at_its_deadline() {
         let answering = async {
             while let Some(frame) = node.next().await {
                 if frame.kind == FrameType::UNICAST {
-                    node.answer(&frame, code::NO_SUBSCRIBER, Bytes::new()).await;
+                    node.answer(&frame, result_code::NO_SUBSCRIBER, Bytes::new())
+                        .await;
                 }
             }
         };
@@ -200,7 +202,7 @@ async fn a_subscriber_that_refuses_is_an_answer() {
     let message = secret();
     let (published, ()) = tokio::join!(client.publish_unicast(&message), async {
         let frame = node.expect(FrameType::UNICAST).await;
-        node.answer(&frame, code::NO_SESSION, frame.body.clone())
+        node.answer(&frame, result_code::NO_SESSION, frame.body.clone())
             .await;
     });
     let error = published.unwrap_err();
@@ -222,7 +224,7 @@ async fn nothing_goes_out_without_a_grant() {
     };
     refused(client.publish_unicast(&message).await.unwrap_err());
     refused(client.publish_multicast(&message).await.unwrap_err());
-    let raw = client.unicast(name().topic(), "x".into()).await;
+    let raw = client.publish_unicast_raw(name().topic(), "x".into()).await;
     refused(raw.unwrap_err());
     assert!(node.is_quiet().await);
     // A public topic cannot be granted either.
@@ -303,7 +305,7 @@ async fn a_node_cannot_vouch_for_a_subscriber() {
     assert!(matches!(failed, VerificationFailure::UnknownKey { .. }));
     // There is no subscriber.
     let challenge = node.wish(3, &route(1)).await;
-    node.answer(&challenge, code::NO_SUBSCRIBER, Bytes::new())
+    node.answer(&challenge, result_code::NO_SUBSCRIBER, Bytes::new())
         .await;
     assert_eq!(failure(&mut events).await, VerificationFailure::NoAnswer);
     assert!(node.is_quiet().await);
@@ -343,7 +345,7 @@ async fn a_revoked_grant_verifies_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn every_connection_verifies_again() {
-    let (mut harbour, client, nodes) = Harbour::connected::<2>(Client::builder()).await;
+    let (mut fake_nodes, client, nodes) = FakeNodes::connected::<2>(Client::builder()).await;
     let [mut a, mut b] = nodes;
     let mut events = client.events();
     let key = TopicKey::generate();
@@ -359,7 +361,7 @@ async fn every_connection_verifies_again() {
         expect_verified(&mut events).await;
     }
     drop(a);
-    let mut a = harbour.welcome(0).await;
+    let mut a = fake_nodes.welcome(0).await;
     assert_eq!(a.confirm().await, [name().push_topic().as_str()]);
     let challenge = a.wish(1, &route(1)).await;
     a.sign(&challenge, &key).await;
@@ -424,7 +426,7 @@ async fn a_subscriber_signs_challenges_and_gets_messages() {
 
     // Data that no publisher sends is not signed.
     let (result, _) = challenge(&mut node, &route, &[0; 65]).await;
-    assert_eq!(result, code::DECODE);
+    assert_eq!(result, result_code::DECODE);
 
     let (left, topics) = tokio::join!(subscription.unsubscribe(), node.confirm());
     left.unwrap();
@@ -477,12 +479,12 @@ async fn private_and_public_topics_are_not_mistaken_for_each_other() {
 async fn a_subscription_is_back_with_its_key_on_every_connection() {
     let key = TopicKey::generate();
     let builder = Client::builder().topic_key(name(), &key);
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(builder).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(builder).await;
     // The client's own key.
     let (subscription, topics) = tokio::join!(client.subscribe::<Secret>(), node.confirm());
     let _subscription = subscription.unwrap();
     drop(node);
-    let mut node = harbour.welcome(0).await;
+    let mut node = fake_nodes.welcome(0).await;
     assert_eq!(node.confirm().await, topics);
     let (result, signature) = challenge(&mut node, &topics[1], b"challenge").await;
     assert_eq!(result, 0);
@@ -494,9 +496,9 @@ async fn a_subscription_is_back_with_its_key_on_every_connection() {
 async fn grants_can_be_there_from_the_start() {
     let key = TopicKey::generate();
     let builder = Client::builder().grant(name(), [key.public_key()]);
-    let (mut harbour, client) = Harbour::start(1, &builder);
+    let (mut fake_nodes, client) = FakeNodes::start(1, &builder);
     let client = tokio::spawn(client);
-    let mut node = harbour.welcome(0).await;
+    let mut node = fake_nodes.welcome(0).await;
     assert_eq!(node.confirm().await, [name().push_topic().as_str()]);
     let _client = client.await.unwrap().unwrap();
     let challenge = node.wish(1, &route(1)).await;

@@ -10,11 +10,14 @@ use super::*;
 async fn unicast_answered(result: i32, body: Bytes) -> Result<Reply, PublishError> {
     let (client, mut node) = connect().await;
     let topic = hello();
-    let (outcome, ()) = tokio::join!(client.unicast(&topic, "question".into()), async {
-        let request = node.expect(FrameType::UNICAST).await;
-        assert_eq!(request.body, framed("question"));
-        node.answer(&request, result, body).await;
-    });
+    let (outcome, ()) = tokio::join!(
+        client.publish_unicast_raw(&topic, "question".into()),
+        async {
+            let request = node.expect(FrameType::UNICAST).await;
+            assert_eq!(request.body, framed("question"));
+            node.answer(&request, result, body).await;
+        }
+    );
     outcome
 }
 
@@ -145,7 +148,7 @@ async fn silence_ends_at_the_timeout() {
 async fn messages_are_pipelined_and_matched_in_any_order() {
     let (client, mut node) = connect().await;
     let topic = hello();
-    let publishers = (0..200).map(|n| client.unicast(&topic, n.to_string().into()));
+    let publishers = (0..200).map(|n| client.publish_unicast_raw(&topic, n.to_string().into()));
     let (replies, ()) = tokio::join!(join_all(publishers), async {
         let mut requests = Vec::new();
         for _ in 0..200 {
@@ -165,10 +168,10 @@ async fn a_dropped_publish_gives_its_place_back() {
     let (client, mut node) = connect_with(Client::builder().max_in_flight(1), PIPE).await;
     let topic = hello();
     for _ in 0..3 {
-        let mut publishing = pin!(client.unicast(&topic, "given up".into()));
+        let mut publishing = pin!(client.publish_unicast_raw(&topic, "given up".into()));
         assert!(futures::poll!(&mut publishing).is_pending());
     }
-    let (reply, ()) = tokio::join!(client.unicast(&topic, "kept".into()), async {
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "kept".into()), async {
         loop {
             let request = node.expect(FrameType::UNICAST).await;
             if request.body == framed("kept") {
@@ -186,7 +189,7 @@ async fn publishing_waits_for_its_turn() {
         .timeout(Duration::from_secs(3));
     let (client, mut node) = connect_with(builder, PIPE).await;
     let topic = hello();
-    let publish = || client.unicast(&topic, Bytes::new());
+    let publish = || client.publish_unicast_raw(&topic, Bytes::new());
     let ((a, b, c), ()) = tokio::join!(
         async { tokio::join!(publish(), publish(), publish()) },
         async {

@@ -1,6 +1,6 @@
 //! Tests of connections that fail, come late, are lost, and come back.
 
-use super::{harbour::*, *};
+use super::{fake_nodes::*, *};
 
 fn patient() -> ClientBuilder {
     Client::builder().timeout(Duration::from_secs(60))
@@ -24,12 +24,12 @@ fn short(event: Option<Event>) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_connection_will_do() {
-    let (mut harbour, client) = Harbour::start(3, &patient());
-    harbour.set_open(0, false);
+    let (mut fake_nodes, client) = FakeNodes::start(3, &patient());
+    fake_nodes.set_open(0, false);
     let client = tokio::spawn(client);
     // The second node does not answer yet.
-    let mut late = harbour.arrival(1).await;
-    let _node = harbour.welcome(2).await;
+    let mut late = fake_nodes.arrival(1).await;
+    let _node = fake_nodes.welcome(2).await;
     let client = client.await.unwrap().unwrap();
     let mut events = client.events();
     assert_eq!(short(events.next().await), "+node:2");
@@ -45,17 +45,17 @@ async fn the_first_connection_will_do() {
     assert_eq!(client.endpoints().count(), 3);
     // The first is tried again in the meantime.
     assert_eq!(short(events.next().await), "!node:0");
-    harbour.set_open(0, true);
-    let _node = harbour.welcome(0).await;
+    fake_nodes.set_open(0, true);
+    let _node = fake_nodes.welcome(0).await;
     while short(events.next().await) != "+node:0" {}
 }
 
 #[tokio::test(start_paused = true)]
 async fn if_none_comes_about_every_reason_is_told() {
-    let (mut harbour, client) = Harbour::start(2, &patient());
-    harbour.set_open(0, false);
+    let (mut fake_nodes, client) = FakeNodes::start(2, &patient());
+    fake_nodes.set_open(0, false);
     let (error, ()) = tokio::join!(client, async {
-        let mut node = harbour.arrival(1).await;
+        let mut node = fake_nodes.arrival(1).await;
         node.stream.shutdown().await.unwrap();
     });
     let error = error.unwrap_err();
@@ -73,29 +73,29 @@ async fn if_none_comes_about_every_reason_is_told() {
         "{shown}"
     );
     // No more connections are made.
-    assert!(harbour.is_deserted(1, Duration::from_secs(60)).await);
+    assert!(fake_nodes.is_deserted(1, Duration::from_secs(60)).await);
 }
 
 #[tokio::test(start_paused = true)]
 async fn spares_are_used_when_they_are_needed() {
-    let builder = patient().connections(Connections::AtMost(1));
-    let (mut harbour, client) = Harbour::start(3, &builder);
-    harbour.set_open(0, false);
+    let builder = patient().connections(ConnectionPolicy::AtMost(1));
+    let (mut fake_nodes, client) = FakeNodes::start(3, &builder);
+    fake_nodes.set_open(0, false);
     let client = tokio::spawn(client);
-    let mut first = harbour.welcome(1).await;
+    let mut first = fake_nodes.welcome(1).await;
     let client = client.await.unwrap().unwrap();
     let mut events = client.events();
     assert_eq!(short(events.next().await), "+node:1");
-    assert!(harbour.is_deserted(2, Duration::from_secs(5)).await);
+    assert!(fake_nodes.is_deserted(2, Duration::from_secs(5)).await);
     first.stream.shutdown().await.unwrap();
     assert_eq!(short(events.next().await), "-node:1 again");
-    let _second = harbour.welcome(2).await;
+    let _second = fake_nodes.welcome(2).await;
     assert_eq!(short(events.next().await), "+node:2");
 }
 
 #[tokio::test(start_paused = true)]
 async fn topics_are_back_before_the_connection_is() {
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(patient()).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(patient()).await;
     let mut events = client.events();
     assert_eq!(short(events.next().await), "+node:0");
     let mut subscription = subscribe(&client, &mut node).await;
@@ -108,7 +108,7 @@ async fn topics_are_back_before_the_connection_is() {
     assert!(!client.is_connected());
 
     let lost_at = tokio::time::Instant::now();
-    let mut node = harbour.welcome(0).await;
+    let mut node = fake_nodes.welcome(0).await;
     let pause = lost_at.elapsed();
     assert!(pause >= Duration::from_millis(500) && pause <= Duration::from_secs(1));
     assert_eq!(node.set().await, ["hello", "other"]);
@@ -123,7 +123,7 @@ async fn topics_are_back_before_the_connection_is() {
     assert!(client.is_connected());
 
     // The subscription continued meanwhile.
-    let seq = node.push(Kind::Unicast, 1, b"a").await;
+    let seq = node.push(MessageKind::Unicast, 1, b"a").await;
     assert_eq!(subscription.next().await, Some(text("a")));
     assert_eq!(node.answered(seq).await.0, 0);
 
@@ -141,11 +141,11 @@ async fn topics_are_back_before_the_connection_is() {
 #[tokio::test(start_paused = true)]
 async fn a_node_that_does_not_confirm_the_topics_is_not_connected() {
     let builder = patient().connect_timeout(Duration::from_secs(3));
-    let (mut harbour, client, [mut node]) = Harbour::connected::<1>(builder).await;
+    let (mut fake_nodes, client, [mut node]) = FakeNodes::connected::<1>(builder).await;
     let mut events = client.events();
     let _subscription = subscribe(&client, &mut node).await;
     drop(node);
-    let mut node = harbour.welcome(0).await;
+    let mut node = fake_nodes.welcome(0).await;
     assert_eq!(node.set().await, ["hello"]);
     assert_eq!(short(events.next().await), "+node:0");
     assert_eq!(short(events.next().await), "-node:0 again");
@@ -160,14 +160,14 @@ async fn a_node_that_does_not_confirm_the_topics_is_not_connected() {
 
 #[tokio::test(start_paused = true)]
 async fn endpoints_are_given_up_when_told_so() {
-    let builder = patient().reconnect(Reconnect::forever().retries(2));
-    let (harbour, client, [node]) = Harbour::connected::<1>(builder).await;
+    let builder = patient().reconnect(ReconnectPolicy::forever().retries(2));
+    let (fake_nodes, client, [node]) = FakeNodes::connected::<1>(builder).await;
     let mut subscription = {
         let mut node = node;
         subscribe(&client, &mut node).await
         // The node stops.
     };
-    harbour.set_open(0, false);
+    fake_nodes.set_open(0, false);
     let mut events = client.events();
     assert!(matches!(
         client.closed().await,
@@ -192,14 +192,14 @@ async fn endpoints_are_given_up_when_told_so() {
 
 #[tokio::test(start_paused = true)]
 async fn offline_publishers_and_subscribers_wait_for_a_node() {
-    let (mut harbour, client, [node]) = Harbour::connected::<1>(patient()).await;
+    let (mut fake_nodes, client, [node]) = FakeNodes::connected::<1>(patient()).await;
     drop(node);
     let topic = hello();
     let (reply, subscribed, ()) = tokio::join!(
-        client.unicast(&topic, "x".into()),
+        client.publish_unicast_raw(&topic, "x".into()),
         client.subscribe::<Hello>(),
         async {
-            let mut node = harbour.welcome(0).await;
+            let mut node = fake_nodes.welcome(0).await;
             assert_eq!(node.confirm().await, ["hello"]);
             let request = node.expect(FrameType::UNICAST).await;
             node.answer(&request, 0, framed("y")).await;
@@ -214,8 +214,8 @@ async fn offline_publishers_and_subscribers_wait_for_a_node() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_node_ends_at_the_timeout() {
     let builder = Client::builder().timeout(Duration::from_secs(3));
-    let (harbour, client, [node]) = Harbour::connected::<1>(builder).await;
-    harbour.set_open(0, false);
+    let (fake_nodes, client, [node]) = FakeNodes::connected::<1>(builder).await;
+    fake_nodes.set_open(0, false);
     let mut events = client.events();
     drop(node);
     while short(events.next().await) != "-node:0 again" {}
@@ -234,9 +234,9 @@ async fn waiting_for_a_node_ends_at_the_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn failing_fast_does_not_wait() {
-    let builder = patient().offline(Offline::FailFast);
-    let (harbour, client, [node]) = Harbour::connected::<1>(builder).await;
-    harbour.set_open(0, false);
+    let builder = patient().offline(OfflinePolicy::FailFast);
+    let (fake_nodes, client, [node]) = FakeNodes::connected::<1>(builder).await;
+    fake_nodes.set_open(0, false);
     let mut events = client.events();
     drop(node);
     while short(events.next().await) != "-node:0 again" {}
@@ -253,14 +253,14 @@ async fn failing_fast_does_not_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_ends_dialling_and_waiting() {
-    let (mut harbour, client, [node]) = Harbour::connected::<1>(patient()).await;
+    let (mut fake_nodes, client, [node]) = FakeNodes::connected::<1>(patient()).await;
     let mut events = client.events();
     drop(node);
     while short(events.next().await) != "-node:0 again" {}
     let message = text("x");
     let (published, ()) = tokio::join!(client.publish_multicast(&message), async {
         // The client dials, and gets no answer.
-        let _node = harbour.arrival(0).await;
+        let _node = fake_nodes.arrival(0).await;
         client.close().await;
     });
     assert!(matches!(
@@ -270,5 +270,5 @@ async fn closing_ends_dialling_and_waiting() {
             ..
         })
     ));
-    assert!(harbour.is_deserted(0, Duration::from_secs(60)).await);
+    assert!(fake_nodes.is_deserted(0, Duration::from_secs(60)).await);
 }

@@ -22,7 +22,7 @@ async fn subscriptions_made_together_share_a_set() {
     let (client, mut node) = connect().await;
     let (a, b, c, topics) = tokio::join!(
         client.subscribe_to::<Hello>("a"),
-        client.deliveries_of::<Hello>("b"),
+        client.deliveries_to::<Hello>("b"),
         client.subscribe_to::<Hello>("a"),
         node.confirm()
     );
@@ -67,12 +67,12 @@ async fn a_subscription_that_is_not_confirmed_is_taken_back() {
 async fn a_unicast_is_acknowledged_when_it_is_taken() {
     let (client, mut node) = connect().await;
     let mut subscription = subscribe(&client, &mut node).await;
-    let seq = node.push(Kind::Unicast, 1, b"a").await;
+    let seq = node.push(MessageKind::Unicast, 1, b"a").await;
     assert!(node.is_quiet().await);
     assert_eq!(subscription.next().await, Some(text("a")));
     assert_eq!(node.answered(seq).await, (0, Bytes::new()));
 
-    node.push(Kind::Multicast, 2, b"b").await;
+    node.push(MessageKind::Multicast, 2, b"b").await;
     assert_eq!(subscription.next().await, Some(text("b")));
     assert!(node.is_quiet().await);
 }
@@ -81,15 +81,15 @@ async fn a_unicast_is_acknowledged_when_it_is_taken() {
 async fn what_cannot_be_decoded_is_counted_and_told_to_the_publisher() {
     let (client, mut node) = connect().await;
     let mut subscription = subscribe(&client, &mut node).await;
-    let bad = node.push(Kind::Unicast, 1, b"\xff").await;
-    node.push(Kind::Multicast, 2, b"\xff\xff").await;
-    let good = node.push(Kind::Unicast, 3, b"good").await;
+    let bad = node.push(MessageKind::Unicast, 1, b"\xff").await;
+    node.push(MessageKind::Multicast, 2, b"\xff\xff").await;
+    let good = node.push(MessageKind::Unicast, 3, b"good").await;
     assert_eq!(subscription.next().await, Some(text("good")));
     assert_eq!(node.answered(bad).await, (105, Bytes::new()));
     assert_eq!(node.answered(good).await, (0, Bytes::new()));
     assert_eq!(subscription.errors().count(), 2);
     let last = subscription.errors().last().unwrap();
-    assert_eq!(last.kind(), Kind::Multicast);
+    assert_eq!(last.kind(), MessageKind::Multicast);
     let shown = last.to_string();
     assert!(
         shown.contains("2 bytes") && shown.contains("hello"),
@@ -112,10 +112,10 @@ async fn deliveries_answer_in_every_way() {
         (|d| assert_eq!(d.into_inner(), text("x")), 0, ""),
     ];
     for (n, (answer, result, payload)) in (b'a'..).zip(cases) {
-        let seq = node.push(Kind::Unicast, n, b"x").await;
+        let seq = node.push(MessageKind::Unicast, n, b"x").await;
         let delivery = deliveries.next().await.unwrap().unwrap();
         assert_eq!(delivery.0, "x");
-        assert_eq!(delivery.kind(), Kind::Unicast);
+        assert_eq!(delivery.kind(), MessageKind::Unicast);
         assert_eq!(delivery.topic(), "hello");
         assert_eq!(delivery.seq(), char::from(n).to_string().repeat(32));
         assert!(node.is_quiet().await);
@@ -135,7 +135,7 @@ async fn deliveries_answer_in_every_way() {
         (|d| drop(d.into_inner()), 106, ""),
     ];
     for (n, (answer, result, payload)) in (b'A'..).zip(cases) {
-        let seq = node.push(Kind::Unicast, n, b"x").await;
+        let seq = node.push(MessageKind::Unicast, n, b"x").await;
         answer(questions.next().await.unwrap().unwrap());
         assert_eq!(node.answered(seq).await, (result, payload.into()));
     }
@@ -146,13 +146,13 @@ async fn what_cannot_be_answered_says_so() {
     let (client, mut node) = connect().await;
     let (deliveries, _) = tokio::join!(client.deliveries::<Hello>(), node.confirm());
     let mut deliveries = deliveries.unwrap();
-    node.push(Kind::Multicast, b'2', b"x").await;
+    node.push(MessageKind::Multicast, b'2', b"x").await;
     let delivery = deliveries.next().await.unwrap().unwrap();
     assert!(matches!(
         delivery.reply_bytes(1.to_string()),
         Err(ReplyError::Multicast { .. })
     ));
-    let bad = node.push(Kind::Unicast, b'3', b"\xff").await;
+    let bad = node.push(MessageKind::Unicast, b'3', b"\xff").await;
     let error = deliveries.next().await.unwrap().unwrap_err();
     assert_eq!(error.seq(), "3".repeat(32));
     assert_eq!(node.answered(bad).await, (105, Bytes::new()));
@@ -165,7 +165,7 @@ async fn answers_that_cannot_be_sent_say_so() {
     let topic = hello();
     let (raw, _) = tokio::join!(client.subscribe_raw(&topic), node.confirm());
     let mut raw = raw.unwrap();
-    let seq = node.push(Kind::Unicast, 1, b"").await;
+    let seq = node.push(MessageKind::Unicast, 1, b"").await;
     let delivery = raw.next().await.unwrap();
     let error = delivery.reply_bytes(vec![0; 253]).unwrap_err();
     assert!(matches!(
@@ -179,7 +179,7 @@ async fn answers_that_cannot_be_sent_say_so() {
     // Not a reply, and nothing that could be read as a reply.
     assert_eq!(node.answered(seq).await, (106, Bytes::new()));
 
-    node.push(Kind::Unicast, 2, b"").await;
+    node.push(MessageKind::Unicast, 2, b"").await;
     let delivery = raw.next().await.unwrap();
     client.close().await;
     assert!(matches!(
@@ -193,9 +193,9 @@ async fn two_subscriptions_share_unicasts_and_both_get_multicasts() {
     let (client, mut node) = connect().await;
     let mut a = subscribe(&client, &mut node).await;
     let mut b = client.subscribe::<Hello>().await.unwrap();
-    node.push(Kind::Multicast, 0, b"all").await;
+    node.push(MessageKind::Multicast, 0, b"all").await;
     for n in 1..=6 {
-        node.push(Kind::Unicast, n, &[b'0' + n]).await;
+        node.push(MessageKind::Unicast, n, &[b'0' + n]).await;
     }
     assert_eq!(a.next().await, Some(text("all")));
     assert_eq!(b.next().await, Some(text("all")));
@@ -210,7 +210,7 @@ async fn two_subscriptions_share_unicasts_and_both_get_multicasts() {
     a.unsubscribe().await.unwrap();
     assert_eq!(a.next().await, None);
     for n in 7..=9 {
-        let seq = node.push(Kind::Unicast, n, b"b's").await;
+        let seq = node.push(MessageKind::Unicast, n, b"b's").await;
         assert_eq!(b.next().await, Some(text("b's")));
         while node.expect(FrameType::RESPONSE).await.seq != seq {}
     }
@@ -223,9 +223,9 @@ async fn a_full_subscription_leaves_unicasts_to_the_other() {
     let a = subscribe(&client, &mut node).await;
     let b = client.subscribe::<Hello>().await.unwrap();
     for n in 1..=2 {
-        node.push(Kind::Unicast, n, b"").await;
+        node.push(MessageKind::Unicast, n, b"").await;
     }
-    let refused = node.push(Kind::Unicast, 3, b"").await;
+    let refused = node.push(MessageKind::Unicast, 3, b"").await;
     assert_eq!(node.answered(refused).await.0, 104);
     assert_eq!(a.lagged() + b.lagged(), 1);
 }
@@ -234,16 +234,16 @@ async fn a_full_subscription_leaves_unicasts_to_the_other() {
 async fn unsubscribing_loses_nothing_that_was_delivered() {
     let (client, mut node) = connect().await;
     let mut subscription = subscribe(&client, &mut node).await;
-    let before = node.push(Kind::Unicast, 1, b"before").await;
+    let before = node.push(MessageKind::Unicast, 1, b"before").await;
     let (result, during) = tokio::join!(subscription.unsubscribe(), async {
         assert!(node.set().await.is_empty());
         // The node sends this before it has handled the new set.
-        let during = node.push(Kind::Unicast, 2, b"during").await;
+        let during = node.push(MessageKind::Unicast, 2, b"during").await;
         node.answer_heartbeat().await;
         during
     });
     result.unwrap();
-    let after = node.push(Kind::Unicast, 3, b"after").await;
+    let after = node.push(MessageKind::Unicast, 3, b"after").await;
     assert_eq!(node.answered(after).await.0, 104);
 
     assert_eq!(subscription.next().await, Some(text("before")));
@@ -260,14 +260,14 @@ async fn unsubscribing_loses_nothing_that_was_delivered() {
 async fn a_dropped_subscription_refuses_what_it_holds() {
     let (client, mut node) = connect().await;
     let subscription = subscribe(&client, &mut node).await;
-    let unread = node.push(Kind::Unicast, 1, b"unread").await;
-    node.push(Kind::Multicast, 2, b"unread").await;
+    let unread = node.push(MessageKind::Unicast, 1, b"unread").await;
+    node.push(MessageKind::Multicast, 2, b"unread").await;
     assert!(node.is_quiet().await);
     drop(subscription);
     assert_eq!(node.answered(unread).await.0, 104);
     assert!(node.set().await.is_empty());
     // The change is not confirmed yet, but there is no subscription to take the message.
-    let late = node.push(Kind::Unicast, 3, b"late").await;
+    let late = node.push(MessageKind::Unicast, 3, b"late").await;
     node.answer_heartbeat().await;
     assert_eq!(node.answered(late).await.0, 104);
     assert!(node.is_quiet().await);
@@ -282,7 +282,7 @@ async fn subscribing_again_at_once_keeps_the_topic() {
     let (again, topics) = tokio::join!(client.subscribe::<Hello>(), node.confirm());
     let mut again = again.unwrap();
     assert_eq!(topics, ["hello"]);
-    node.push(Kind::Multicast, 1, b"a").await;
+    node.push(MessageKind::Multicast, 1, b"a").await;
     assert_eq!(again.next().await, Some(text("a")));
 }
 
@@ -291,7 +291,7 @@ async fn a_subscriber_that_never_waits_lets_others_run() {
     let (client, mut node) = connect().await;
     let mut subscription = subscribe(&client, &mut node).await;
     for n in 0..200 {
-        node.push(Kind::Multicast, n, b"").await;
+        node.push(MessageKind::Multicast, n, b"").await;
     }
     // Let the driver read them all.
     assert!(node.is_quiet().await);
@@ -309,12 +309,12 @@ async fn copies_of_a_multicast_are_dropped() {
     let (client, mut node) = connect().await;
     let mut subscription = subscribe(&client, &mut node).await;
     for n in [1, 1, 2, 1] {
-        node.push(Kind::Multicast, n, &[b'0' + n]).await;
+        node.push(MessageKind::Multicast, n, &[b'0' + n]).await;
     }
     for expected in ["1", "2"] {
         assert_eq!(subscription.next().await, Some(text(expected)));
     }
-    node.push(Kind::Multicast, 3, b"3").await;
+    node.push(MessageKind::Multicast, 3, b"3").await;
     assert_eq!(subscription.next().await, Some(text("3")));
     assert_eq!(subscription.stats().received, 3);
 }

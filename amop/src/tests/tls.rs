@@ -31,7 +31,7 @@ fn builder(agency: &Agency, address: SocketAddr) -> ClientBuilder {
     Client::builder()
         .endpoint(address.to_string())
         .identity(identity(agency, Leaf::Sdk))
-        .reconnect(Reconnect::never())
+        .reconnect(ReconnectPolicy::never())
 }
 
 async fn accept(listener: &TcpListener, node: &Identity) -> TlsStream<TcpStream> {
@@ -178,7 +178,7 @@ async fn a_silent_port_is_given_up() {
     assert!(matches!(
         result.unwrap_err(),
         ConnectError::Timeout {
-            stage: Stage::Tls,
+            stage: ConnectStage::Tls,
             ..
         }
     ));

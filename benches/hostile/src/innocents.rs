@@ -65,7 +65,7 @@ impl Innocents {
         });
         // Until the nodes have found each other.
         let deadline = Instant::now() + START;
-        while let Err(error) = publisher.unicast(&topic, "first".into()).await {
+        while let Err(error) = publisher.publish_unicast_raw(&topic, "first".into()).await {
             if Instant::now() > deadline {
                 return Err(error).context("the first message");
             }
@@ -82,7 +82,7 @@ impl Innocents {
                 let due = ticks.tick().await;
                 let (client, topic, counted) = (client.clone(), topic.clone(), counted.clone());
                 sent.spawn(async move {
-                    match client.unicast(&topic, "innocent".into()).await {
+                    match client.publish_unicast_raw(&topic, "innocent".into()).await {
                         Ok(_) => lock(&counted.times).push(due.elapsed()),
                         Err(_) => drop(counted.lost.fetch_add(1, Ordering::Relaxed)),
                     }

@@ -9,7 +9,7 @@ mod users {
     include!(concat!(env!("OUT_DIR"), "/users/all.rs"));
 }
 
-use amop::{__private::prost::Message as _, Codec, Kind, Request, Topic};
+use amop::{__private::prost::Message as _, Codec, MessageKind, Request, Topic};
 use amop_codegen_tests::comments;
 use support::Schema;
 use users::{aliases, enums, floats, marked, methods, old, replies, vec};
@@ -28,7 +28,7 @@ fn values_and_types_may_be_called_as_they_are() {
     schema.check::<aliases::Trip>("aliases.Trip");
     assert_eq!(marked::Mark::TOPIC, "mark");
     assert_eq!(comments::Trade::TOPIC, "trade `a` [b] \"c\"");
-    let _ = Kind::Unicast;
+    let _ = MessageKind::Unicast;
 }
 
 /// The message's own accessors take precedence, and the client has the functions.

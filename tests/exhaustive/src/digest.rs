@@ -25,9 +25,8 @@ enum Name {
 impl Name {
     fn of(run: &[u8]) -> Self {
         match run {
-            b"NodeConfig" | b"Limits" | b"Timeouts" | b"Counters" | b"Bucket" | b"Shares" => {
-                Self::Ignored
-            }
+            b"MachineConfig" | b"Limits" | b"Timeouts" | b"Counters" | b"RateBucket"
+            | b"TokenBucket" | b"Shares" => Self::Ignored,
             b"Instant" => Self::Moment,
             _ => Self::Other,
         }

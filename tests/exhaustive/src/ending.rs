@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use amop_proto::channel::code;
+use amop_proto::channel::result_code;
 
 use crate::{scenario::Break, sdks::Message, state::State, steps::Step};
 
@@ -152,7 +152,7 @@ impl State {
             if message.unicast {
                 continue;
             }
-            if message.outcome != Some(code::SUCCESS) {
+            if message.outcome != Some(result_code::SUCCESS) {
                 return Err(format!(
                     "multicast {index} ended with {:?}",
                     message.outcome
@@ -190,9 +190,9 @@ impl State {
         self.check_multicasts()?;
         let (probe, present) = (&self.messages[first], self.present());
         let expected = if present.is_empty() {
-            code::NO_SUBSCRIBER
+            result_code::NO_SUBSCRIBER
         } else {
-            code::SUCCESS
+            result_code::SUCCESS
         };
         if probe.outcome != Some(expected) {
             let outcome = probe.outcome;

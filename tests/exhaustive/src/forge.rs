@@ -5,8 +5,9 @@ use amop_proto::{
     p2p::{
         PeerFrame,
         mesh::{
-            Envelope, NodeKey, Record, Relayed, RelayedSpread, Seal, SharedSecret, SignedRecord,
-            Signer, Spread, Subject, Whole, packet,
+            MulticastHeader, Record, RelayedMulticastHeader, RelayedUnicastHeader, RoutingKey,
+            Seal, SharedSecret, SignedRecord, StatementSigner, Subject, UnicastHeader, Whole,
+            packet,
         },
         protocol,
     },
@@ -54,7 +55,7 @@ pub(crate) fn decoded(frame: &PeerFrame) -> Vec<SignedRecord> {
 pub(crate) struct Claim {
     pub(crate) signer: usize,
     pub(crate) version: u64,
-    pub(crate) neighbours: Vec<NodeKey>,
+    pub(crate) neighbours: Vec<RoutingKey>,
     pub(crate) topics: Vec<(Bytes, u32)>,
 }
 
@@ -86,33 +87,33 @@ fn forged(kind: FrameType, seq: Seq) -> Frame {
 }
 
 /// Returns a multicast of a node, addressed to the receiver.
-pub(crate) fn multicast(source: NodeKey) -> PeerFrame {
+pub(crate) fn multicast(source: RoutingKey) -> PeerFrame {
     let frame = forged(FrameType::MULTICAST, Seq([b'F'; Seq::LEN]));
-    let spread = Spread {
+    let spread = MulticastHeader {
         source,
         id: 77,
         targets: Vec::new(),
     };
-    extension(packet::MULTICAST, HOPS, spread.seal(&frame))
+    extension(packet::MULTICAST, HOPS, spread.encode(&frame))
 }
 
 /// Returns a unicast from a distant node, with an invalid seal.
-pub(crate) fn relayed(source: NodeKey, target: NodeKey) -> PeerFrame {
+pub(crate) fn relayed(source: RoutingKey, target: RoutingKey) -> PeerFrame {
     let frame = forged(FrameType::UNICAST, Seq([b'F'; Seq::LEN]));
-    let relayed = Relayed {
-        envelope: Envelope {
+    let relayed = RelayedUnicastHeader {
+        header: UnicastHeader {
             source,
             target,
             id: 78,
         },
         seal: NO_SEAL,
     };
-    extension(packet::RELAYED_UNICAST, HOPS, relayed.seal(&frame))
+    extension(packet::RELAYED_UNICAST, HOPS, relayed.encode(&frame))
 }
 
 /// Returns the node that a message names as its source.
-pub(crate) fn source_of(frame: &PeerFrame) -> Option<NodeKey> {
-    Envelope::source_of(&frame.body)
+pub(crate) fn source_of(frame: &PeerFrame) -> Option<RoutingKey> {
+    UnicastHeader::source_of(&frame.body)
 }
 
 /// Changes the message in a frame, and keeps everything else.
@@ -121,20 +122,20 @@ fn changed(frame: &PeerFrame, change: impl Fn(Frame) -> Option<Frame>) -> Option
     let body = frame.body.clone();
     let body = match frame.packet {
         packet::RELAYED_MULTICAST => {
-            let (spread, bytes) = RelayedSpread::open(body)?;
-            spread.seal(&read(bytes)?)
+            let (spread, bytes) = RelayedMulticastHeader::decode(body)?;
+            spread.encode(&read(bytes)?)
         }
         packet::MULTICAST => {
-            let (spread, bytes) = Spread::open(body)?;
-            spread.seal(&read(bytes)?)
+            let (spread, bytes) = MulticastHeader::decode(body)?;
+            spread.encode(&read(bytes)?)
         }
         packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => {
-            let (relayed, bytes) = Relayed::open(body)?;
-            relayed.seal(&read(bytes)?)
+            let (relayed, bytes) = RelayedUnicastHeader::decode(body)?;
+            relayed.encode(&read(bytes)?)
         }
         _ => {
-            let (envelope, bytes) = Envelope::open(body)?;
-            envelope.seal(&read(bytes)?)
+            let (header, bytes) = UnicastHeader::decode(body)?;
+            header.encode(&read(bytes)?)
         }
     };
     Some(PeerFrame {
@@ -160,26 +161,26 @@ pub(crate) fn with_topic(frame: &PeerFrame, topic: &[u8]) -> Option<PeerFrame> {
 /// relayed as if from that node.
 pub(crate) fn answer(unicast: &PeerFrame, liar: usize, asked: usize) -> Option<PeerFrame> {
     let from_afar = unicast.packet == packet::RELAYED_UNICAST;
-    let (envelope, bytes) = if from_afar {
-        let (relayed, bytes) = Relayed::open(unicast.body.clone())?;
-        (relayed.envelope, bytes)
+    let (header, bytes) = if from_afar {
+        let (relayed, bytes) = RelayedUnicastHeader::decode(unicast.body.clone())?;
+        (relayed.header, bytes)
     } else {
-        Envelope::open(unicast.body.clone())?
+        UnicastHeader::decode(unicast.body.clone())?
     };
     let request = Frame::from_bytes(bytes, usize::MAX).ok()?;
     let answer = forged(FrameType::RESPONSE, request.seq);
-    let envelope = Envelope {
+    let header = UnicastHeader {
         source: key_of(if from_afar { asked } else { liar }),
-        target: envelope.source,
-        id: envelope.id,
+        target: header.source,
+        id: header.id,
     };
     Some(if from_afar {
-        let relayed = Relayed {
-            envelope,
+        let relayed = RelayedUnicastHeader {
+            header,
             seal: NO_SEAL,
         };
-        extension(packet::RELAYED_ANSWER, HOPS, relayed.seal(&answer))
+        extension(packet::RELAYED_ANSWER, HOPS, relayed.encode(&answer))
     } else {
-        extension(packet::ANSWER, HOPS, envelope.seal(&answer))
+        extension(packet::ANSWER, HOPS, header.encode(&answer))
     })
 }

@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::rpc::NodeFacts,
-    node::{Checker, Limits, Node, NodeConfig, Timeouts},
+    node::{Checker, Limits, MachineConfig, NodeMachine, Timeouts},
     p2p::{
         NodeId,
-        mesh::{Identified, NodeKey, Refusal, SharedSecret, Verifier},
+        mesh::{Identified, IdentityRefusal, RoutingKey, SharedSecret, StatementVerifier},
     },
 };
 use bytes::Bytes;
@@ -20,7 +20,7 @@ pub(crate) const EPOCH: u64 = 1_700_000_000_000_000;
 /// A node and the fingerprint of its state.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
-    pub(crate) node: Node,
+    pub(crate) node: NodeMachine,
     pub(crate) digest: u64,
 }
 
@@ -30,20 +30,20 @@ pub(crate) fn id_of(host: usize) -> NodeId {
 }
 
 /// Returns the name of a node in routing.
-pub(crate) fn key_of(host: usize) -> NodeKey {
-    NodeKey::from(&id_of(host))
+pub(crate) fn key_of(host: usize) -> RoutingKey {
+    RoutingKey::from(&id_of(host))
 }
 
 /// Accepts every signature, but no certificates of another node.
 #[derive(Debug)]
 struct Gullible(SharedSecret);
 
-impl Verifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
+impl StatementVerifier for Gullible {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
         self.0.identify(chain)
     }
 
-    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal> {
+    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal> {
         self.0.admits(fisco)
     }
 
@@ -63,7 +63,7 @@ impl Host {
             timeouts.link_idle = Duration::from_secs(3600);
         }
         let node = id_of(host);
-        let config = NodeConfig {
+        let config = MachineConfig {
             node,
             signer: Arc::new(SharedSecret::new(node)),
             facts: NodeFacts {
@@ -82,7 +82,7 @@ impl Host {
             seed: bytes,
         };
         Self {
-            node: Node::new(config),
+            node: NodeMachine::new(config),
             digest: 0,
         }
     }
@@ -91,7 +91,7 @@ impl Host {
     /// decisions.
     pub(crate) fn checker(gullible: bool) -> Checker {
         let honest = SharedSecret::new(id_of(0));
-        let verifier: Arc<dyn Verifier> = if gullible {
+        let verifier: Arc<dyn StatementVerifier> = if gullible {
             Arc::new(Gullible(honest))
         } else {
             Arc::new(honest)

@@ -11,7 +11,9 @@ use amop_proto::{
     node::PeerId,
     p2p::{
         PeerFrame,
-        mesh::{Envelope, NodeKey, Record, Relayed, SharedSecret, Subject, packet},
+        mesh::{
+            Record, RelayedUnicastHeader, RoutingKey, SharedSecret, Subject, UnicastHeader, packet,
+        },
     },
 };
 use bytes::{Bytes, BytesMut};
@@ -219,7 +221,7 @@ impl State {
             Wile::ReplayRecord => hostile.old.clone().map(forge::records),
             Wile::Claim => {
                 let mut claim = of(soon);
-                claim.neighbours.push(NodeKey(7));
+                claim.neighbours.push(RoutingKey(7));
                 claim.topics = vec![(Bytes::from_static(b"u"), u32::MAX)];
                 claim.of(own)
             }
@@ -307,7 +309,7 @@ impl State {
     }
 
     /// Returns the connection of a node to the node with this key, if this is not the hostile node.
-    fn peer_with(&self, host: usize, key: NodeKey) -> Option<PeerId> {
+    fn peer_with(&self, host: usize, key: RoutingKey) -> Option<PeerId> {
         let named = (0..3).find(|&other| key_of(other) == key && other != host)?;
         if self.is_liar(named) {
             return None;
@@ -338,12 +340,13 @@ impl State {
         if !is_extension(frame) || frame.packet != packet::RELAYED_UNICAST {
             return None;
         }
-        let (Relayed { envelope, .. }, bytes) = Relayed::open(frame.body.clone())?;
-        let peer = self.peer_with(host, envelope.source)?;
+        let (RelayedUnicastHeader { header, .. }, bytes) =
+            RelayedUnicastHeader::decode(frame.body.clone())?;
+        let peer = self.peer_with(host, header.source)?;
         let inner = Frame::from_bytes(bytes, usize::MAX).ok()?;
         let frame = PeerFrame {
             packet: packet::UNICAST,
-            body: envelope.seal(&inner),
+            body: header.encode(&inner),
             ..frame.clone()
         };
         Some((peer, frame))
@@ -355,14 +358,14 @@ impl State {
             return None;
         }
         let asked = key_of(self.hostile.as_ref()?.other());
-        let (envelope, bytes) = Envelope::open(frame.body.clone())?;
+        let (header, bytes) = UnicastHeader::decode(frame.body.clone())?;
         let inner = Frame::from_bytes(bytes, usize::MAX).ok()?;
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source: asked,
-            ..envelope
+            ..header
         };
         let frame = PeerFrame {
-            body: envelope.seal(&inner),
+            body: header.encode(&inner),
             ..frame.clone()
         };
         Some((self.peer_with(host, asked)?, frame))

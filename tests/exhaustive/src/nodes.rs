@@ -2,13 +2,13 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use amop_proto::node::{Action, Event, Notice, PeerCloseReason, PeerId};
+use amop_proto::node::{Action, NodeEvent, NodeNotice, PeerCloseReason, PeerId};
 
 use crate::{host::Host, state::State};
 
 impl State {
     /// Feeds an event to a node and carries out its actions.
-    pub(crate) fn tell(&mut self, host: usize, event: Event) {
+    pub(crate) fn tell(&mut self, host: usize, event: NodeEvent) {
         let now = self.instant();
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -22,19 +22,19 @@ impl State {
         }
     }
 
-    fn act(&mut self, host: usize, action: Action, events: &mut VecDeque<Event>) {
+    fn act(&mut self, host: usize, action: Action, events: &mut VecDeque<NodeEvent>) {
         match action {
             Action::SendPeer {
                 peer,
                 lane,
                 message,
             } => {
-                events.push_back(Event::PeerWritten(peer, lane, message.wire_len()));
+                events.push_back(NodeEvent::PeerWritten(peer, lane, message.wire_len()));
                 let frame = message.joined();
                 self.write(host, peer, frame);
             }
             Action::SendSession { session, frame } => {
-                events.push_back(Event::SessionWritten(session, frame.wire_len()));
+                events.push_back(NodeEvent::SessionWritten(session, frame.wire_len()));
                 self.reach_sdk(session, &frame);
             }
             Action::ClosePeer { peer, reason } => {
@@ -46,10 +46,10 @@ impl State {
             }
             Action::Answer { session, question } => {
                 let reply = self.hosts[host].node.answer(&question);
-                events.push_back(Event::SessionReply(session, reply));
+                events.push_back(NodeEvent::SessionReply(session, reply));
             }
             Action::Restate(restatement) => events.push_back(restatement.carry_out()),
-            Action::Notice(Notice::BadPeerMessage { peer, what, .. })
+            Action::Notice(NodeNotice::BadPeerMessage { peer, what, .. })
                 if self.are_honest(host, peer) =>
             {
                 self.fail(format!(

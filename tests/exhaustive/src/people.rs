@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use amop_proto::{
-    channel::{Frame, FrameType, code},
-    node::{Event, SessionId, SessionIdentity},
+    channel::{Frame, FrameType, result_code},
+    node::{NodeEvent, SessionId, SessionIdentity},
 };
 
 use crate::{
@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// All SDKs have one certificate.
-pub(crate) fn opened(session: SessionId) -> Event {
+pub(crate) fn opened(session: SessionId) -> NodeEvent {
     let identity = SessionIdentity::default();
-    Event::SessionOpened { session, identity }
+    NodeEvent::SessionOpened { session, identity }
 }
 
 impl State {
@@ -32,7 +32,7 @@ impl State {
         let host = sdk.host;
         self.tell(host, opened(session));
         for frame in subscription(br#"["t"]"#) {
-            self.tell(host, Event::session_frame(session, frame));
+            self.tell(host, NodeEvent::session_frame(session, frame));
             if self.scenario.does(Sabotage::EarlyBarrier) {
                 self.subscribed(index);
             }
@@ -47,14 +47,14 @@ impl State {
         for message in &mut self.messages {
             message.sure.remove(&index);
         }
-        self.tell(host, Event::SessionClosed(session));
+        self.tell(host, NodeEvent::SessionClosed(session));
     }
 
     pub(crate) fn subscriber_speaks(&mut self, index: usize) {
         let sdk = &mut self.sdks[index];
         let host = sdk.host;
         if let (Some(session), Some(frame)) = (sdk.session, sdk.sent.pop_front()) {
-            self.tell(host, Event::session_frame(session, frame));
+            self.tell(host, NodeEvent::session_frame(session, frame));
         }
     }
 
@@ -77,7 +77,7 @@ impl State {
         if self.scenario.does(Sabotage::FalseAnswer) {
             self.outcome(&answer_of(index, 0));
         }
-        self.tell(0, Event::session_frame(PUBLISHER, frame));
+        self.tell(0, NodeEvent::session_frame(PUBLISHER, frame));
     }
 
     pub(crate) fn reach_sdk(&mut self, session: SessionId, frame: &Frame) {
@@ -167,7 +167,7 @@ impl State {
         if !message.unicast {
             return;
         }
-        if frame.result == code::SUCCESS {
+        if frame.result == result_code::SUCCESS {
             let by = who_answered(index, frame);
             if !by.is_some_and(|by| message.got.contains(&by)) {
                 self.fail(format!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amop_proto::node::Event;
+use amop_proto::node::NodeEvent;
 
 use crate::{
     links::{End, Link},
@@ -210,7 +210,7 @@ impl State {
                 if due.is_none_or(|due| due > now) {
                     break;
                 }
-                self.tell(host, Event::Timeout);
+                self.tell(host, NodeEvent::Timeout);
             }
             let due = self.hosts[host].node.next_timeout();
             if due.is_some_and(|due| due <= now) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use amop_proto::{
-    node::{Event, PeerId, PeerIdentity},
+    node::{NodeEvent, PeerId, PeerIdentity},
     p2p::{
         PeerFrame,
         mesh::{self, SharedSecret},
@@ -97,7 +97,7 @@ impl State {
             address: format!("node{other}"),
         };
         let dialled = end == 0;
-        let event = Event::PeerOpened {
+        let event = NodeEvent::PeerOpened {
             peer,
             identity,
             dialled,
@@ -112,7 +112,7 @@ impl State {
         conn.ends[end] = End::Gone;
         conn.wires[1 - end].clear();
         let peer = PeerId(conn.id);
-        self.tell(host, Event::PeerClosed(peer));
+        self.tell(host, NodeEvent::PeerClosed(peer));
     }
 
     pub(crate) fn deliver(&mut self, link: usize, conn: usize, from: usize) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use amop_proto::client::Kind;
+use amop_proto::client::MessageKind;
 
 use crate::{
     graph::distances,
@@ -69,7 +69,7 @@ impl World {
             return None;
         }
         match message.kind {
-            Kind::Unicast => {
+            MessageKind::Unicast => {
                 if let Verdict::Answered(by) = verdict {
                     let true_answer = message
                         .got
@@ -89,7 +89,7 @@ impl World {
                 );
                 Some((Invariant::UnicastsArrive, text))
             }
-            Kind::Multicast => {
+            MessageKind::Multicast => {
                 let missed = self.multicast_missed(message)?;
                 let text = format!(
                     "multicast {number} of client {} sent at {:?} ended with {verdict:?} and did \

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amop_proto::{
     channel::{Frame, split_topic},
-    client::Kind,
+    client::MessageKind,
 };
 
 use crate::net::{At, ConnId};
@@ -41,7 +41,7 @@ pub enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) publisher: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) topic: usize,
     pub(crate) sent: At,
     deadline: At,
@@ -66,7 +66,7 @@ impl Ledger {
         &mut self,
         now: At,
         publisher: usize,
-        kind: Kind,
+        kind: MessageKind,
         topic: usize,
         deadline: At,
     ) -> MessageId {

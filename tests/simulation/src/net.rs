@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use amop_proto::{
     node::{Lane, LinkQueue, PeerId, SessionId},
-    p2p::{Assembler, PeerCodec, PeerMessage},
+    p2p::{FragmentAssembler, PeerCodec, PeerMessage},
 };
 use bytes::{Bytes, BytesMut};
 
@@ -74,7 +74,7 @@ pub(crate) struct Pipe {
     /// they count for when they have.
     leaving: VecDeque<(usize, Lane, usize)>,
     /// Puts frames together that arrived at a node in fragments.
-    pub(crate) assembler: Assembler<()>,
+    pub(crate) assembler: FragmentAssembler<()>,
     /// Whether to close after that.
     pub(crate) fin: bool,
     /// Whether a part of `out` is leaving: an event will say when it has left.
@@ -99,7 +99,7 @@ impl Pipe {
             queue: LinkQueue::default(),
             queued: 0,
             leaving: VecDeque::new(),
-            assembler: Assembler::new(usize::MAX, Duration::MAX),
+            assembler: FragmentAssembler::new(usize::MAX, Duration::MAX),
             fin: false,
             busy: false,
             in_flight: VecDeque::new(),
@@ -180,7 +180,7 @@ impl Pipe {
 
     fn clear(&mut self) {
         self.drop_unsent();
-        self.assembler = Assembler::new(usize::MAX, Duration::MAX);
+        self.assembler = FragmentAssembler::new(usize::MAX, Duration::MAX);
         self.out = BytesMut::new();
         self.in_flight = VecDeque::new();
         self.read = BytesMut::new();

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use amop_proto::client::Kind;
+use amop_proto::client::MessageKind;
 
 use crate::{
     config::Profile, graph::Topology, ledger::Verdict, traffic::Volume, violation::Violation,
@@ -43,12 +43,12 @@ impl Summary {
         let (mut unicasts, mut multicasts) = ((0, 0), (0, 0));
         for (_, message) in world.ledger.messages() {
             match message.kind {
-                Kind::Unicast => {
+                MessageKind::Unicast => {
                     let answered = matches!(message.done, Some((_, Verdict::Answered(_))));
                     unicasts.0 += 1;
                     unicasts.1 += u64::from(answered);
                 }
-                Kind::Multicast => {
+                MessageKind::Multicast => {
                     multicasts.0 += 1;
                     multicasts.1 += message.got.len() as u64;
                 }

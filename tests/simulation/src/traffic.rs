@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use amop_proto::p2p::{
     PeerFrame,
-    mesh::{Envelope, NodeKey, RelayedSpread, SignedRecord, Spread, packet},
+    mesh::{
+        MulticastHeader, RelayedMulticastHeader, RoutingKey, SignedRecord, UnicastHeader, packet,
+    },
     protocol,
 };
 
 use crate::net::{At, ConnId};
 
-/// The identity of a message between nodes, taken from its envelope.
-type Name = (u16, NodeKey, u64, NodeKey);
+/// The identity of a message between nodes, taken from its header.
+type Name = (u16, RoutingKey, u64, RoutingKey);
 
 /// A version of a record on one direction of a connection: the side that sent it.
-pub(crate) type Crossing = (ConnId, usize, NodeKey, u64);
+pub(crate) type Crossing = (ConnId, usize, RoutingKey, u64);
 
 /// The path of a message.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +56,8 @@ impl Volume {
 /// Counts what crosses the links.
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    hosts: HashMap<NodeKey, usize>,
-    keys: Vec<NodeKey>,
+    hosts: HashMap<RoutingKey, usize>,
+    keys: Vec<RoutingKey>,
     pub(crate) trips: HashMap<Name, Trip>,
     /// The routing traffic that each node sent: signs of life, records, topic numbers.
     pub(crate) control: Vec<Volume>,
@@ -78,7 +80,7 @@ impl Traffic {
     }
 
     /// Registers a host; hosts must be registered in order.
-    pub(crate) fn know(&mut self, key: NodeKey) {
+    pub(crate) fn know(&mut self, key: RoutingKey) {
         self.hosts.insert(key, self.keys.len());
         self.keys.push(key);
     }
@@ -118,13 +120,13 @@ impl Traffic {
         }
         match frame.packet {
             packet::UNICAST | packet::ANSWER | packet::RELAYED_UNICAST | packet::RELAYED_ANSWER => {
-                if let Some((envelope, _)) = Envelope::open(frame.body.clone()) {
-                    let Envelope { source, target, id } = envelope;
+                if let Some((header, _)) = UnicastHeader::decode(frame.body.clone()) {
+                    let UnicastHeader { source, target, id } = header;
                     self.hop(now, from, (kind(frame.packet), source, id, target));
                 }
             }
             packet::MULTICAST => {
-                if let Some((spread, _)) = Spread::open(frame.body.clone()) {
+                if let Some((spread, _)) = MulticastHeader::decode(frame.body.clone()) {
                     let mut targets = spread.targets;
                     if targets.is_empty() {
                         // On its last link the message is for the receiver alone.
@@ -136,8 +138,8 @@ impl Traffic {
                 }
             }
             packet::RELAYED_MULTICAST => {
-                if let Some((spread, _)) = RelayedSpread::open(frame.body.clone()) {
-                    let RelayedSpread {
+                if let Some((spread, _)) = RelayedMulticastHeader::decode(frame.body.clone()) {
+                    let RelayedMulticastHeader {
                         source,
                         id,
                         targets,

@@ -19,13 +19,13 @@ pub(super) enum Method {
     Modules,
     /// A method that a FISCO node answers for one of its groups, with parameters of these kinds;
     /// `None` if the kinds are not known.
-    OfGroup(Option<&'static [Kind]>),
+    OfGroup(Option<&'static [ParamKind]>),
     Unknown,
 }
 
 /// The kind of one parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum ParamKind {
     Integer,
     Text,
     Flag,
@@ -33,15 +33,15 @@ pub(super) enum Kind {
     Other,
 }
 
-use Kind::{Flag, Integer, Object, Text};
+use ParamKind::{Flag, Integer, Object, Text};
 
-const GROUP: &[Kind] = &[Integer];
-const GROUP_TEXT: &[Kind] = &[Integer, Text];
-const GROUP_TEXT_FLAG: &[Kind] = &[Integer, Text, Flag];
-const GROUP_TEXTS: &[Kind] = &[Integer, Text, Text];
-const GROUP_OBJECT: &[Kind] = &[Integer, Object];
+const GROUP: &[ParamKind] = &[Integer];
+const GROUP_TEXT: &[ParamKind] = &[Integer, Text];
+const GROUP_TEXT_FLAG: &[ParamKind] = &[Integer, Text, Flag];
+const GROUP_TEXTS: &[ParamKind] = &[Integer, Text, Text];
+const GROUP_OBJECT: &[ParamKind] = &[Integer, Object];
 
-const GROUP_METHODS: &[(&str, Option<&[Kind]>)] = &[
+const GROUP_METHODS: &[(&str, Option<&[ParamKind]>)] = &[
     ("call", Some(GROUP_OBJECT)),
     ("estimateGas", None),
     ("getBatchReceiptsByBlockHashAndRange", None),
@@ -101,7 +101,8 @@ impl Method {
 
     /// The methods that need a group.
     #[cfg(test)]
-    pub(super) fn of_groups() -> impl Iterator<Item = (&'static str, Option<&'static [Kind]>)> {
+    pub(super) fn of_groups() -> impl Iterator<Item = (&'static str, Option<&'static [ParamKind]>)>
+    {
         GROUP_METHODS.iter().copied()
     }
 }
@@ -115,7 +116,7 @@ pub(super) enum Params {
     /// There are none, or the value is null.
     #[default]
     None,
-    List(List),
+    List(ParamList),
     Named,
     /// Neither a list nor an object, so that the request is invalid.
     Bad,
@@ -123,14 +124,14 @@ pub(super) enum Params {
 
 /// The kinds of the first few parameters, and the number of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct List {
-    first: [Kind; MOST],
+pub(super) struct ParamList {
+    first: [ParamKind; MOST],
     len: usize,
 }
 
-impl List {
+impl ParamList {
     /// Returns the kinds; `None` if there are more parameters than any method takes.
-    fn kinds(&self) -> Option<&[Kind]> {
+    fn kinds(&self) -> Option<&[ParamKind]> {
         self.first.get(..self.len)
     }
 }
@@ -157,8 +158,8 @@ impl<'de> Visitor<'de> for ParamsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Params, A::Error> {
-        let mut list = List {
-            first: [Kind::Other; MOST],
+        let mut list = ParamList {
+            first: [ParamKind::Other; MOST],
             len: 0,
         };
         while let Some(kind) = items.next_element()? {
@@ -200,7 +201,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Kind {
+impl<'de> Deserialize<'de> for ParamKind {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
         value.deserialize_any(KindVisitor)
     }
@@ -209,47 +210,47 @@ impl<'de> Deserialize<'de> for Kind {
 struct KindVisitor;
 
 impl<'de> Visitor<'de> for KindVisitor {
-    type Value = Kind;
+    type Value = ParamKind;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a parameter")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Kind, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ParamKind, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Kind::Other)
+        Ok(ParamKind::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ParamKind, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Object)
     }
 
-    fn visit_unit<E>(self) -> Result<Kind, E> {
-        Ok(Kind::Other)
+    fn visit_unit<E>(self) -> Result<ParamKind, E> {
+        Ok(ParamKind::Other)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Kind, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<ParamKind, E> {
         Ok(Flag)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Kind, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<ParamKind, E> {
         Ok(Integer)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Kind, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<ParamKind, E> {
         Ok(Integer)
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Kind, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<ParamKind, E> {
         Ok(if is_whole(number) {
             Integer
         } else {
-            Kind::Other
+            ParamKind::Other
         })
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Kind, E> {
+    fn visit_str<E>(self, _: &str) -> Result<ParamKind, E> {
         Ok(Text)
     }
 }

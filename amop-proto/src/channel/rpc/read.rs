@@ -9,7 +9,7 @@ use serde::{
 use serde_json::Number;
 
 use super::{
-    Call, Id, MAX_BATCH, Read,
+    Call, MAX_BATCH, Read, RpcId,
     params::{self, Method},
 };
 
@@ -90,11 +90,11 @@ impl<'de> Visitor<'de> for CallVisitor {
             match &*key {
                 "id" => call.id = Some(map.next_value()?),
                 "jsonrpc" => {
-                    let version: Text = map.next_value()?;
+                    let version: TextOrOther = map.next_value()?;
                     call.current = version.0.as_deref() == Some("2.0");
                 }
                 "method" => {
-                    let name: Text = map.next_value()?;
+                    let name: TextOrOther = map.next_value()?;
                     call.method = name.0.as_deref().map(Method::named);
                 }
                 "params" => call.params = map.next_value()?,
@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for CallVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Id {
+impl<'de> Deserialize<'de> for RpcId {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
         value.deserialize_any(IdVisitor)
     }
@@ -145,56 +145,56 @@ impl<'de> Deserialize<'de> for Id {
 struct IdVisitor;
 
 impl<'de> Visitor<'de> for IdVisitor {
-    type Value = Id;
+    type Value = RpcId;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an id")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Id, E> {
-        Ok(Id::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<RpcId, E> {
+        Ok(RpcId::Text(text.to_owned()))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
-        Ok(Id::Number(number.into()))
+    fn visit_u64<E>(self, number: u64) -> Result<RpcId, E> {
+        Ok(RpcId::Number(number.into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Id, E> {
-        Ok(Id::Null)
+    fn visit_unit<E>(self) -> Result<RpcId, E> {
+        Ok(RpcId::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Id, E> {
-        Ok(Id::Bad)
+    fn visit_bool<E>(self, _: bool) -> Result<RpcId, E> {
+        Ok(RpcId::Bad)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
-        Ok(Id::Number(number.into()))
+    fn visit_i64<E>(self, number: i64) -> Result<RpcId, E> {
+        Ok(RpcId::Number(number.into()))
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<Id, E> {
+    fn visit_f64<E>(self, number: f64) -> Result<RpcId, E> {
         let whole = params::is_whole(number).then(|| Number::from_f64(number));
-        Ok(whole.flatten().map_or(Id::Bad, Id::Number))
+        Ok(whole.flatten().map_or(RpcId::Bad, RpcId::Number))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Id, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RpcId, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Id::Bad)
+        Ok(RpcId::Bad)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Id, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RpcId, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Id::Bad)
+        Ok(RpcId::Bad)
     }
 }
 
 /// A string; `None` if the value is of another type.
-struct Text(Option<String>);
+struct TextOrOther(Option<String>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for TextOrOther {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        let text = match Id::deserialize(value)? {
-            Id::Text(text) => Some(text),
-            Id::Null | Id::Number(_) | Id::Bad => None,
+        let text = match RpcId::deserialize(value)? {
+            RpcId::Text(text) => Some(text),
+            RpcId::Null | RpcId::Number(_) | RpcId::Bad => None,
         };
         Ok(Self(text))
     }

@@ -1,7 +1,7 @@
 //! Requests of SDKs, and bodies that are not requests.
 
 use super::{
-    params::{Kind, Method},
+    params::{Method, ParamKind},
     *,
 };
 
@@ -20,7 +20,7 @@ fn facts() -> NodeFacts {
 fn ask(body: &str) -> String {
     let facts = facts();
     let peers = || {
-        vec![PeerInfo {
+        vec![RpcPeer {
             agency: "agency".into(),
             address: "127.0.0.1:30301".into(),
             name: "node1".into(),
@@ -103,7 +103,7 @@ fn everything_else_is_an_error_of_the_protocols_own() {
 /// The list of peers is asked for only once, and the answer stays bounded.
 #[test]
 fn a_batch_cannot_ask_for_more_than_it_may_get() {
-    let peer = PeerInfo {
+    let peer = RpcPeer {
         agency: "agency".into(),
         address: "127.0.0.1:30301".into(),
         name: "node1".into(),
@@ -150,13 +150,13 @@ fn a_batch_is_answered_in_order() {
 }
 
 /// Returns a parameter of this kind.
-fn example(kind: &Kind) -> &'static str {
+fn example(kind: &ParamKind) -> &'static str {
     match kind {
-        Kind::Integer => "1",
-        Kind::Text => r#""0x""#,
-        Kind::Flag => "true",
-        Kind::Object => "{}",
-        Kind::Other => "null",
+        ParamKind::Integer => "1",
+        ParamKind::Text => r#""0x""#,
+        ParamKind::Flag => "true",
+        ParamKind::Object => "{}",
+        ParamKind::Other => "null",
     }
 }
 

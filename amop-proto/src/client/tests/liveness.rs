@@ -11,7 +11,7 @@ fn the_handshake_is_the_first_frame_and_decides_the_version() {
     let hello = harness.sent_one();
     assert_eq!(hello.kind, FrameType::HANDSHAKE);
     let request = HandshakeRequest::parse(&hello.body).unwrap();
-    assert_eq!(request, HandshakeRequest::ours());
+    assert_eq!(request, HandshakeRequest::native());
     assert!(!harness.session.is_ready());
 
     // A frame with another seq is not the answer.
@@ -26,7 +26,7 @@ fn the_handshake_is_the_first_frame_and_decides_the_version() {
         body: handshake_body(2),
         ..hello
     });
-    assert!(harness.events().contains(&Event::Ready {
+    assert!(harness.events().contains(&SessionEvent::Ready {
         version: ProtocolVersion::V2,
         node_version: Some("2.11.1".into()),
         overlay: true,
@@ -49,8 +49,8 @@ fn without_an_answer_version_1_is_spoken_until_it_comes() {
     assert_eq!(
         harness.events(),
         [
-            Event::Notice(Notice::NoHandshakeAnswer),
-            Event::Ready {
+            SessionEvent::Notice(SessionNotice::NoHandshakeAnswer),
+            SessionEvent::Ready {
                 version: ProtocolVersion::V1,
                 node_version: None,
                 overlay: false,
@@ -82,7 +82,7 @@ fn a_bad_answer_to_the_handshake_closes() {
         let mut harness = Harness::new(ClientConfig::default());
         let hello = harness.sent_one();
         harness.receive(Frame { body, ..hello });
-        assert_eq!(harness.events(), [Event::Closed(reason)]);
+        assert_eq!(harness.events(), [SessionEvent::Closed(reason)]);
     }
     let mut harness = Harness::new(ClientConfig::default());
     let hello = harness.sent_one();
@@ -92,7 +92,7 @@ fn a_bad_answer_to_the_handshake_closes() {
     });
     assert!(matches!(
         harness.events()[..],
-        [Event::Closed(CloseReason::Handshake(
+        [SessionEvent::Closed(CloseReason::Handshake(
             HandshakeError::Malformed(_)
         ))]
     ));
@@ -104,11 +104,11 @@ fn the_end_of_the_stream_means_something_else_before_the_handshake_is_over() {
     harness.session.handle_eof();
     assert_eq!(
         harness.events(),
-        [Event::Closed(CloseReason::DuringHandshake)]
+        [SessionEvent::Closed(CloseReason::DuringHandshake)]
     );
     let mut harness = Harness::ready();
     harness.session.handle_eof();
-    assert_eq!(harness.events(), [Event::Closed(CloseReason::Peer)]);
+    assert_eq!(harness.events(), [SessionEvent::Closed(CloseReason::Peer)]);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn two_silent_intervals_end_the_session() {
         let after = seconds(20);
         assert_eq!(
             harness.events(),
-            [Event::Closed(CloseReason::Silent { after })]
+            [SessionEvent::Closed(CloseReason::Silent { after })]
         );
         assert_eq!(harness.session.next_timeout(), None);
     }
@@ -172,7 +172,7 @@ fn any_bytes_are_a_sign_of_life() {
     // A long frame arrives slowly; no heartbeat is answered meanwhile.
     for _ in 0..30 {
         harness.pass(seconds(5));
-        harness.session.handle_alive(harness.now);
+        harness.session.note_activity(harness.now);
     }
     assert_eq!(harness.events(), []);
     harness.pass(seconds(20));
@@ -204,7 +204,7 @@ fn every_timeout_makes_progress() {
 fn closing_fails_what_is_outstanding_in_the_order_of_deadlines() {
     let mut harness = Harness::ready();
     for token in [3, 1, 2] {
-        harness.request(Kind::Unicast, "", seconds(token.into()), token);
+        harness.request(MessageKind::Unicast, "", seconds(token.into()), token);
     }
     harness.session.close();
     harness.session.handle_eof();
@@ -212,10 +212,10 @@ fn closing_fails_what_is_outstanding_in_the_order_of_deadlines() {
     assert_eq!(
         harness.events(),
         [
-            finished(1, Outcome::Disconnected),
-            finished(2, Outcome::Disconnected),
-            finished(3, Outcome::Disconnected),
-            Event::Closed(CloseReason::Local),
+            finished(1, RequestOutcome::Disconnected),
+            finished(2, RequestOutcome::Disconnected),
+            finished(3, RequestOutcome::Disconnected),
+            SessionEvent::Closed(CloseReason::Local),
         ]
     );
     // Queued bytes can still be written, and nothing is added to them.
@@ -232,14 +232,17 @@ fn failures_of_the_stream_are_told_apart() {
     let mut harness = Harness::ready();
     let error = FrameError::TooShort { len: 0 };
     harness.session.handle_frame_error(error);
-    assert_eq!(harness.events(), [Event::Closed(CloseReason::Frame(error))]);
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::Closed(CloseReason::Frame(error))]
+    );
 
     let mut harness = Harness::ready();
     let error = io::Error::from(io::ErrorKind::ConnectionReset);
     harness.session.handle_io_error(&error);
     assert!(matches!(
         harness.events()[..],
-        [Event::Closed(CloseReason::Transport {
+        [SessionEvent::Closed(CloseReason::Transport {
             kind: io::ErrorKind::ConnectionReset,
             ..
         })]
@@ -259,7 +262,7 @@ fn the_same_input_gives_the_same_output() {
         for token in 0..100 {
             let deadline = now + seconds(7);
             session
-                .request(Kind::Unicast, &hello(), b"x", deadline, token)
+                .request(MessageKind::Unicast, &hello(), b"x", deadline, token)
                 .unwrap();
         }
         session.poll_transmit(now, &mut out);
@@ -279,7 +282,7 @@ fn kinds(harness: &mut Harness) -> Vec<FrameType> {
 #[test]
 fn who_waits_has_the_node_asked_for_a_sign_of_life() {
     let mut harness = Harness::ready();
-    harness.request(Kind::Unicast, "", seconds(10), 1);
+    harness.request(MessageKind::Unicast, "", seconds(10), 1);
     assert_eq!(kinds(&mut harness), [FrameType::UNICAST]);
     harness.pass(Duration::from_millis(2499));
     assert_eq!(harness.sent(), []);
@@ -297,10 +300,10 @@ fn who_waits_has_the_node_asked_for_a_sign_of_life() {
     assert_eq!(harness.events(), []);
     harness.pass(Duration::from_millis(2));
     let events = harness.events();
-    assert_eq!(events[0], finished(1, Outcome::Disconnected));
+    assert_eq!(events[0], finished(1, RequestOutcome::Disconnected));
     assert!(matches!(
         events[1],
-        Event::Closed(CloseReason::Silent { .. })
+        SessionEvent::Closed(CloseReason::Silent { .. })
     ));
 }
 
@@ -308,7 +311,7 @@ fn who_waits_has_the_node_asked_for_a_sign_of_life() {
 fn who_waits_for_nothing_asks_no_more_often_than_before() {
     let mut harness = Harness::ready();
     for token in 0..3 {
-        let seq = harness.request(Kind::Unicast, "", seconds(10), token);
+        let seq = harness.request(MessageKind::Unicast, "", seconds(10), token);
         harness.sent();
         harness.receive(Frame::new(FrameType::RESPONSE, seq, framed("")));
         assert_eq!(harness.events().len(), 1);
@@ -321,7 +324,7 @@ fn who_waits_for_nothing_asks_no_more_often_than_before() {
 fn what_is_still_on_its_way_gives_a_node_more_time() {
     let mut harness = Harness::ready();
     let long = "x".repeat(2 << 20);
-    harness.request(Kind::Unicast, &long, seconds(60), 1);
+    harness.request(MessageKind::Unicast, &long, seconds(60), 1);
     harness.sent();
     harness.pass(Duration::from_millis(2500));
     assert_eq!(kinds(&mut harness), [FrameType::HEARTBEAT]);
@@ -336,14 +339,14 @@ fn what_is_still_on_its_way_gives_a_node_more_time() {
 #[test]
 fn a_line_that_moves_is_not_given_up_and_its_tail_has_time() {
     let mut harness = Harness::ready();
-    harness.request(Kind::Unicast, &"x".repeat(8 << 20), seconds(600), 1);
+    harness.request(MessageKind::Unicast, &"x".repeat(8 << 20), seconds(600), 1);
     harness.sent();
     for _ in 0..20 {
         harness.pass(Duration::from_millis(2500));
         harness.sent();
         harness.pass(Duration::from_millis(5499));
         assert!(!harness.session.is_closed());
-        harness.session.handle_alive(harness.now);
+        harness.session.note_activity(harness.now);
     }
     harness.pass(Duration::from_millis(2500));
     let probe = harness.sent().pop().unwrap();
@@ -380,20 +383,20 @@ fn while_topics_are_on_their_way_the_node_is_asked_something_else() {
 fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
     let mut harness = Harness::ready();
     let long = |more: usize| "x".repeat((64 << 10) + more);
-    let seq = harness.request(Kind::Unicast, &long(5), seconds(10), 0);
+    let seq = harness.request(MessageKind::Unicast, &long(5), seconds(10), 0);
     harness.receive(Frame::new(FrameType::RESPONSE, seq, framed("")));
     let taken = harness.session.longest_taken();
     assert_eq!(taken, 42 + 6 + (64 << 10) + 5);
     harness.events();
-    harness.request(Kind::Unicast, &long(4), seconds(10), 1);
-    harness.request(Kind::Unicast, &long(7), seconds(10), 2);
-    harness.request(Kind::Multicast, &long(6), seconds(10), 3);
+    harness.request(MessageKind::Unicast, &long(4), seconds(10), 1);
+    harness.request(MessageKind::Unicast, &long(7), seconds(10), 2);
+    harness.request(MessageKind::Multicast, &long(6), seconds(10), 3);
     harness.session.handle_eof();
     let (len, longest) = (taken + 2, taken);
     let events = harness.events();
-    assert!(events.contains(&finished(1, Outcome::Disconnected)));
-    assert!(events.contains(&finished(2, Outcome::CutOff { len, longest })));
-    assert!(events.contains(&finished(3, Outcome::Disconnected)));
+    assert!(events.contains(&finished(1, RequestOutcome::Disconnected)));
+    assert!(events.contains(&finished(2, RequestOutcome::CutOff { len, longest })));
+    assert!(events.contains(&finished(3, RequestOutcome::Disconnected)));
 
     // A frame of a length that the node accepted before is not suspected.
     let config = ClientConfig {
@@ -401,9 +404,12 @@ fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
         ..ClientConfig::default()
     };
     let mut harness = Harness::ready_with(config, 3);
-    harness.request(Kind::Unicast, &long(5), seconds(10), 1);
+    harness.request(MessageKind::Unicast, &long(5), seconds(10), 1);
     harness.session.handle_eof();
-    assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
+    assert_eq!(
+        harness.events()[0],
+        finished(1, RequestOutcome::Disconnected)
+    );
 }
 
 /// A node that restarts during the first messages of a client did not end the session because of
@@ -412,9 +418,12 @@ fn the_longest_frame_is_suspected_when_a_node_ends_the_session() {
 fn a_short_frame_is_not_suspected_and_none_of_a_node_that_told_its_limit() {
     let mut harness = Harness::ready();
     let short = "x".repeat((64 << 10) - 42 - 6);
-    harness.request(Kind::Unicast, &short, seconds(10), 1);
+    harness.request(MessageKind::Unicast, &short, seconds(10), 1);
     harness.session.handle_eof();
-    assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
+    assert_eq!(
+        harness.events()[0],
+        finished(1, RequestOutcome::Disconnected)
+    );
 
     let mut harness = Harness::new(ClientConfig::default());
     let hello = harness.sent_one();
@@ -430,7 +439,10 @@ fn a_short_frame_is_not_suspected_and_none_of_a_node_that_told_its_limit() {
         ..hello
     });
     harness.events();
-    harness.request(Kind::Unicast, &"x".repeat(1 << 19), seconds(10), 1);
+    harness.request(MessageKind::Unicast, &"x".repeat(1 << 19), seconds(10), 1);
     harness.session.handle_eof();
-    assert_eq!(harness.events()[0], finished(1, Outcome::Disconnected));
+    assert_eq!(
+        harness.events()[0],
+        finished(1, RequestOutcome::Disconnected)
+    );
 }

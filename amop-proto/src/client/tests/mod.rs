@@ -43,7 +43,7 @@ impl Harness {
             body: handshake_body(protocol),
             ..hello
         });
-        assert!(matches!(harness.events()[..], [Event::Ready { .. }]));
+        assert!(matches!(harness.events()[..], [SessionEvent::Ready { .. }]));
         harness
     }
 
@@ -89,12 +89,12 @@ impl Harness {
         frames.remove(0)
     }
 
-    fn events(&mut self) -> Vec<Event<u32>> {
+    fn events(&mut self) -> Vec<SessionEvent<u32>> {
         std::iter::from_fn(|| self.session.poll_event()).collect()
     }
 
     /// Publishes a message and returns the seq.
-    fn request(&mut self, kind: Kind, payload: &str, after: Duration, token: u32) -> Seq {
+    fn request(&mut self, kind: MessageKind, payload: &str, after: Duration, token: u32) -> Seq {
         let deadline = self.now + after;
         let topic = hello();
         self.session
@@ -131,6 +131,6 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn finished(token: u32, outcome: Outcome) -> Event<u32> {
-    Event::Finished { token, outcome }
+fn finished(token: u32, outcome: RequestOutcome) -> SessionEvent<u32> {
+    SessionEvent::Finished { token, outcome }
 }

@@ -11,14 +11,14 @@ fn config(target: usize, retries: Option<u32>) -> PoolConfig {
     }
 }
 
-fn due(pool: &mut Pool, now: Instant) -> Vec<usize> {
+fn due(pool: &mut EndpointPool, now: Instant) -> Vec<usize> {
     std::iter::from_fn(|| pool.take_due(now)).collect()
 }
 
 #[test]
 fn all_are_dialled_at_once() {
     let now = Instant::now();
-    let mut pool = Pool::new(config(3, None), 3, [1; 32], now);
+    let mut pool = EndpointPool::new(config(3, None), 3, [1; 32], now);
     assert_eq!(pool.next_timeout(), Some(now));
     assert_eq!(due(&mut pool, now), [0, 1, 2]);
     assert_eq!(pool.next_timeout(), None);
@@ -31,7 +31,7 @@ fn all_are_dialled_at_once() {
 #[test]
 fn pauses_double_with_jitter_up_to_the_longest() {
     let mut now = Instant::now();
-    let mut pool = Pool::new(config(1, None), 1, [1; 32], now);
+    let mut pool = EndpointPool::new(config(1, None), 1, [1; 32], now);
     let mut pauses = Vec::new();
     for longest in [1, 2, 4, 8, 16, 20, 20, 20] {
         assert_eq!(due(&mut pool, now), [0]);
@@ -47,7 +47,7 @@ fn pauses_double_with_jitter_up_to_the_longest() {
     }
     // The same seed gives the same pauses; another seed gives different ones.
     let pauses_of = |seed| {
-        let mut pool = Pool::new(config(1, None), 1, seed, now);
+        let mut pool = EndpointPool::new(config(1, None), 1, seed, now);
         (0..8)
             .map(|_| pool.failed(0, now).unwrap())
             .collect::<Vec<_>>()
@@ -60,7 +60,7 @@ fn pauses_double_with_jitter_up_to_the_longest() {
 #[test]
 fn a_good_connection_clears_an_endpoints_name() {
     let now = Instant::now();
-    let mut pool = Pool::new(config(1, None), 1, [1; 32], now);
+    let mut pool = EndpointPool::new(config(1, None), 1, [1; 32], now);
     for _ in 0..5 {
         pool.failed(0, now);
     }
@@ -74,7 +74,7 @@ fn a_good_connection_clears_an_endpoints_name() {
 #[test]
 fn spares_come_before_what_has_just_failed() {
     let now = Instant::now();
-    let mut pool = Pool::new(config(1, None), 3, [1; 32], now);
+    let mut pool = EndpointPool::new(config(1, None), 3, [1; 32], now);
     assert_eq!(due(&mut pool, now), [0]);
     pool.failed(0, now);
     assert_eq!(due(&mut pool, now), [1]);
@@ -91,7 +91,7 @@ fn spares_come_before_what_has_just_failed() {
 #[test]
 fn retries_are_counted_and_the_end_is_seen() {
     let now = Instant::now();
-    let mut pool = Pool::new(config(2, Some(0)), 2, [1; 32], now);
+    let mut pool = EndpointPool::new(config(2, Some(0)), 2, [1; 32], now);
     assert_eq!(due(&mut pool, now), [0, 1]);
     pool.up(1, now);
     assert_eq!(pool.failed(0, now), None);
@@ -100,7 +100,7 @@ fn retries_are_counted_and_the_end_is_seen() {
     assert!(pool.is_over());
     assert!(due(&mut pool, now + seconds(100)).is_empty());
 
-    let mut pool = Pool::new(config(1, Some(2)), 1, [1; 32], now);
+    let mut pool = EndpointPool::new(config(1, Some(2)), 1, [1; 32], now);
     assert!(pool.failed(0, now).is_some());
     assert!(pool.failed(0, now).is_some());
     assert!(!pool.is_over());
@@ -110,7 +110,7 @@ fn retries_are_counted_and_the_end_is_seen() {
 
 #[test]
 fn the_least_busy_connection_is_picked_in_turn_among_equals() {
-    let mut pool = Pool::new(config(3, None), 3, [1; 32], Instant::now());
+    let mut pool = EndpointPool::new(config(3, None), 3, [1; 32], Instant::now());
     let mut picks = |loads: &[(usize, usize)], times| {
         let pick = |_| pool.pick(loads.iter().copied()).unwrap();
         (0..times).map(pick).collect::<Vec<_>>()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    channel::{PrivateName, VerifyRequestError, code, split_topic},
+    channel::{PrivateName, VerifyRequestError, result_code, split_topic},
     p2p::NodeId,
 };
 
@@ -67,7 +67,7 @@ fn a_wish_becomes_a_challenge_and_its_answer_a_result() {
     assert_eq!(bytes.len(), 32);
     assert!(bytes.iter().all(u8::is_ascii_hexdigit));
     answer(&mut harness, &frame, "signature");
-    let Some(Event::Signed {
+    let Some(SessionEvent::Signed {
         challenge,
         signature,
     }) = harness.session.poll_event()
@@ -94,12 +94,15 @@ fn every_challenge_is_new_and_counts_once() {
     harness.receive(wish(1, NODE, &route()));
     let (first, one) = challenge(&mut harness, 1);
     answer(&mut harness, &first, "a");
-    assert!(matches!(harness.events()[..], [Event::Signed { .. }]));
+    assert!(matches!(
+        harness.events()[..],
+        [SessionEvent::Signed { .. }]
+    ));
     // A second copy of the answer belongs to no challenge.
     answer(&mut harness, &first, "a");
     assert!(matches!(
         harness.events()[..],
-        [Event::Notice(Notice::UnsolicitedResponse(_))]
+        [SessionEvent::Notice(SessionNotice::UnsolicitedResponse(_))]
     ));
     harness.receive(wish(2, NODE, &route()));
     let (second, other) = challenge(&mut harness, 2);
@@ -125,7 +128,7 @@ fn what_was_never_granted_is_not_verified() {
     assert_eq!(harness.sent_one().kind, FrameType::VERIFY_PEER);
     let events = harness.events();
     assert!(
-        matches!(&events[..], [Event::Notice(Notice::NotGranted(request))] if request.node == NODE),
+        matches!(&events[..], [SessionEvent::Notice(SessionNotice::NotGranted(request))] if request.node == NODE),
         "{events:?}"
     );
 
@@ -136,7 +139,7 @@ fn what_was_never_granted_is_not_verified() {
     assert_eq!(harness.sent()[0].kind, FrameType::VERIFY_PEER);
     assert!(matches!(
         harness.events()[..],
-        [Event::Notice(Notice::NotGranted(_))]
+        [SessionEvent::Notice(SessionNotice::NotGranted(_))]
     ));
 }
 
@@ -148,23 +151,24 @@ fn a_wish_that_makes_no_sense_is_ignored() {
     let error = VerifyRequestError::Route;
     assert_eq!(
         harness.events(),
-        [Event::Notice(Notice::BadVerifyRequest(error))]
+        [SessionEvent::Notice(SessionNotice::BadVerifyRequest(error))]
     );
 }
 
 #[test]
 fn a_challenge_without_a_signature_proves_nothing() {
     for (result, expected) in [
-        (code::NO_SUBSCRIBER, Outcome::NoSubscriber),
-        (code::NO_SESSION, Outcome::Unanswered),
-        (code::DECODE, Outcome::Undecodable),
+        (result_code::NO_SUBSCRIBER, RequestOutcome::NoSubscriber),
+        (result_code::NO_SESSION, RequestOutcome::Unanswered),
+        (result_code::DECODE, RequestOutcome::Undecodable),
     ] {
         let mut harness = publisher();
         harness.receive(wish(1, NODE, &route()));
         let (frame, _) = challenge(&mut harness, 1);
         harness.receive(frame.respond(result, Bytes::new()));
         let events = harness.events();
-        let [Event::Notice(Notice::Unproven { request, outcome })] = &events[..] else {
+        let [SessionEvent::Notice(SessionNotice::Unproven { request, outcome })] = &events[..]
+        else {
             panic!("{events:?}");
         };
         assert_eq!((&request.route, outcome), (&route(), &expected));
@@ -184,8 +188,8 @@ fn a_challenge_has_five_seconds() {
     assert!(
         matches!(
             &events[..],
-            [Event::Notice(Notice::Unproven {
-                outcome: Outcome::TimedOut,
+            [SessionEvent::Notice(SessionNotice::Unproven {
+                outcome: RequestOutcome::TimedOut,
                 ..
             })]
         ),
@@ -195,7 +199,7 @@ fn a_challenge_has_five_seconds() {
     answer(&mut harness, &frame, "signature");
     assert!(matches!(
         harness.events()[..],
-        [Event::Notice(Notice::UnsolicitedResponse(_))]
+        [SessionEvent::Notice(SessionNotice::UnsolicitedResponse(_))]
     ));
 }
 
@@ -211,7 +215,7 @@ fn challenges_are_bounded() {
     assert_eq!(harness.sent().len(), 1);
     assert!(matches!(
         harness.events()[..],
-        [Event::Notice(Notice::TooManyChallenges(_))]
+        [SessionEvent::Notice(SessionNotice::TooManyChallenges(_))]
     ));
 }
 
@@ -226,7 +230,7 @@ fn a_subscriber_is_handed_its_challenge() {
     harness.receive(push(FrameType::UNICAST, b"sign this"));
     assert_eq!(
         harness.events(),
-        [Event::Challenged {
+        [SessionEvent::Challenged {
             seq,
             route: route(),
             challenge: "sign this".into(),
@@ -240,11 +244,14 @@ fn a_subscriber_is_handed_its_challenge() {
     for payload in [&b""[..], &[0; 65]] {
         harness.receive(push(FrameType::UNICAST, payload));
         let refusal = harness.sent_one();
-        assert_eq!((refusal.seq, refusal.result), (seq, code::DECODE));
+        assert_eq!((refusal.seq, refusal.result), (seq, result_code::DECODE));
         let (route, len) = (route(), payload.len());
         assert_eq!(
             harness.events(),
-            [Event::Notice(Notice::BadChallenge { route, len })]
+            [SessionEvent::Notice(SessionNotice::BadChallenge {
+                route,
+                len
+            })]
         );
     }
 }
@@ -255,7 +262,7 @@ fn nothing_is_verified_once_closed() {
     harness.receive(wish(1, NODE, &route()));
     let (frame, _) = challenge(&mut harness, 1);
     answer(&mut harness, &frame, "signature");
-    let Some(Event::Signed { challenge, .. }) = harness.session.poll_event() else {
+    let Some(SessionEvent::Signed { challenge, .. }) = harness.session.poll_event() else {
         panic!("no signature");
     };
     harness.session.close();

@@ -17,14 +17,14 @@ fn subscribed() -> Harness {
 #[test]
 fn messages_are_handed_over_without_copying() {
     for (kind, frame_type) in [
-        (Kind::Unicast, FrameType::UNICAST),
-        (Kind::Multicast, FrameType::MULTICAST),
+        (MessageKind::Unicast, FrameType::UNICAST),
+        (MessageKind::Multicast, FrameType::MULTICAST),
     ] {
         let mut harness = subscribed();
         let body = framed("payload");
         let at = body.as_ptr() as usize + "\x06hello".len();
         harness.receive(Frame::new(frame_type, SEQ, body));
-        let Some(Event::Push(push)) = harness.session.poll_event() else {
+        let Some(SessionEvent::Push(push)) = harness.session.poll_event() else {
             panic!("no push");
         };
         assert_eq!(push.payload.as_ptr() as usize, at);
@@ -48,16 +48,19 @@ fn a_topic_that_leaves_is_delivered_until_the_node_knows_and_refused_after() {
     let frames = harness.sent();
     let unicast = Frame::new(FrameType::UNICAST, SEQ, framed("payload"));
     harness.receive(unicast.clone());
-    assert!(matches!(harness.events()[..], [Event::Push(_)]));
+    assert!(matches!(harness.events()[..], [SessionEvent::Push(_)]));
 
     harness.answer_heartbeat(&frames[1]);
     harness.events();
     harness.receive(unicast);
     let topic = Bytes::from_static(b"hello");
-    let kind = Kind::Unicast;
+    let kind = MessageKind::Unicast;
     assert_eq!(
         harness.events(),
-        [Event::Notice(Notice::NotSubscribed { kind, topic })]
+        [SessionEvent::Notice(SessionNotice::NotSubscribed {
+            kind,
+            topic
+        })]
     );
     let refusal = harness.sent_one();
     assert_eq!(refusal.kind, FrameType::RESPONSE);
@@ -68,7 +71,7 @@ fn a_topic_that_leaves_is_delivered_until_the_node_knows_and_refused_after() {
     harness.receive(Frame::new(FrameType::MULTICAST, SEQ, framed("payload")));
     assert!(matches!(
         harness.events()[..],
-        [Event::Notice(Notice::NotSubscribed { .. })]
+        [SessionEvent::Notice(SessionNotice::NotSubscribed { .. })]
     ));
     assert_eq!(harness.sent(), []);
 }
@@ -100,7 +103,7 @@ fn broken_messages_close_the_session() {
             harness.receive(Frame::new(kind, SEQ, body));
             assert_eq!(
                 harness.events(),
-                [Event::Closed(CloseReason::Malformed { kind, error })]
+                [SessionEvent::Closed(CloseReason::Malformed { kind, error })]
             );
         }
     }
@@ -109,7 +112,7 @@ fn broken_messages_close_the_session() {
 /// Replays every SDK of the recording: the session must send the same bytes as the SDK, except for
 /// the seq, and must understand the frames of the SDK's node.
 #[test]
-fn a_real_nodes_transcript_is_reproduced() {
+fn a_fisco_nodes_transcript_is_reproduced() {
     let text = include_str!("../../../tests/data/transcripts-2.11.1.json");
     let transcript: serde_json::Value = serde_json::from_str(text).unwrap();
     let mut replayed = 0;
@@ -163,8 +166,8 @@ impl Sdk {
     fn send(&mut self, recorded: &Frame) -> bool {
         let body = crate::channel::split_topic(&recorded.body);
         let kind = match recorded.kind {
-            FrameType::UNICAST => Kind::Unicast,
-            FrameType::MULTICAST => Kind::Multicast,
+            FrameType::UNICAST => MessageKind::Unicast,
+            FrameType::MULTICAST => MessageKind::Multicast,
             FrameType::RESPONSE => {
                 let Ok(body) = body else { return false };
                 let topic = topic(std::str::from_utf8(&body.topic).unwrap());
@@ -205,16 +208,20 @@ impl Sdk {
         let (kind, result, body) = (recorded.kind, recorded.result, recorded.body.clone());
         self.harness.receive(recorded);
         match (kind, &self.harness.events()[..]) {
-            (FrameType::RESPONSE, [Event::Finished { outcome, .. }]) => {
+            (FrameType::RESPONSE, [SessionEvent::Finished { outcome, .. }]) => {
                 let expected = match result {
-                    0 => matches!(outcome, Outcome::Answered(payload) if body.ends_with(payload)),
-                    100 => *outcome == Outcome::NoSubscriber,
-                    104 => *outcome == Outcome::Unanswered,
-                    code => matches!(outcome, Outcome::Rejected { code: c, .. } if *c == code),
+                    0 => {
+                        matches!(outcome, RequestOutcome::Answered(payload) if body.ends_with(payload))
+                    }
+                    100 => *outcome == RequestOutcome::NoSubscriber,
+                    104 => *outcome == RequestOutcome::Unanswered,
+                    code => {
+                        matches!(outcome, RequestOutcome::Rejected { code: c, .. } if *c == code)
+                    }
                 };
                 assert!(expected, "{result}: {outcome:?}");
             }
-            (FrameType::UNICAST | FrameType::MULTICAST, [Event::Push(push)]) => {
+            (FrameType::UNICAST | FrameType::MULTICAST, [SessionEvent::Push(push)]) => {
                 assert!(body.ends_with(&push.payload));
             }
             (FrameType::UNICAST | FrameType::MULTICAST | FrameType::RESPONSE, events) => {

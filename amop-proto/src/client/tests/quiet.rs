@@ -1,9 +1,9 @@
 //! Multicasts that are answered only if they are refused.
 
 use super::*;
-use crate::channel::{HEADER_LEN, QUIET, code};
+use crate::channel::{HEADER_LEN, NO_ACK, result_code};
 
-const ANSWERED: Outcome = Outcome::Answered(Bytes::new());
+const ANSWERED: RequestOutcome = RequestOutcome::Answered(Bytes::new());
 
 fn shake_hands(harness: &mut Harness, quiet_multicasts: bool) {
     let hello = harness.sent_one();
@@ -18,7 +18,7 @@ fn shake_hands(harness: &mut Harness, quiet_multicasts: bool) {
         body: response.to_body(),
         ..hello
     });
-    assert!(matches!(harness.events()[..], [Event::Ready { .. }]));
+    assert!(matches!(harness.events()[..], [SessionEvent::Ready { .. }]));
 }
 
 /// Returns a session with a node that understands quiet multicasts.
@@ -38,7 +38,7 @@ fn results(frames: &[Frame]) -> Vec<i32> {
 
 fn publish(harness: &mut Harness, tokens: impl IntoIterator<Item = u32>) -> Vec<Seq> {
     let tokens = tokens.into_iter();
-    let publish = |token| harness.request(Kind::Multicast, "x", seconds(5), token);
+    let publish = |token| harness.request(MessageKind::Multicast, "x", seconds(5), token);
     tokens.map(publish).collect()
 }
 
@@ -49,7 +49,7 @@ fn answer(harness: &mut Harness, seq: Seq, result: i32) {
     });
 }
 
-fn all_answered(tokens: impl IntoIterator<Item = u32>) -> Vec<Event<u32>> {
+fn all_answered(tokens: impl IntoIterator<Item = u32>) -> Vec<SessionEvent<u32>> {
     let tokens = tokens.into_iter();
     tokens.map(|token| finished(token, ANSWERED)).collect()
 }
@@ -58,9 +58,9 @@ fn all_answered(tokens: impl IntoIterator<Item = u32>) -> Vec<Event<u32>> {
 fn the_last_one_of_what_is_sent_asks_and_confirms_the_others() {
     let mut harness = quiet();
     let seqs = publish(&mut harness, 0..3);
-    let unicast = harness.request(Kind::Unicast, "x", seconds(5), 3);
+    let unicast = harness.request(MessageKind::Unicast, "x", seconds(5), 3);
     let frames = harness.sent();
-    assert_eq!(results(&frames), [QUIET, QUIET, 0, 0]);
+    assert_eq!(results(&frames), [NO_ACK, NO_ACK, 0, 0]);
     assert_eq!(frames[2].seq, seqs[2]);
     assert_eq!(frames[2].body, framed("x"));
     answer(&mut harness, seqs[2], 0);
@@ -93,7 +93,7 @@ fn one_in_64_asks_and_one_in_64_kib() {
     assert_eq!(asking(&harness.sent()), [63, 64]);
     let long = "x".repeat(20 * 1024);
     for token in 0..9 {
-        harness.request(Kind::Multicast, &long, seconds(5), token);
+        harness.request(MessageKind::Multicast, &long, seconds(5), token);
     }
     assert_eq!(asking(&harness.sent()), [3, 7, 8]);
 }
@@ -103,9 +103,9 @@ fn a_refusal_in_the_middle_confirms_those_before_it_only() {
     let mut harness = quiet();
     let seqs = publish(&mut harness, 0..5);
     harness.sent();
-    answer(&mut harness, seqs[2], code::OVER_LIMIT);
+    answer(&mut harness, seqs[2], result_code::OVER_LIMIT);
     let mut expected = all_answered(0..2);
-    expected.push(finished(2, Outcome::OverLimit));
+    expected.push(finished(2, RequestOutcome::OverLimit));
     assert_eq!(harness.events(), expected);
     assert_eq!(harness.session.in_flight(), 2);
     answer(&mut harness, seqs[4], 0);
@@ -118,7 +118,7 @@ fn the_asking_one_may_be_the_one_that_is_refused() {
     let seqs = publish(&mut harness, 0..2);
     harness.sent();
     answer(&mut harness, seqs[1], 7);
-    let rejected = Outcome::Rejected {
+    let rejected = RequestOutcome::Rejected {
         code: 7,
         payload: Bytes::new(),
     };
@@ -137,7 +137,7 @@ fn answers_that_come_twice_or_to_nothing_confirm_nothing() {
     assert_eq!(harness.events(), all_answered(0..2));
     for known in [seqs[0], seqs[1], Seq([b'f'; 32])] {
         answer(&mut harness, known, 0);
-        let notice = Event::Notice(Notice::UnsolicitedResponse(known));
+        let notice = SessionEvent::Notice(SessionNotice::UnsolicitedResponse(known));
         assert_eq!(harness.events(), [notice]);
     }
     assert_eq!(harness.session.in_flight(), 2);
@@ -156,7 +156,9 @@ fn what_is_cancelled_confirms_the_others_all_the_same() {
     assert_eq!(harness.session.in_flight(), 2);
     answer(&mut harness, seqs[3], 0);
     let mut expected = all_answered([0, 2]);
-    expected.push(Event::Notice(Notice::UnsolicitedResponse(seqs[3])));
+    expected.push(SessionEvent::Notice(SessionNotice::UnsolicitedResponse(
+        seqs[3],
+    )));
     assert_eq!(harness.events(), expected);
     assert_eq!(harness.session.in_flight(), 0);
 }
@@ -166,7 +168,7 @@ fn cancelling_before_sending_leaves_the_last_one_asking() {
     let mut harness = quiet();
     let seqs = publish(&mut harness, 0..3);
     assert_eq!(harness.session.cancel(&seqs[2]), Some(2));
-    assert_eq!(results(&harness.sent()), [QUIET, QUIET, 0]);
+    assert_eq!(results(&harness.sent()), [NO_ACK, NO_ACK, 0]);
     answer(&mut harness, seqs[2], 0);
     assert_eq!(harness.events()[..2], all_answered(0..2));
     // All are cancelled, and nothing is left to confirm.
@@ -174,7 +176,7 @@ fn cancelling_before_sending_leaves_the_last_one_asking() {
     for seq in &seqs {
         assert!(harness.session.cancel(seq).is_some());
     }
-    assert_eq!(results(&harness.sent()), [QUIET, 0]);
+    assert_eq!(results(&harness.sent()), [NO_ACK, 0]);
     let later = publish(&mut harness, [9]);
     harness.sent();
     answer(&mut harness, later[0], 0);
@@ -202,16 +204,16 @@ fn cancelled_ones_do_not_pile_up_behind_one_that_waits() {
 fn deadlines_hold_without_answers() {
     let mut harness = quiet();
     let now = harness.now;
-    let short = harness.request(Kind::Multicast, "", seconds(3), 3);
-    harness.request(Kind::Multicast, "", seconds(1), 1);
-    harness.request(Kind::Unicast, "", seconds(1), 2);
-    harness.request(Kind::Multicast, "", seconds(9), 9);
+    let short = harness.request(MessageKind::Multicast, "", seconds(3), 3);
+    harness.request(MessageKind::Multicast, "", seconds(1), 1);
+    harness.request(MessageKind::Unicast, "", seconds(1), 2);
+    harness.request(MessageKind::Multicast, "", seconds(9), 9);
     harness.sent();
     assert_eq!(harness.session.next_timeout(), Some(now + seconds(1)));
     harness.pass(seconds(1));
     assert_eq!(
         harness.events(),
-        [2, 1].map(|token| finished(token, Outcome::TimedOut))
+        [2, 1].map(|token| finished(token, RequestOutcome::TimedOut))
     );
     // Something still waits, so the node is probed before the next deadline.
     let probe = Some(now + Duration::from_millis(2500));
@@ -220,10 +222,10 @@ fn deadlines_hold_without_answers() {
     assert_eq!(harness.sent_one().kind, FrameType::HEARTBEAT);
     assert_eq!(harness.session.next_timeout(), Some(now + seconds(3)));
     harness.pass(Duration::from_millis(500));
-    assert_eq!(harness.events(), [finished(3, Outcome::TimedOut)]);
+    assert_eq!(harness.events(), [finished(3, RequestOutcome::TimedOut)]);
     assert_eq!(harness.session.in_flight(), 1);
     answer(&mut harness, short, 0);
-    let notice = Event::Notice(Notice::UnsolicitedResponse(short));
+    let notice = SessionEvent::Notice(SessionNotice::UnsolicitedResponse(short));
     assert_eq!(harness.events(), [notice]);
 }
 
@@ -237,12 +239,12 @@ fn bounds_and_seqs_in_use_count_them() {
     let seqs = publish(&mut harness, 0..2);
     let mut again = |seq, token| {
         let (session, topic) = (&mut harness.session, hello());
-        let result = session.request_as(seq, Kind::Multicast, &topic, b"x", deadline, token);
+        let result = session.request_as(seq, MessageKind::Multicast, &topic, b"x", deadline, token);
         result.map_err(|refused| refused.why)
     };
-    assert_eq!(again(seqs[0], 2), Err(RefusedWhy::SeqInUse));
+    assert_eq!(again(seqs[0], 2), Err(RefusalReason::SeqInUse));
     assert_eq!(again(Seq([b'a'; 32]), 2), Ok(()));
-    let full = Err(RefusedWhy::InFlight { limit: 3 });
+    let full = Err(RefusalReason::InFlight { limit: 3 });
     assert_eq!(again(Seq([b'b'; 32]), 3), full);
     assert_eq!(harness.sent().len(), 3);
     answer(&mut harness, seqs[1], 0);
@@ -256,12 +258,12 @@ fn a_session_that_closes_ends_them_in_order() {
     publish(&mut harness, 0..3);
     harness.session.handle_eof();
     let mut expected: Vec<_> = (0..3)
-        .map(|token| finished(token, Outcome::Disconnected))
+        .map(|token| finished(token, RequestOutcome::Disconnected))
         .collect();
-    expected.push(Event::Closed(CloseReason::Peer));
+    expected.push(SessionEvent::Closed(CloseReason::Peer));
     assert_eq!(harness.events(), expected);
     // Queued multicasts are still written; the last one asks for an answer.
-    assert_eq!(results(&harness.sent()), [QUIET, QUIET, 0]);
+    assert_eq!(results(&harness.sent()), [NO_ACK, NO_ACK, 0]);
 }
 
 #[test]
@@ -278,7 +280,7 @@ fn behind_other_frames_the_right_field_is_changed() {
     let mut wire = wire.split_off("before".len());
     let decoder = FrameDecoder::default();
     let frames: Vec<Frame> = std::iter::from_fn(|| decoder.decode(&mut wire).unwrap()).collect();
-    assert_eq!(results(&frames), [5, QUIET, 0, 6]);
+    assert_eq!(results(&frames), [5, NO_ACK, 0, 6]);
     assert_eq!([frames[1].seq, frames[2].seq], seqs[..]);
     assert!(frames.iter().all(|frame| frame.wire_len() > HEADER_LEN));
 }

@@ -23,7 +23,10 @@ fn changes_made_together_are_one_set() {
     assert_eq!(harness.events(), []);
 
     harness.answer_heartbeat(&heartbeat);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version: a }]);
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsSettled { version: a }]
+    );
     assert_eq!(harness.session.settled(), a);
     assert_eq!(harness.sent(), []);
 }
@@ -60,11 +63,17 @@ fn the_next_set_waits_for_the_last_ones_confirmation() {
     assert_eq!(harness.sent(), []);
 
     harness.answer_heartbeat(&first);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version: a }]);
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsSettled { version: a }]
+    );
     let second = set_of(&harness.sent(), r#"["b","c"]"#);
     assert!(a < b && b < c);
     harness.answer_heartbeat(&second);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version: c }]);
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsSettled { version: c }]
+    );
 }
 
 #[test]
@@ -86,7 +95,7 @@ fn a_node_that_confirms_nothing_gets_the_next_set_after_5_s() {
     assert_eq!(harness.session.next_timeout(), Some(harness.now + half));
     harness.pass(half - Duration::from_millis(1));
     assert_eq!(harness.sent(), []);
-    harness.session.handle_alive(harness.now);
+    harness.session.note_activity(harness.now);
     harness.pass(Duration::from_millis(1));
     set_of(&harness.sent(), r#"["a","b"]"#);
 }
@@ -105,12 +114,12 @@ fn only_heartbeats_sent_behind_the_set_confirm_it() {
     for _ in 0..4 {
         harness.pass(Duration::from_millis(2499));
         assert_eq!(harness.sent(), []);
-        harness.session.handle_alive(harness.now);
+        harness.session.note_activity(harness.now);
     }
     harness.pass(Duration::from_millis(4));
     let after = harness.sent_one();
     harness.answer_heartbeat(&after);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version }]);
+    assert_eq!(harness.events(), [SessionEvent::TopicsSettled { version }]);
     harness.answer_heartbeat(&lost);
     assert_eq!(harness.events(), []);
 }
@@ -138,7 +147,7 @@ fn subscribing_again_while_leaving_keeps_the_topic() {
     harness.answer_heartbeat(&second);
     assert_eq!(harness.session.settled(), again);
     harness.receive(Frame::new(FrameType::MULTICAST, Seq([0; 32]), framed("x")));
-    assert!(matches!(harness.events()[..], [.., Event::Push(_)]));
+    assert!(matches!(harness.events()[..], [.., SessionEvent::Push(_)]));
 }
 
 /// Returns a session after a handshake with a FISCO node.
@@ -158,7 +167,7 @@ fn at_fisco_node() -> Harness {
     });
     assert!(matches!(
         harness.events()[..],
-        [Event::Ready { overlay: false, .. }]
+        [SessionEvent::Ready { overlay: false, .. }]
     ));
     harness
 }
@@ -171,7 +180,10 @@ fn sets_for_a_fisco_node_keep_a_distance_and_are_repeated() {
     let a = harness.session.subscribe(&topic("a"));
     let first = set_of(&harness.sent(), r#"["a"]"#);
     harness.answer_heartbeat(&first);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version: a }]);
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsSettled { version: a }]
+    );
 
     let b = harness.session.subscribe(&topic("b"));
     assert_eq!(harness.sent(), []);
@@ -182,7 +194,10 @@ fn sets_for_a_fisco_node_keep_a_distance_and_are_repeated() {
     harness.pass(Duration::from_millis(1));
     let second = set_of(&harness.sent(), r#"["a","b"]"#);
     harness.answer_heartbeat(&second);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version: b }]);
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsSettled { version: b }]
+    );
 
     harness.pass(Duration::from_millis(999));
     assert_eq!(harness.sent(), []);
@@ -243,8 +258,11 @@ fn every_topic_that_a_node_has_no_room_for_is_told_and_asked_for_again() {
     let missing = names.iter().enumerate();
     let missing = missing.filter(|(n, _)| n % 3 == 0 || *n >= 900);
     let topics: Vec<_> = missing.map(|(_, name)| topic(name)).collect();
-    let settled = Event::TopicsSettled { version };
-    assert_eq!(harness.events(), [Event::TopicsRefused { topics }, settled]);
+    let settled = SessionEvent::TopicsSettled { version };
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsRefused { topics }, settled]
+    );
 
     harness.pass(seconds(10));
     let frames = harness.sent();
@@ -254,7 +272,7 @@ fn every_topic_that_a_node_has_no_room_for_is_told_and_asked_for_again() {
     assert!(set.is_some(), "it is asked for again");
     let heartbeat = frames.last().unwrap();
     harness.answer_heartbeat(heartbeat);
-    assert_eq!(harness.events(), [Event::TopicsSettled { version }]);
+    assert_eq!(harness.events(), [SessionEvent::TopicsSettled { version }]);
 }
 
 #[test]
@@ -271,8 +289,11 @@ fn a_set_that_does_not_count_refuses_what_is_new() {
         ..second
     });
     let topics = vec![topic("b")];
-    let settled = Event::TopicsSettled { version };
-    assert_eq!(harness.events(), [Event::TopicsRefused { topics }, settled]);
+    let settled = SessionEvent::TopicsSettled { version };
+    assert_eq!(
+        harness.events(),
+        [SessionEvent::TopicsRefused { topics }, settled]
+    );
 }
 
 /// A frame that is too long would end the connection.
@@ -304,13 +325,13 @@ fn what_does_not_fit_into_a_frame_is_left_out_and_what_is_there_stays() {
     let heartbeat = set_of(&harness.sent(), r#"["aa","mmmm","nnnn"]"#);
     harness.answer_heartbeat(&heartbeat);
     let topics = vec![topic("zzzz")];
-    assert_eq!(harness.events()[0], Event::TopicsRefused { topics });
+    assert_eq!(harness.events()[0], SessionEvent::TopicsRefused { topics });
     assert!(matches!(
         harness
             .session
-            .request(Kind::Unicast, &hello(), &[0; 20], harness.now, 1),
-        Err(Refused {
-            why: RefusedWhy::TooLong { max: 62, .. },
+            .request(MessageKind::Unicast, &hello(), &[0; 20], harness.now, 1),
+        Err(RefusedRequest {
+            why: RefusalReason::TooLong { max: 62, .. },
             ..
         })
     ));

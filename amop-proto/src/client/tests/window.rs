@@ -8,12 +8,12 @@ fn seq(n: usize) -> Seq {
     Seq(seq)
 }
 
-fn window(config: WindowConfig) -> Window<char> {
-    Window::new(config)
+fn window(config: WindowConfig) -> DedupWindow<char> {
+    DedupWindow::new(config)
 }
 
-fn answered(payload: &'static str) -> Arrival {
-    Arrival::Answered {
+fn answered(payload: &'static str) -> UnicastArrival {
+    UnicastArrival::Answered {
         result: 0,
         payload: payload.into(),
     }
@@ -31,7 +31,7 @@ fn copies_of_a_multicast_are_recognised_for_a_while() {
     assert!(window.multicast(&b, seq(1), now));
     assert!(window.multicast(&a, seq(2), now));
     // A unicast with the same seq is another message.
-    assert_eq!(window.unicast(&a, seq(1), &'x', now), Arrival::New);
+    assert_eq!(window.unicast(&a, seq(1), &'x', now), UnicastArrival::New);
     let time = WindowConfig::default().time;
     assert!(!window.multicast(&a, seq(1), now + time));
     assert!(!window.multicast(&a, seq(1), now + 2 * time - Duration::from_nanos(1)));
@@ -51,7 +51,7 @@ fn multicasts_are_forgotten_half_of_them_at_a_time() {
     let mut window = window(config);
     for n in 0..1000 {
         assert!(window.multicast(&hello, seq(n), now));
-        let known = |window: &mut Window<char>, n| window.knows_multicast(&hello, seq(n), now);
+        let known = |window: &mut DedupWindow<char>, n| window.knows_multicast(&hello, seq(n), now);
         assert!(known(&mut window, n.saturating_sub(49)), "{n}");
         if let Some(long_ago) = n.checked_sub(100) {
             assert!(!known(&mut window, long_ago), "{n}");
@@ -68,19 +68,28 @@ fn multicasts_are_forgotten_half_of_them_at_a_time() {
 fn a_unicast_is_taken_once_and_its_reply_repeated() {
     let mut window = window(WindowConfig::default());
     let (hello, now) = (hello(), Instant::now());
-    assert_eq!(window.unicast(&hello, seq(1), &'x', now), Arrival::New);
+    assert_eq!(
+        window.unicast(&hello, seq(1), &'x', now),
+        UnicastArrival::New
+    );
     window.taken(&hello, seq(1), 'x');
     assert_eq!(window.pending(), 1);
     // Copies wait for the same answer. Each return path is listed once.
     for way in ['y', 'x', 'y'] {
-        assert_eq!(window.unicast(&hello, seq(1), &way, now), Arrival::Pending);
+        assert_eq!(
+            window.unicast(&hello, seq(1), &way, now),
+            UnicastArrival::Pending
+        );
     }
     let reply = (0, Bytes::from("reply"));
     assert_eq!(window.answered(&hello, seq(1), reply, now), ['x', 'y']);
     assert_eq!(window.pending(), 0);
     assert_eq!(window.unicast(&hello, seq(1), &'z', now), answered("reply"));
     let later = now + WindowConfig::default().time;
-    assert_eq!(window.unicast(&hello, seq(1), &'z', later), Arrival::New);
+    assert_eq!(
+        window.unicast(&hello, seq(1), &'z', later),
+        UnicastArrival::New
+    );
 }
 
 #[test]
@@ -97,7 +106,7 @@ fn a_pending_unicast_is_not_forgotten() {
     let much_later = now + seconds(100_000);
     assert_eq!(
         window.unicast(&hello, seq(1), &'y', much_later),
-        Arrival::Pending
+        UnicastArrival::Pending
     );
 }
 
@@ -110,13 +119,16 @@ fn what_was_refused_may_come_again() {
     assert_eq!(window.refused(&hello, seq(1)), ['x', 'y']);
     assert_eq!(window.refused(&hello, seq(1)), []);
     assert_eq!(window.pending(), 0);
-    assert_eq!(window.unicast(&hello, seq(1), &'x', now), Arrival::New);
+    assert_eq!(
+        window.unicast(&hello, seq(1), &'x', now),
+        UnicastArrival::New
+    );
     // A refusal after the answer changes nothing.
     window.taken(&hello, seq(1), 'x');
     window.answered(&hello, seq(1), (7, Bytes::new()), now);
     assert_eq!(window.refused(&hello, seq(1)), []);
     let again = window.unicast(&hello, seq(1), &'x', now);
-    assert!(matches!(again, Arrival::Answered { result: 7, .. }));
+    assert!(matches!(again, UnicastArrival::Answered { result: 7, .. }));
 }
 
 #[test]
@@ -154,8 +166,9 @@ fn messages_and_bytes_are_bounded() {
         ..WindowConfig::default()
     };
     let (hello, now) = (hello(), Instant::now());
-    let is_known =
-        |window: &mut Window<char>, n| window.unicast(&hello, seq(n), &'x', now) != Arrival::New;
+    let is_known = |window: &mut DedupWindow<char>, n| {
+        window.unicast(&hello, seq(n), &'x', now) != UnicastArrival::New
+    };
     let mut window = window(config);
     for n in 0..100 {
         window.answered(&hello, seq(n), (0, "r".into()), now);

@@ -2,7 +2,7 @@
 
 use super::{CheckedRecord, CheckedRecords, RecordsFault};
 use crate::{
-    node::{Event, PeerId},
+    node::{NodeEvent, PeerId},
     p2p::{
         PeerFrame,
         mesh::{RecordsError, SignedRecord, SignedRecords},
@@ -21,7 +21,7 @@ const TOGETHER: usize = 4;
 /// A packet of records that is checked one record at a time. Checked records are handed over in
 /// parts, so that a long packet is never in memory as a whole after it is read.
 #[derive(Debug)]
-pub struct Check {
+pub struct RecordsCheck {
     peer: PeerId,
     seq: u32,
     records: SignedRecords,
@@ -32,11 +32,11 @@ pub struct Check {
     bytes: usize,
     /// The limits of a part: records and bytes.
     most: (usize, usize),
-    state: State,
+    state: CheckState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum CheckState {
     Checking,
     /// A part is ready.
     Full,
@@ -44,7 +44,7 @@ enum State {
     Over,
 }
 
-impl Check {
+impl RecordsCheck {
     pub(super) fn new(peer: PeerId, frame: &PeerFrame, max_topics: usize) -> Self {
         Self {
             peer,
@@ -54,7 +54,7 @@ impl Check {
             part: part(frame.seq),
             bytes: 0,
             most: (RECORDS, BYTES),
-            state: State::Checking,
+            state: CheckState::Checking,
         }
     }
 
@@ -69,29 +69,29 @@ impl Check {
     /// Returns whether a part is ready, and if so whether it is the last one.
     pub fn ready(&self) -> Option<bool> {
         match self.state {
-            State::Checking => None,
-            State::Full => Some(false),
-            State::Over => Some(true),
+            CheckState::Checking => None,
+            CheckState::Full => Some(false),
+            CheckState::Over => Some(true),
         }
     }
 
     /// Returns whether the check has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == CheckState::Over
     }
 
     /// Takes the part that is [`ready`](Self::ready), as an event for the machine.
-    pub fn take_event(&mut self) -> Event {
-        Event::PeerRecords(self.peer, self.take())
+    pub fn take_event(&mut self) -> NodeEvent {
+        NodeEvent::PeerRecords(self.peer, self.take())
     }
 
     pub(super) fn take(&mut self) -> CheckedRecords {
         self.bytes = 0;
         let mut taken = std::mem::replace(&mut self.part, part(self.seq));
-        taken.last = self.state == State::Over;
-        if self.state == State::Full {
-            self.state = State::Checking;
+        taken.last = self.state == CheckState::Over;
+        if self.state == CheckState::Full {
+            self.state = CheckState::Checking;
         }
         taken
     }
@@ -105,14 +105,14 @@ impl Check {
         &mut self,
         check: impl FnOnce(SignedRecord, &mut CheckedRecords) -> Result<(), RecordsFault>,
     ) -> usize {
-        if self.state != State::Checking {
+        if self.state != CheckState::Checking {
             return 0;
         }
         let before = self.records.left();
         if let Err(fault) = self.next(check) {
             self.part.fault = Some(fault);
             self.part.records.clear();
-            self.state = State::Over;
+            self.state = CheckState::Over;
         }
         before - self.records.left()
     }
@@ -133,14 +133,14 @@ impl Check {
                 }
                 Some(Err(malformed)) => return Err(malformed.into()),
                 None => {
-                    self.state = State::Over;
+                    self.state = CheckState::Over;
                     return Ok(());
                 }
             },
         };
         if self.is_full_for(&signed) {
             self.held = Some(signed);
-            self.state = State::Full;
+            self.state = CheckState::Full;
             return Ok(());
         }
         let before = self.part.records.len();

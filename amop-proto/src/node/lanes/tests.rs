@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::*;
 use crate::channel::{Frame, FrameType, Seq};
-use crate::p2p::{Assembled, Assembler, PeerCodec, PeerFrame, mesh, packet, protocol};
+use crate::p2p::{Assembled, FragmentAssembler, PeerCodec, PeerFrame, mesh, packet, protocol};
 
 const LONG: usize = 32 << 20;
 
@@ -49,7 +49,7 @@ fn bytes_until(queue: &mut LinkQueue, name: u32) -> usize {
 /// which they become whole.
 fn arrivals(queue: &mut LinkQueue) -> Vec<u32> {
     let codec = PeerCodec::new(usize::MAX);
-    let mut assembler = Assembler::<()>::new(LONG * 2, Duration::MAX);
+    let mut assembler = FragmentAssembler::<()>::new(LONG * 2, Duration::MAX);
     let (mut wire, mut names) = (BytesMut::new(), Vec::new());
     loop {
         let batch = queue.take();
@@ -61,7 +61,7 @@ fn arrivals(queue: &mut LinkQueue) -> Vec<u32> {
             let rest = codec.encode_message(&piece.message, &mut wire);
             wire.extend_from_slice(&rest);
             let frame = codec.decode(&mut wire).unwrap().unwrap();
-            let frame = if Assembler::<()>::is_fragment(&frame) {
+            let frame = if FragmentAssembler::<()>::is_fragment(&frame) {
                 match assembler.take(Instant::now(), frame, |_| Some(())).unwrap() {
                     Assembled::Whole(frame) => frame,
                     Assembled::Nothing => continue,
@@ -158,12 +158,12 @@ fn flows_of_one_neighbour_share_its_turn() {
     // One neighbour brings messages of a hundred nodes, another those of one node.
     for source in 0..100 {
         queue.push(
-            Lane::relayed(PeerId(1), NodeKey(source), b""),
+            Lane::relayed(PeerId(1), RoutingKey(source), b""),
             message(7, 1 << 20),
         );
     }
     queue.push(
-        Lane::relayed(PeerId(2), NodeKey(1), b""),
+        Lane::relayed(PeerId(2), RoutingKey(1), b""),
         message(1, 3 * FRAGMENT),
     );
     let mut of_second = 0;
@@ -171,7 +171,7 @@ fn flows_of_one_neighbour_share_its_turn() {
     while of_second < 3 * FRAGMENT {
         for piece in queue.take() {
             written += piece.counts;
-            if piece.lane == Lane::relayed(PeerId(2), NodeKey(1), b"") {
+            if piece.lane == Lane::relayed(PeerId(2), RoutingKey(1), b"") {
                 of_second += piece.counts;
             }
         }
@@ -213,7 +213,7 @@ fn a_neighbour_cannot_open_lanes_without_end() {
     for n in 0..10 * FLOWS {
         let lane = Lane::relayed(
             PeerId(1),
-            NodeKey(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            RoutingKey(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             b"",
         );
         lanes.insert(lane, ());
@@ -301,17 +301,17 @@ fn a_relay_lets_a_topic_pass_another_one_of_the_same_node() {
         let frame = Frame::amop(FrameType::UNICAST, Seq([b'0'; 32]), topic, b"payload");
         frame.to_bytes()
     };
-    let lane = |topic: &[u8]| Lane::relayed(PeerId(1), NodeKey(9), &frame(topic));
+    let lane = |topic: &[u8]| Lane::relayed(PeerId(1), RoutingKey(9), &frame(topic));
     assert_eq!(lane(b"a"), lane(b"a"));
     assert_ne!(lane(b"a"), lane(b"b"));
     assert_ne!(
         lane(b"a"),
-        Lane::relayed(PeerId(1), NodeKey(8), &frame(b"a"))
+        Lane::relayed(PeerId(1), RoutingKey(8), &frame(b"a"))
     );
     // A frame that is cut short or has no topic has a lane, too.
     let whole = frame(b"a");
     for len in 0..whole.len() {
-        Lane::relayed(PeerId(1), NodeKey(9), &whole[..len]);
+        Lane::relayed(PeerId(1), RoutingKey(9), &whole[..len]);
     }
     let mut queue = link();
     for _ in 0..4 {

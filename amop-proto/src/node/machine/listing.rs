@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::Node;
+use super::NodeMachine;
 use crate::{
     channel::{
         Frame, FrameType, Seq,
-        rpc::{Needs, PeerInfo, Request},
+        rpc::{Needs, RpcPeer, RpcRequest},
     },
     node::{PeerId, PeerIdentity},
 };
@@ -23,11 +23,12 @@ pub struct Question {
     /// The seq of the session's frame.
     pub seq: Seq,
     /// The request.
-    pub request: Request,
+    pub request: RpcRequest,
 }
 
 impl Question {
-    /// Returns the frame to hand back with [`Event::SessionReply`](super::Event::SessionReply).
+    /// Returns the frame to hand back with
+    /// [`NodeEvent::SessionReply`](super::NodeEvent::SessionReply).
     pub fn reply(&self, answer: Bytes) -> Frame {
         Frame::new(FrameType::RPC, self.seq, answer)
     }
@@ -37,14 +38,14 @@ impl Question {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The connected nodes, in the order they connected.
-    pub peers: Vec<PeerInfo>,
+    pub peers: Vec<RpcPeer>,
     /// The topics of this node's sessions.
     pub own_topics: Vec<String>,
 }
 
 /// A piece of a list of topics.
 #[derive(Debug, Default)]
-struct Piece {
+struct ListingPiece {
     topics: Vec<Bytes>,
     /// The last topic read, if there may be more.
     last: Option<Bytes>,
@@ -54,12 +55,12 @@ impl Listing {
     /// Copies the data that an answer needs. `lend` lends the node to the function it is given. It is
     /// called often, and each call takes little time, so that others can use the node in between. If
     /// there are very many topics, only the first 16 MiB are listed.
-    pub fn copy(needs: Needs, mut lend: impl FnMut(&mut dyn FnMut(&Node))) -> Self {
+    pub fn copy(needs: Needs, mut lend: impl FnMut(&mut dyn FnMut(&NodeMachine))) -> Self {
         let mut listing = Self::default();
         let mut left = MAX_LISTED;
         if needs.own_topics {
             listing.own_topics = collect(&mut left, |after| {
-                let mut piece = Piece::default();
+                let mut piece = ListingPiece::default();
                 lend(&mut |node| piece = node.own_piece(after));
                 piece
             });
@@ -77,7 +78,7 @@ impl Listing {
             };
             let topics = match needs.peer_topics {
                 true => collect(&mut left, |after| {
-                    let mut piece = Piece::default();
+                    let mut piece = ListingPiece::default();
                     lend(&mut |node| piece = node.peer_piece(id, after));
                     piece
                 }),
@@ -89,8 +90,8 @@ impl Listing {
     }
 }
 
-fn info(identity: PeerIdentity, topics: Vec<String>) -> PeerInfo {
-    PeerInfo {
+fn info(identity: PeerIdentity, topics: Vec<String>) -> RpcPeer {
+    RpcPeer {
         agency: identity.agency,
         address: identity.address,
         name: identity.name,
@@ -99,7 +100,7 @@ fn info(identity: PeerIdentity, topics: Vec<String>) -> PeerInfo {
     }
 }
 
-fn collect(left: &mut usize, mut piece: impl FnMut(Option<&Bytes>) -> Piece) -> Vec<String> {
+fn collect(left: &mut usize, mut piece: impl FnMut(Option<&Bytes>) -> ListingPiece) -> Vec<String> {
     let mut topics = Vec::new();
     let mut after = None;
     loop {
@@ -126,9 +127,9 @@ fn written(topic: &str) -> usize {
     topic.len() + 3 + 5 * topic.bytes().filter(|byte| escaped(byte)).count()
 }
 
-impl Node {
+impl NodeMachine {
     /// Returns the connected nodes as `getPeers` lists them.
-    pub fn peer_infos(&self) -> Vec<PeerInfo> {
+    pub fn peer_infos(&self) -> Vec<RpcPeer> {
         let needs = Needs {
             peers: true,
             peer_topics: true,
@@ -154,7 +155,7 @@ impl Node {
         question.reply(question.request.answer(facts, peers, own_topics))
     }
 
-    fn own_piece(&self, after: Option<&Bytes>) -> Piece {
+    fn own_piece(&self, after: Option<&Bytes>) -> ListingPiece {
         let topics: Vec<Bytes> = self
             .router
             .local_topics_after(after)
@@ -162,14 +163,14 @@ impl Node {
             .cloned()
             .collect();
         let last = topics.last().filter(|_| topics.len() == PIECE).cloned();
-        Piece { topics, last }
+        ListingPiece { topics, last }
     }
 
-    fn peer_piece(&self, peer: PeerId, after: Option<&Bytes>) -> Piece {
+    fn peer_piece(&self, peer: PeerId, after: Option<&Bytes>) -> ListingPiece {
         let Some(link) = self.peers.get(&peer) else {
-            return Piece::default();
+            return ListingPiece::default();
         };
-        let node = link.is_ours().then_some(&link.identity.node);
+        let node = link.is_overlay().then_some(&link.identity.node);
         let seen: Vec<(Bytes, bool)> = self
             .router
             .topics_of_peer(peer, node, after)
@@ -179,6 +180,6 @@ impl Node {
         let last = last.map(|(topic, _)| topic.clone());
         let shown = seen.into_iter().filter(|&(_, shown)| shown);
         let topics = shown.map(|(topic, _)| topic).collect();
-        Piece { topics, last }
+        ListingPiece { topics, last }
     }
 }

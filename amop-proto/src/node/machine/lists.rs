@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Node;
+use super::NodeMachine;
 use crate::{
     node::PeerId,
     p2p::{PeerFrame, packet, protocol},
@@ -24,46 +24,46 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The lists that were asked for last: one for each FISCO node that takes part in the overlay, and
 /// one for all others.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lists {
-    of: BTreeMap<Option<PeerId>, List>,
+pub(super) struct PeerTopicLists {
+    of: BTreeMap<Option<PeerId>, PeerTopicList>,
     /// The list that was written last: the lists take turns.
     last: Option<PeerId>,
     resume: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
-struct List {
+struct PeerTopicList {
     /// The topic sequence number that the list is written for.
     number: u32,
-    body: Body,
+    body: ListBody,
     /// The peers that asked, each with the seq of its question and the sequence number at that
     /// time.
     asked: Vec<(PeerId, u32, u32)>,
 }
 
 #[derive(Debug, Clone)]
-enum Body {
+enum ListBody {
     /// The text written so far, and the last topic in it.
     Begun(BytesMut, Option<Bytes>),
     Whole(Bytes),
 }
 
-impl List {
+impl PeerTopicList {
     fn begin(number: u32) -> Self {
         let text = BytesMut::from(number.to_string().as_bytes());
         Self {
             number,
-            body: Body::Begun(text, None),
+            body: ListBody::Begun(text, None),
             asked: Vec::new(),
         }
     }
 
     fn is_begun(&self) -> bool {
-        matches!(self.body, Body::Begun(..))
+        matches!(self.body, ListBody::Begun(..))
     }
 }
 
-impl Lists {
+impl PeerTopicLists {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.resume
     }
@@ -80,7 +80,7 @@ impl Lists {
     }
 }
 
-impl Node {
+impl NodeMachine {
     /// Handles a peer's request for the list of the topics announced to it.
     pub(super) fn asked_for_list(&mut self, now: Instant, peer: PeerId, seq: u32) {
         let transit = self
@@ -90,13 +90,13 @@ impl Node {
         let whose = transit.then_some(peer);
         let number = self.topic_seq;
         let list = self.lists.of.entry(whose);
-        let list = list.or_insert_with(|| List::begin(number));
-        if let Body::Whole(body) = &list.body {
+        let list = list.or_insert_with(|| PeerTopicList::begin(number));
+        if let ListBody::Whole(body) = &list.body {
             if list.number == number {
                 let body = body.clone();
                 return self.send_list(peer, seq, body);
             }
-            *list = List::begin(number);
+            *list = PeerTopicList::begin(number);
         }
         // A list that is being written is finished even if it is out of date by then. If a peer
         // asks several times, its last question counts.
@@ -124,7 +124,7 @@ impl Node {
         let Some(list) = self.lists.of.get_mut(&whose) else {
             return;
         };
-        if let Body::Begun(text, last) = &mut list.body {
+        if let ListBody::Begun(text, last) = &mut list.body {
             let after = last.take();
             let mut count = 0;
             let mut put = |topic: &Bytes| {
@@ -147,10 +147,10 @@ impl Node {
                 }
             }
             if last.is_none() {
-                list.body = Body::Whole(std::mem::take(text).freeze());
+                list.body = ListBody::Whole(std::mem::take(text).freeze());
             }
         }
-        if let Body::Whole(body) = &list.body {
+        if let ListBody::Whole(body) = &list.body {
             let (body, number) = (body.clone(), list.number);
             let asked = std::mem::take(&mut list.asked);
             let (now_late, answered): (Vec<_>, Vec<_>) = asked
@@ -165,12 +165,12 @@ impl Node {
                 let late = now_late
                     .into_iter()
                     .map(|(peer, seq, _)| (peer, seq, number));
-                let mut list = List::begin(number);
+                let mut list = PeerTopicList::begin(number);
                 list.asked.extend(late);
                 self.lists.of.insert(whose, list);
             }
         }
-        if self.lists.of.values().any(List::is_begun) {
+        if self.lists.of.values().any(PeerTopicList::is_begun) {
             self.lists.resume = Some(now + PAUSE);
         }
     }

@@ -13,17 +13,17 @@ pub use self::listing::{Listing, Question};
 use bytes::Bytes;
 
 use self::{
-    lists::Lists,
+    lists::PeerTopicLists,
     peers::{LOOKS_RATE, NAMES_RATE},
 };
 use super::{
-    Action, CloseReason, Lane, Lapse, Message, NodeConfig, Notice, PeerCloseReason, PeerId, Router,
-    RouterEvent, SessionId, SessionIdentity, after,
+    Action, CertificateLapse, HashedFrame, Lane, MachineConfig, NodeNotice, PeerCloseReason,
+    PeerId, Router, RouterEvent, SessionCloseReason, SessionId, SessionIdentity, after,
     barrier::{Barriers, Mutes},
-    bucket::Bucket,
+    bucket::RateBucket,
     checker::CheckedRecords,
-    held::Held,
-    input::{SessionInput, Text},
+    held::LockHeld,
+    input::{FrameText, SessionInput},
     mesh::Restated,
     peer::Peer,
     peer_input::PeerInput,
@@ -35,7 +35,7 @@ use super::{
 use crate::{
     channel::{
         CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse,
-        PROTOCOL_MAX_FRAME, code, frame_topic, heartbeat_answer,
+        PROTOCOL_MAX_FRAME, frame_topic, heartbeat_answer, result_code,
     },
     hash::HashMap,
     p2p::{NodeId, mesh::Subject},
@@ -49,7 +49,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 const MAX_HELD: usize = 8;
 
 /// How long a native client waits for its topics: after this time it would treat the node as dead.
-const OURS_WAIT: Duration = Duration::from_secs(15);
+const NATIVE_WAIT: Duration = Duration::from_secs(15);
 
 /// How long other SDKs wait: their heartbeats do not ask about topics, and Java SDKs drop a node
 /// that does not answer for 10 s.
@@ -79,7 +79,7 @@ pub struct PeerIdentity {
 
 /// What happens to a node.
 #[derive(Debug)]
-pub enum Event {
+pub enum NodeEvent {
     /// An SDK completed TLS.
     SessionOpened {
         /// The number of the new session.
@@ -131,10 +131,10 @@ pub enum Event {
     /// A peer's connection has ended.
     PeerClosed(PeerId),
     /// A session's certificate is no longer accepted: the session is closed.
-    SessionLapsed(SessionId, Lapse),
+    SessionLapsed(SessionId, CertificateLapse),
     /// A peer's certificate is no longer accepted: the peer is closed.
-    PeerLapsed(PeerId, Lapse),
-    /// The time asked for with [`Node::next_timeout`] has come.
+    PeerLapsed(PeerId, CertificateLapse),
+    /// The time asked for with [`NodeMachine::next_timeout`] has come.
     Timeout,
     /// The node is about to stop while its peers are still connected. All sessions are closed, and
     /// none is answered any more, so that an SDK asks another node instead of concluding that its
@@ -144,28 +144,28 @@ pub enum Event {
 
 /// A node without I/O.
 ///
-/// The shell feeds [`Event`]s in with [`handle`](Self::handle), fetches [`Action`]s with
-/// [`poll_action`](Self::poll_action) until there are none, and feeds [`Event::Timeout`] in at
+/// The shell feeds [`NodeEvent`]s in with [`handle`](Self::handle), fetches [`Action`]s with
+/// [`poll_action`](Self::poll_action) until there are none, and feeds [`NodeEvent::Timeout`] in at
 /// [`next_timeout`](Self::next_timeout).
 ///
 /// A clone continues from the same state as the node itself would; searches through all orders of
 /// events use this.
 #[derive(Debug, Clone)]
-pub struct Node {
-    config: NodeConfig,
+pub struct NodeMachine {
+    config: MachineConfig,
     router: Router,
     sessions: HashMap<SessionId, Session>,
     /// Ordered, because the map is iterated.
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
-    lists: Lists,
+    lists: PeerTopicLists,
     /// The names of this node's topics changed, and FISCO nodes have not been told.
     renamed: bool,
     /// The names of topics beyond this node may have changed as well.
     beyond_changed: bool,
-    names_rate: Bucket,
+    names_rate: RateBucket,
     /// Limits how often changed names are looked for.
-    looks_rate: Bucket,
+    looks_rate: RateBucket,
     /// When FISCO nodes are told of changed names.
     names_at: Option<Instant>,
     /// Sessions with heartbeat answers held back until their topics are in force, ordered by when
@@ -187,20 +187,20 @@ pub struct Node {
     actions: VecDeque<Action>,
 }
 
-impl Node {
+impl NodeMachine {
     /// Creates a node without connections.
-    pub fn new(config: NodeConfig) -> Self {
+    pub fn new(config: MachineConfig) -> Self {
         Self {
             router: Router::new(&config),
             config,
             sessions: HashMap::default(),
             peers: BTreeMap::new(),
             topic_seq: 0,
-            lists: Lists::default(),
+            lists: PeerTopicLists::default(),
             renamed: false,
             beyond_changed: false,
-            names_rate: Bucket::new(NAMES_RATE.0, NAMES_RATE.1),
-            looks_rate: Bucket::new(LOOKS_RATE.0, LOOKS_RATE.1),
+            names_rate: RateBucket::new(NAMES_RATE.0, NAMES_RATE.1),
+            looks_rate: RateBucket::new(LOOKS_RATE.0, LOOKS_RATE.1),
             names_at: None,
             late: BTreeSet::new(),
             barriers: Barriers::default(),
@@ -242,7 +242,7 @@ impl Node {
         self.actions.pop_front()
     }
 
-    /// Returns when [`Event::Timeout`] is due; `None` if nothing is. The time is worked out by each
+    /// Returns when [`NodeEvent::Timeout`] is due; `None` if nothing is. The time is worked out by each
     /// call: call this once after many events.
     pub fn next_timeout(&self) -> Option<Instant> {
         let late = self.late.first().map(|&(at, _)| at);
@@ -263,77 +263,77 @@ impl Node {
     }
 
     /// Handles one event.
-    pub fn handle(&mut self, now: Instant, event: Event) {
-        let _held = Held::new();
+    pub fn handle(&mut self, now: Instant, event: NodeEvent) {
+        let _held = LockHeld::new();
         match event {
-            Event::SessionOpened { session, .. } if self.stopping => {
-                let reason = CloseReason::Stopping;
+            NodeEvent::SessionOpened { session, .. } if self.stopping => {
+                let reason = SessionCloseReason::Stopping;
                 self.actions
                     .push_back(Action::CloseSession { session, reason });
             }
-            Event::SessionOpened { session, identity } => {
+            NodeEvent::SessionOpened { session, identity } => {
                 self.session_opened(now, session, identity);
             }
-            Event::SessionFrame(session, input) => self.session_frame(now, session, input),
-            Event::SessionReply(session, frame) => self.router.send_session(session, frame),
-            Event::SessionRefused(session, frame) => {
+            NodeEvent::SessionFrame(session, input) => self.session_frame(now, session, input),
+            NodeEvent::SessionReply(session, frame) => self.router.send_session(session, frame),
+            NodeEvent::SessionRefused(session, frame) => {
                 self.session_active(now, session);
-                let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
+                let refusal = frame.respond(result_code::OVER_LIMIT, Bytes::new());
                 self.router.send_session(session, refusal);
             }
-            Event::SessionActive(session) => {
+            NodeEvent::SessionActive(session) => {
                 self.session_active(now, session);
                 return;
             }
-            Event::SessionWritten(session, len) => {
+            NodeEvent::SessionWritten(session, len) => {
                 self.session_active(now, session);
                 self.router.session_written(session, len);
                 if self.is_settled() {
                     return;
                 }
             }
-            Event::SessionClosed(session) => self.forget_session(now, session),
-            Event::PeerOpened {
+            NodeEvent::SessionClosed(session) => self.forget_session(now, session),
+            NodeEvent::PeerOpened {
                 peer,
                 identity,
                 dialled,
             } => {
                 self.peer_opened(now, peer, identity, dialled);
             }
-            Event::PeerFrame(peer, frame) => self.peer_frame(now, peer, frame),
-            Event::PeerRecords(peer, records) => self.peer_records(now, peer, records),
-            Event::Disbelieve(nodes) => {
+            NodeEvent::PeerFrame(peer, frame) => self.peer_frame(now, peer, frame),
+            NodeEvent::PeerRecords(peer, records) => self.peer_records(now, peer, records),
+            NodeEvent::Disbelieve(nodes) => {
                 self.router.handle(now, RouterEvent::Disbelieve(nodes));
             }
-            Event::Restated(restated) => {
+            NodeEvent::Restated(restated) => {
                 self.router.handle(now, RouterEvent::Restated(restated));
             }
-            Event::PeerRefused(peer, seq, frame) => {
+            NodeEvent::PeerRefused(peer, seq, frame) => {
                 self.peer_active(now, peer);
                 self.router.refuse_peer(peer, seq, &frame);
             }
-            Event::PeerActive(peer) => {
+            NodeEvent::PeerActive(peer) => {
                 self.peer_active(now, peer);
                 return;
             }
-            Event::PeerWritten(peer, lane, len) => {
+            NodeEvent::PeerWritten(peer, lane, len) => {
                 self.router.peer_written(now, peer, lane, len);
                 if self.is_settled() {
                     return;
                 }
             }
-            Event::PeerClosed(peer) => {
+            NodeEvent::PeerClosed(peer) => {
                 let moves = self.loses_race(now, peer);
                 self.forget_peer(now, peer, moves);
             }
-            Event::SessionLapsed(session, lapse) => {
-                self.close_session(now, session, CloseReason::Lapsed(lapse));
+            NodeEvent::SessionLapsed(session, lapse) => {
+                self.close_session(now, session, SessionCloseReason::Lapsed(lapse));
             }
-            Event::PeerLapsed(peer, lapse) => {
+            NodeEvent::PeerLapsed(peer, lapse) => {
                 self.close_peer(now, peer, PeerCloseReason::Lapsed(lapse));
             }
-            Event::Timeout => self.timeout(now),
-            Event::Stop => self.stop(now),
+            NodeEvent::Timeout => self.timeout(now),
+            NodeEvent::Stop => self.stop(now),
         }
         self.settle(now);
     }
@@ -345,7 +345,7 @@ impl Node {
             return self.router.handle(now, event);
         }
         let max = self.config.limits.sessions;
-        let reason = CloseReason::TooManySessions { max };
+        let reason = SessionCloseReason::TooManySessions { max };
         self.actions
             .push_back(Action::CloseSession { session, reason });
     }
@@ -424,7 +424,7 @@ impl Node {
         self.closed = true;
         let sessions: BTreeSet<SessionId> = self.sessions.drain().map(|(id, _)| id).collect();
         for &session in &sessions {
-            let reason = CloseReason::Stopping;
+            let reason = SessionCloseReason::Stopping;
             self.actions
                 .push_back(Action::CloseSession { session, reason });
         }
@@ -435,7 +435,7 @@ impl Node {
         }
     }
 
-    fn close_session(&mut self, now: Instant, session: SessionId, reason: CloseReason) {
+    fn close_session(&mut self, now: Instant, session: SessionId, reason: SessionCloseReason) {
         self.apply(now, Action::CloseSession { session, reason });
     }
 
@@ -443,7 +443,7 @@ impl Node {
         self.apply(now, Action::ClosePeer { peer, reason });
     }
 
-    fn notice(&mut self, notice: Notice) {
+    fn notice(&mut self, notice: NodeNotice) {
         self.actions.push_back(Action::Notice(notice));
     }
 
@@ -484,7 +484,7 @@ impl Node {
                 RouterEvent::PeerDown(peer)
             };
             self.router.handle(now, event);
-            self.notice(Notice::PeerDown {
+            self.notice(NodeNotice::PeerDown {
                 peer,
                 node: gone.identity.node,
             });
@@ -505,23 +505,23 @@ impl Node {
             return self.plain_frame(now, id, message);
         };
         match *text {
-            Text::Handshake(request) => self.handshake(now, id, message.frame, request),
-            Text::Topics(topics) => self.topics(now, id, topics),
-            Text::Rpc(request) => {
+            FrameText::Handshake(request) => self.handshake(now, id, message.frame, request),
+            FrameText::Topics(topics) => self.topics(now, id, topics),
+            FrameText::Rpc(request) => {
                 let seq = message.frame.seq;
                 self.actions.push_back(Action::Answer {
                     session: id,
                     question: Question { seq, request },
                 });
             }
-            Text::Verdict(verdict) => {
+            FrameText::Verdict(verdict) => {
                 self.router.handle(now, RouterEvent::Verdict(id, verdict));
             }
         }
     }
 
     /// Handles a frame without a text.
-    fn plain_frame(&mut self, now: Instant, id: SessionId, message: Message) {
+    fn plain_frame(&mut self, now: Instant, id: SessionId, message: HashedFrame) {
         let frame = &message.frame;
         match frame.kind {
             FrameType::UNICAST | FrameType::MULTICAST => {
@@ -542,12 +542,12 @@ impl Node {
             // The acknowledgement of a request to verify; only the verdict counts.
             FrameType::VERIFY_PEER => {}
             FrameType::RESPONSE => {
-                self.notice(Notice::UnsolicitedResponse {
+                self.notice(NodeNotice::UnsolicitedResponse {
                     session: id,
                     seq: frame.seq,
                 });
             }
-            kind => self.notice(Notice::UnknownFrame { session: id, kind }),
+            kind => self.notice(NodeNotice::UnknownFrame { session: id, kind }),
         }
     }
 
@@ -592,7 +592,14 @@ impl Node {
         }
         session.held.push_back(answer);
         if session.held_until.is_none() {
-            let until = after(now, if session.ours { OURS_WAIT } else { OTHERS_WAIT });
+            let until = after(
+                now,
+                if session.native {
+                    NATIVE_WAIT
+                } else {
+                    OTHERS_WAIT
+                },
+            );
             session.held_until = Some(until);
             self.late.insert((until, id));
         }
@@ -615,7 +622,7 @@ impl Node {
         let Some(ReadTopics { set, ignored }) = topics else {
             self.router.counters_mut().bad_topics += 1;
             self.router.keep_topics(session);
-            return self.notice(Notice::BadTopics { session });
+            return self.notice(NodeNotice::BadTopics { session });
         };
         let mut refused = Vec::new();
         if let Some(Ignored {
@@ -627,7 +634,7 @@ impl Node {
             refused = names;
             let identity = self.sessions.get(&session).map(|session| session.identity);
             self.router.counters_mut().topics_ignored += 1 + others as u64;
-            self.notice(Notice::TopicIgnored {
+            self.notice(NodeNotice::TopicIgnored {
                 session,
                 identity: identity.unwrap_or_default(),
                 topic: first,
@@ -647,22 +654,22 @@ impl Node {
     ) {
         let request = match request {
             Ok(request) => request,
-            Err(error) => return self.notice(Notice::BadHandshake { session: id, error }),
+            Err(error) => return self.notice(NodeNotice::BadHandshake { session: id, error }),
         };
         let version = match request.negotiate() {
             Ok(version) => version,
-            Err(error) => return self.close_session(now, id, CloseReason::Handshake(error)),
+            Err(error) => return self.close_session(now, id, SessionCloseReason::Handshake(error)),
         };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.version = version;
         }
-        let ours = request.client_type == CLIENT_TYPE;
+        let native = request.client_type == CLIENT_TYPE;
         let response = HandshakeResponse {
             node_version: self.config.facts.fisco_version.clone(),
             protocol: version.number(),
-            quiet_multicasts: ours,
-            answer_within: ours.then(|| millis(self.config.timeouts.session_answer)),
-            max_frame: ours.then_some(self.config.limits.frame.min(PROTOCOL_MAX_FRAME)),
+            quiet_multicasts: native,
+            answer_within: native.then(|| millis(self.config.timeouts.session_answer)),
+            max_frame: native.then_some(self.config.limits.frame.min(PROTOCOL_MAX_FRAME)),
         };
         self.router.send_session(
             id,
@@ -671,11 +678,11 @@ impl Node {
                 ..frame
             },
         );
-        if ours {
+        if native {
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.ours = true;
+                session.native = true;
             }
-            self.router.session_is_ours(id);
+            self.router.session_is_native(id);
             self.actions
                 .push_back(Action::CoalesceSession { session: id });
         }
@@ -727,7 +734,7 @@ impl Node {
             .map(|(&id, _)| id)
             .collect();
         for session in idle {
-            self.close_session(now, session, CloseReason::Idle);
+            self.close_session(now, session, SessionCloseReason::Idle);
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Node;
+use super::NodeMachine;
 use crate::{
     node::{
-        Action, Notice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent, after,
+        Action, NodeNotice, PeerCloseReason, PeerId, PeerIdentity, RouterEvent, after,
         checker::CheckedRecords,
-        peer::{Output, Peer, TopicUpdate, topic_seq_frame},
+        peer::{Peer, PeerOutput, TopicUpdate, topic_seq_frame},
         peer_input::PeerInput,
     },
     p2p::{mesh::CONFIRMS, protocol},
@@ -32,7 +32,7 @@ pub(super) const LOOKS_RATE: (usize, usize) = (20, 64);
 /// look.
 const TOPICS_PER_TURN: usize = 10_000;
 
-impl Node {
+impl NodeMachine {
     pub(super) fn peer_opened(
         &mut self,
         now: Instant,
@@ -51,17 +51,17 @@ impl Node {
             .iter()
             .find(|(_, held)| held.identity.node == identity.node)
             .map(|(&id, held)| {
-                let (foreign, version) = (held.is_foreign(), held.version());
-                (id, held.dialled, held.since, foreign, version)
+                let (fisco, version) = (held.is_fisco(), held.version());
+                (id, held.dialled, held.since, fisco, version)
             });
         let mut replaced = None;
-        if let Some((old, old_dialled, since, foreign, version)) = existing {
+        if let Some((old, old_dialled, since, fisco, version)) = existing {
             // FISCO nodes always close the new connection (p2p-v2 section 3.2). When both sides
             // dial at once, this can close both; two overlay nodes therefore agree to keep the one
             // that the node with the lower ID dialled. No agreement is possible with a FISCO node:
             // it has already closed the new connection.
             let keep_dialled = self.config.node < identity.node;
-            let race = now < since + DUPLICATE_RACE && !foreign;
+            let race = now < since + DUPLICATE_RACE && !fisco;
             if !(race && dialled == keep_dialled && old_dialled != keep_dialled) {
                 self.actions.push_back(reject(PeerCloseReason::Duplicate));
                 return;
@@ -111,7 +111,7 @@ impl Node {
         if let Some((old, _)) = replaced {
             self.close_peer(now, old, PeerCloseReason::Duplicate);
         }
-        self.notice(Notice::PeerUp { peer, node });
+        self.notice(NodeNotice::PeerUp { peer, node });
     }
 
     /// Returns whether the connection is one that two overlay nodes give up after both have
@@ -119,7 +119,7 @@ impl Node {
     pub(super) fn loses_race(&self, now: Instant, peer: PeerId) -> bool {
         self.peers.get(&peer).is_some_and(|peer| {
             let keep_dialled = self.config.node < peer.identity.node;
-            peer.is_ours() && peer.dialled != keep_dialled && now < peer.since + RACE_SEEN
+            peer.is_overlay() && peer.dialled != keep_dialled && now < peer.since + RACE_SEEN
         })
     }
 
@@ -129,13 +129,13 @@ impl Node {
             return;
         };
         let recognised = peer.heard(now, frame, &self.config.timeouts);
-        let ours = peer.is_ours();
+        let overlay = peer.is_overlay();
         if recognised {
             self.recognised(now, id);
         }
         match frame.protocol.unsigned_abs() as i32 {
             protocol::AMOP => return self.router.handle(now, RouterEvent::FromPeer(id, input)),
-            protocol::EXTENSION if ours => {
+            protocol::EXTENSION if overlay => {
                 return self.router.handle(now, RouterEvent::Extension(id, input));
             }
             _ => {}
@@ -143,7 +143,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let mut output = Output::default();
+        let mut output = PeerOutput::default();
         let update = peer.topic_packet(now, input, &self.config.timeouts, &mut output);
         if let Some(seq) = output.question {
             self.asked_for_list(now, id, seq);
@@ -173,7 +173,7 @@ impl Node {
 
     /// Returns whether the peer is a FISCO node that takes part in the overlay through this node.
     pub(super) fn takes_part(&self, peer: &Peer) -> bool {
-        peer.is_foreign() && self.config.transit.contains(&peer.identity.node)
+        peer.is_fisco() && self.config.transit.contains(&peer.identity.node)
     }
 
     /// Acts on the discovery of which implementation a peer is.
@@ -200,7 +200,7 @@ impl Node {
         };
         if peer.heard_no_greeting(now) {
             self.recognised(now, id);
-        } else if peer.is_ours() {
+        } else if peer.is_overlay() {
             self.router.handle(now, RouterEvent::Records(id, records));
         }
     }
@@ -249,7 +249,7 @@ impl Node {
         let mut renamed = std::mem::take(&mut self.renamed);
         let mut topics = 0;
         for (&id, peer) in &mut self.peers {
-            if peer.is_foreign() && self.config.transit.contains(&peer.identity.node) {
+            if peer.is_fisco() && self.config.transit.contains(&peer.identity.node) {
                 let told = self.router.topics_for(id);
                 topics += told.len();
                 renamed |= told != peer.told;
@@ -265,7 +265,7 @@ impl Node {
             self.names_rate.spend(now, 1);
             self.topic_seq = self.topic_seq.wrapping_add(1);
             for (&id, peer) in &self.peers {
-                if !peer.is_ours() {
+                if !peer.is_overlay() {
                     self.router.send_peer(id, topic_seq_frame(self.topic_seq));
                 }
             }

@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{
-    Mesh, Output,
-    bucket::Bucket,
-    inbox::{Item, Next},
+    Mesh, MeshOutput,
+    bucket::TokenBucket,
+    inbox::{InboxItem, NextItem},
 };
 use crate::{
     hash::HashMap,
     node::{PeerId, checker::CheckedRecord},
-    p2p::mesh::NodeKey,
+    p2p::mesh::RoutingKey,
 };
 
 /// The topics and records handled for one event; the rest is handled after `PAUSE`, so that
@@ -29,12 +29,12 @@ const RECORDS_A_TURN: usize = 16;
 /// Flooding brings each record over every link. So each link may repeat as many records as are new
 /// (`ECHOES` at most), and in addition a burst and a number per second: a link that comes up has
 /// its own news.
-pub(super) const REPEATS: Bucket = Bucket::new(1024, Duration::from_millis(50));
+pub(super) const REPEATS: TokenBucket = TokenBucket::new(1024, Duration::from_millis(50));
 const ECHOES: u64 = 16 * 1024;
 
 /// The place of a part in a checked packet. A long packet comes in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum PacketPart {
     Whole,
     /// Further parts follow.
     More,
@@ -46,7 +46,7 @@ pub(super) enum Part {
 
 /// What is left to do for one event, or in one turn.
 #[derive(Debug)]
-struct Left {
+struct WorkLeft {
     topics: usize,
     records: usize,
 }
@@ -56,12 +56,12 @@ impl Mesh {
     pub(super) fn enqueue(
         &mut self,
         now: Instant,
-        (peer, sender): (PeerId, NodeKey),
+        (peer, sender): (PeerId, RoutingKey),
         (seq, is_last): (u32, bool),
         mut records: Vec<CheckedRecord>,
     ) {
         let part = self.work.begin_part(peer, is_last);
-        let mut last: HashMap<NodeKey, u64> = HashMap::default();
+        let mut last: HashMap<RoutingKey, u64> = HashMap::default();
         for record in &records {
             let last = last.entry(record.key()).or_default();
             *last = record.record().version.max(*last);
@@ -69,18 +69,19 @@ impl Mesh {
         let all = records.len();
         records.retain(|record| !self.is_known_record(record));
         // An empty frame counts as one known record.
-        let is_empty = all == 0 && part == Part::Whole;
+        let is_empty = all == 0 && part == PacketPart::Whole;
         let known = (all - records.len()).max(usize::from(is_empty));
         if !self.may_repeat(now, peer, known) && records.is_empty() {
             return;
         }
-        let items = records.into_iter().map(|record| Item::Record {
+        let items = records.into_iter().map(|record| InboxItem::Record {
             leads_to: last.get(&record.key()).copied().unwrap_or(0),
             record: Box::new(record),
         });
         // A frame of which a part was not taken is not acknowledged.
-        let end = matches!(part, Part::Whole | Part::Last).then_some(Item::End { seq });
-        let items: VecDeque<Item> = items.chain(end).collect();
+        let end =
+            matches!(part, PacketPart::Whole | PacketPart::Last).then_some(InboxItem::End { seq });
+        let items: VecDeque<InboxItem> = items.chain(end).collect();
         let most = self.limits.records_bytes / 2;
         let (taken, gone) = self.work.inbox.push((sender, peer), items, most);
         for (sender, queue) in gone {
@@ -97,12 +98,12 @@ impl Mesh {
 
     /// Handles records for which there was no room; `own` means that the neighbour's own record is
     /// among them.
-    fn not_taken(&mut self, now: Instant, (peer, sender): (PeerId, NodeKey), own: bool) {
+    fn not_taken(&mut self, now: Instant, (peer, sender): (PeerId, RoutingKey), own: bool) {
         self.work.torn(peer);
         if own {
             self.work.refused.insert(sender);
         }
-        self.outputs.push_back(Output::OverBudget(peer));
+        self.outputs.push_back(MeshOutput::OverBudget(peer));
         self.ask_again(now, peer);
     }
 
@@ -130,7 +131,7 @@ impl Mesh {
         link.echoes += echoes;
         for _ in echoes..count as u64 {
             if !link.repeats.take(now, 1) {
-                self.outputs.push_back(Output::Repeats(peer));
+                self.outputs.push_back(MeshOutput::Repeats(peer));
                 return false;
             }
         }
@@ -140,7 +141,7 @@ impl Mesh {
     /// Handles records that have come, as many as one event may.
     pub(super) fn work(&mut self, now: Instant) {
         self.work.resume = None;
-        let mut left = Left {
+        let mut left = WorkLeft {
             topics: TOPICS_AT_ONCE,
             records: RECORDS_AT_ONCE,
         };
@@ -149,11 +150,11 @@ impl Mesh {
                 self.work.resume = Some(now + PAUSE);
                 return;
             }
-            let mut turn = Left {
+            let mut turn = WorkLeft {
                 topics: TOPICS_A_TURN.min(left.topics),
                 records: RECORDS_A_TURN.min(left.records),
             };
-            let Left { topics, records } = turn;
+            let WorkLeft { topics, records } = turn;
             self.turn(now, sender, &mut turn);
             left.topics -= topics - turn.topics;
             left.records -= records - turn.records;
@@ -162,23 +163,23 @@ impl Mesh {
     }
 
     /// Handles records of one neighbour.
-    fn turn(&mut self, now: Instant, sender: NodeKey, left: &mut Left) {
+    fn turn(&mut self, now: Instant, sender: RoutingKey, left: &mut WorkLeft) {
         while left.topics > 0 && left.records > 0 {
             let (item, begun) = match self.work.inbox.take(sender) {
-                Next::Nothing => return,
-                Next::Blocked => {
+                NextItem::Nothing => return,
+                NextItem::Blocked => {
                     left.records -= 1;
                     return;
                 }
-                Next::Item(item, begun) => (item, begun),
+                NextItem::Item(item, begun) => (item, begun),
             };
             left.records -= 1;
             let Some(peer) = self.work.inbox.queue(sender).map(|queue| queue.peer) else {
                 return;
             };
             match item {
-                Item::End { seq } => self.end_of_frame(now, peer, sender, seq),
-                Item::Record { record, leads_to } => {
+                InboxItem::End { seq } => self.end_of_frame(now, peer, sender, seq),
+                InboxItem::Record { record, leads_to } => {
                     let at = match begun {
                         Some(at) => Some(at),
                         None => self
@@ -188,7 +189,7 @@ impl Mesh {
                     let next =
                         at.and_then(|at| self.topics_of_record(&record, at, &mut left.topics));
                     if let Some(at) = next {
-                        let item = Item::Record { record, leads_to };
+                        let item = InboxItem::Record { record, leads_to };
                         self.work.inbox.put_back(sender, item, at);
                     }
                 }

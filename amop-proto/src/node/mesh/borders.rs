@@ -8,14 +8,14 @@ use bytes::Bytes;
 
 use super::{
     Mesh,
-    database::Taken,
+    database::RecordOutcome,
     speaker::{Speaker, Spoken, When},
 };
 use crate::{
     node::{PeerId, checker::CheckedRecord},
     p2p::{
         NodeId,
-        mesh::{NodeKey, Subject},
+        mesh::{RoutingKey, Subject},
     },
 };
 
@@ -28,18 +28,18 @@ pub(super) struct Border {
 
 impl Mesh {
     /// Returns the connection to the FISCO node that this node announces under a name.
-    pub(in crate::node) fn border(&self, key: NodeKey) -> Option<PeerId> {
+    pub(in crate::node) fn border(&self, key: RoutingKey) -> Option<PeerId> {
         self.borders.get(&key).map(|border| border.peer)
     }
 
     /// Returns whether some node announces this FISCO node.
-    pub(in crate::node) fn is_announced(&self, fisco: NodeKey) -> bool {
+    pub(in crate::node) fn is_announced(&self, fisco: RoutingKey) -> bool {
         !self.database.stubs_for(fisco).is_empty()
     }
 
     /// Returns the names that a FISCO node has in the overlay: one for each node that announces it,
     /// and its own in case it speaks for itself.
-    pub(in crate::node) fn names_of(&self, fisco: NodeKey) -> Vec<NodeKey> {
+    pub(in crate::node) fn names_of(&self, fisco: RoutingKey) -> Vec<RoutingKey> {
         let stubs = self.database.stubs_for(fisco);
         stubs.iter().copied().chain([fisco]).collect()
     }
@@ -83,7 +83,7 @@ impl Mesh {
     }
 
     /// States what is new of a FISCO node behind this one. Returns whether anything was stated.
-    pub(super) fn speak_of(&mut self, now: Instant, key: NodeKey, at_once: bool) -> bool {
+    pub(super) fn speak_of(&mut self, now: Instant, key: RoutingKey, at_once: bool) -> bool {
         let clock = self.clock();
         let Some(border) = self.borders.get_mut(&key) else {
             return false;
@@ -100,7 +100,7 @@ impl Mesh {
         let own = self.own.key();
         let version = record.record().version;
         let taken = self.database.take(now, own, &record, version);
-        if !matches!(taken, Taken::New { .. }) {
+        if !matches!(taken, RecordOutcome::New { .. }) {
             return false;
         }
         let mut at = 0;
@@ -137,7 +137,7 @@ impl Mesh {
 
     /// Returns the name under which this node announces the FISCO node at the other end of a
     /// connection.
-    pub(in crate::node) fn border_of(&self, peer: PeerId) -> Option<NodeKey> {
+    pub(in crate::node) fn border_of(&self, peer: PeerId) -> Option<RoutingKey> {
         let mut borders = self.borders.iter();
         borders
             .find(|(_, held)| held.peer == peer)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A bucket of tokens that fills up over time.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::node) struct Bucket {
+pub(in crate::node) struct TokenBucket {
     /// The time in which one token is added.
     interval: Duration,
     size: u32,
@@ -12,7 +12,7 @@ pub(in crate::node) struct Bucket {
     full: Option<Instant>,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Creates a full bucket.
     pub(in crate::node) const fn new(size: u32, interval: Duration) -> Self {
         Self {
@@ -68,7 +68,7 @@ mod tests {
     fn so_many_at_once_and_then_one_each_interval() {
         let ms = Duration::from_millis;
         let now = Instant::now();
-        let mut bucket = Bucket::new(3, ms(50));
+        let mut bucket = TokenBucket::new(3, ms(50));
         assert!((0..3).all(|_| bucket.take(now, 1)));
         assert!(!bucket.take(now, 1));
         assert_eq!(bucket.next(), Some(now + ms(50)));

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
-use crate::{hash::HashMap, p2p::mesh::NodeKey};
+use super::bucket::TokenBucket;
+use crate::{hash::HashMap, p2p::mesh::RoutingKey};
 
 /// A link may be lost this often at once, and then once per `EACH`.
 const FREE: u32 = 8;
@@ -22,18 +22,18 @@ const MAX: usize = 4096;
 
 /// How the link to a neighbour has behaved.
 #[derive(Debug, Clone)]
-struct Record {
-    losses: Bucket,
+struct LinkHistory {
+    losses: TokenBucket,
     hold: Duration,
     until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Damping(HashMap<NodeKey, Record>);
+pub(super) struct Damping(HashMap<RoutingKey, LinkHistory>);
 
 impl Damping {
     /// Records that a link that counted no longer does.
-    pub(super) fn lost(&mut self, now: Instant, neighbour: NodeKey) {
+    pub(super) fn lost(&mut self, now: Instant, neighbour: RoutingKey) {
         if self.0.len() >= MAX && !self.0.contains_key(&neighbour) {
             // Forget neighbours that have behaved for long, and if there are none, all.
             self.0.retain(|_, record| !record.losses.is_full(now));
@@ -41,8 +41,8 @@ impl Damping {
                 self.0.clear();
             }
         }
-        let record = self.0.entry(neighbour).or_insert(Record {
-            losses: Bucket::new(FREE, EACH),
+        let record = self.0.entry(neighbour).or_insert(LinkHistory {
+            losses: TokenBucket::new(FREE, EACH),
             hold: Duration::ZERO,
             until: None,
         });
@@ -56,7 +56,7 @@ impl Damping {
     }
 
     /// Returns until when the link to a neighbour is held down, if it is.
-    pub(super) fn held(&self, now: Instant, neighbour: NodeKey) -> Option<Instant> {
+    pub(super) fn held(&self, now: Instant, neighbour: RoutingKey) -> Option<Instant> {
         self.0.get(&neighbour)?.until.filter(|&until| now < until)
     }
 }
@@ -65,7 +65,7 @@ impl Damping {
 mod tests {
     use super::*;
 
-    const KEY: NodeKey = NodeKey(7);
+    const KEY: RoutingKey = RoutingKey(7);
 
     fn secs(secs: u64) -> Duration {
         Duration::from_secs(secs)
@@ -108,7 +108,7 @@ mod tests {
         let now = Instant::now();
         let mut damping = Damping::default();
         for n in 0..3 * MAX as u64 {
-            damping.lost(now, NodeKey(n));
+            damping.lost(now, RoutingKey(n));
             assert!(damping.0.len() <= MAX);
         }
     }

@@ -17,8 +17,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    bucket::Bucket,
-    signed::Signed,
+    bucket::TokenBucket,
+    signed::SignedBytes,
     speaker::{MAX_CHANGES, REFRESH},
 };
 use crate::{
@@ -29,12 +29,12 @@ use crate::{
     },
     p2p::{
         NodeId,
-        mesh::{NodeKey, Record, Subject},
+        mesh::{Record, RoutingKey, Subject},
     },
 };
 
 /// Records of nodes that cannot be reached are dropped after this long.
-const AGE: Duration = Duration::from_secs(60);
+const UNREACHABLE_FOR: Duration = Duration::from_secs(60);
 
 /// A node that states nothing for this long is gone, whatever its neighbours say: its records may
 /// be old ones that another node repeats.
@@ -55,20 +55,20 @@ const LINK_COST: usize = 32;
 
 /// A node's state according to its latest record.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(super) struct NodeState {
     /// The ID of the node.
     pub(super) node: NodeId,
     /// The border node that announces it, if it is a FISCO node.
-    pub(super) border: Option<NodeKey>,
+    pub(super) border: Option<RoutingKey>,
     /// The public half of its key pair; none for a FISCO node.
     pub(super) agreement: Option<[u8; 32]>,
     /// The certificates of its record.
-    pub(super) chain: Signed,
+    pub(super) chain: SignedBytes,
     /// A digest that identifies its agency; none for a FISCO node.
     pub(super) authority: Option<[u8; 32]>,
     pub(super) version: u64,
     /// Sorted, without duplicates.
-    pub(super) neighbours: Vec<NodeKey>,
+    pub(super) neighbours: Vec<RoutingKey>,
     pub(super) topics: BTreeMap<Bytes, u32>,
     /// The bytes that the topics cost together, stored so that a change need not add them up.
     topics_cost: usize,
@@ -77,18 +77,18 @@ pub(super) struct State {
     /// When it last stated something, as far as this node knows.
     advanced: Instant,
     /// The last whole record and the changes since, as they were signed.
-    pub(super) records: Signed,
+    pub(super) records: SignedBytes,
     changes_len: usize,
     /// The neighbour that brought the last record.
-    bringer: NodeKey,
+    bringer: RoutingKey,
     /// The bytes charged for it.
     cost: usize,
-    bucket: Bucket,
+    bucket: TokenBucket,
 }
 
-impl State {
+impl NodeState {
     /// Returns whether it reports a link to a node.
-    pub(super) fn reports(&self, node: NodeKey) -> bool {
+    pub(super) fn reports(&self, node: RoutingKey) -> bool {
         self.neighbours.binary_search(&node).is_ok()
     }
 
@@ -115,11 +115,11 @@ impl State {
 
 /// The result of taking a record.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum RecordOutcome {
     /// It was new: pass it on. Its topics have yet to be applied; these links changed.
     New {
-        linked: Vec<NodeKey>,
-        unlinked: Vec<NodeKey>,
+        linked: Vec<RoutingKey>,
+        unlinked: Vec<RoutingKey>,
     },
     /// It was known.
     Old,
@@ -152,42 +152,42 @@ struct Grave {
     /// count.
     stale: bool,
     /// Limits how often it may state something: being forgotten does not give it more.
-    bucket: Bucket,
+    bucket: TokenBucket,
 }
 
 /// The states of all nodes but this one.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
-    own: NodeKey,
-    states: BTreeMap<NodeKey, State>,
+    own: RoutingKey,
+    states: BTreeMap<RoutingKey, NodeState>,
     /// The nodes that cannot be reached, by the time since when; read after every event.
-    away: BTreeSet<(Instant, NodeKey)>,
+    away: BTreeSet<(Instant, RoutingKey)>,
     /// All nodes but FISCO nodes behind this one, by when they last stated something.
-    advanced: BTreeSet<(Instant, NodeKey)>,
+    advanced: BTreeSet<(Instant, RoutingKey)>,
     /// The FISCO nodes behind border nodes: by the border node and their own key.
-    behind: BTreeMap<(NodeKey, NodeKey), NodeKey>,
+    behind: BTreeMap<(RoutingKey, RoutingKey), RoutingKey>,
     /// The same, by the FISCO nodes.
-    stubs: BTreeMap<NodeKey, Vec<NodeKey>>,
-    graves: HashMap<NodeKey, Grave>,
-    graves_order: VecDeque<NodeKey>,
+    stubs: BTreeMap<RoutingKey, Vec<RoutingKey>>,
+    graves: HashMap<RoutingKey, Grave>,
+    graves_order: VecDeque<RoutingKey>,
     /// The graves of FISCO nodes by border node, a limited number for each: a border node can
     /// invent FISCO nodes.
-    stub_graves: BTreeMap<NodeKey, VecDeque<(NodeKey, Grave)>>,
+    stub_graves: BTreeMap<RoutingKey, VecDeque<(RoutingKey, Grave)>>,
     /// The costs of all nodes that are charged to a neighbour.
-    costs: BTreeSet<(usize, NodeKey)>,
-    charges: BTreeMap<NodeKey, Charge>,
+    costs: BTreeSet<(usize, RoutingKey)>,
+    charges: BTreeMap<RoutingKey, Charge>,
     used: usize,
     /// The number of nodes that can be reached, without FISCO nodes behind others.
     reachable: usize,
     /// Nodes forgotten to make room.
-    evicted: Vec<(NodeKey, State)>,
+    evicted: Vec<(RoutingKey, NodeState)>,
     /// FISCO nodes forgotten because a node with their ID speaks for itself.
-    displaced: Vec<(NodeKey, State)>,
+    displaced: Vec<(RoutingKey, NodeState)>,
     limits: Limits,
 }
 
 impl Database {
-    pub(super) fn new(own: NodeKey, limits: Limits) -> Self {
+    pub(super) fn new(own: RoutingKey, limits: Limits) -> Self {
         Self {
             own,
             states: BTreeMap::new(),
@@ -222,13 +222,17 @@ impl Database {
         self.used
     }
 
-    pub(super) fn get(&self, key: NodeKey) -> Option<&State> {
+    pub(super) fn get(&self, key: RoutingKey) -> Option<&NodeState> {
         self.states.get(&key)
     }
 
     /// Records that a node can be reached, or since when it cannot. Returns its state, if it is
     /// known.
-    pub(super) fn set_away(&mut self, key: NodeKey, since: Option<Instant>) -> Option<&State> {
+    pub(super) fn set_away(
+        &mut self,
+        key: RoutingKey,
+        since: Option<Instant>,
+    ) -> Option<&NodeState> {
         let state = self.states.get_mut(&key)?;
         if state.border.is_none() {
             self.reachable -= usize::from(state.away_since.is_none());
@@ -245,7 +249,7 @@ impl Database {
     }
 
     /// Returns the keys under which border nodes announce a FISCO node, in order.
-    pub(super) fn stubs_for(&self, fisco: NodeKey) -> &[NodeKey] {
+    pub(super) fn stubs_for(&self, fisco: RoutingKey) -> &[RoutingKey] {
         self.stubs.get(&fisco).map_or(&[], |stubs| &stubs[..])
     }
 
@@ -255,18 +259,18 @@ impl Database {
     }
 
     /// Returns whether a node announces the FISCO node with this key.
-    pub(super) fn announces(&self, border: NodeKey, fisco: NodeKey) -> bool {
+    pub(super) fn announces(&self, border: RoutingKey, fisco: RoutingKey) -> bool {
         self.behind.contains_key(&(border, fisco))
     }
 
     /// Returns the keys under which a node announces FISCO nodes.
-    pub(super) fn stubs_of(&self, border: NodeKey) -> impl Iterator<Item = NodeKey> {
-        let all = (border, NodeKey(0))..=(border, NodeKey(u64::MAX));
+    pub(super) fn stubs_of(&self, border: RoutingKey) -> impl Iterator<Item = RoutingKey> {
+        let all = (border, RoutingKey(0))..=(border, RoutingKey(u64::MAX));
         self.behind.range(all).map(|(_, &key)| key)
     }
 
     /// Returns the states in the order of their keys.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeKey, &State)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RoutingKey, &NodeState)> {
         self.states.iter().map(|(&key, state)| (key, state))
     }
 
@@ -276,18 +280,18 @@ impl Database {
     pub(super) fn take(
         &mut self,
         now: Instant,
-        bringer: NodeKey,
+        bringer: RoutingKey,
         checked: &CheckedRecord,
         leads_to: u64,
-    ) -> Taken {
+    ) -> RecordOutcome {
         let (record, key) = (checked.record(), checked.key());
         let held = self.states.get(&key);
         let border = border_of(&record.subject);
         if held.is_some_and(|held| held.node != *record.subject.node() || held.border != border) {
-            return Taken::OthersName;
+            return RecordOutcome::OthersName;
         }
         if held.is_some_and(|held| record.version <= held.version) {
-            return Taken::Old;
+            return RecordOutcome::Old;
         }
         let grave = self.grave(border, key);
         if held.is_none()
@@ -295,20 +299,20 @@ impl Database {
                 leads_to < grave.version || (grave.stale && leads_to == grave.version)
             })
         {
-            return Taken::Old;
+            return RecordOutcome::Old;
         }
         if record.base != 0 && held.is_none_or(|held| held.version != record.base) {
-            return Taken::Gap;
+            return RecordOutcome::Gap;
         }
         if let Some(border) = border {
             if self.speaks_for_itself(record.subject.node().into()) {
-                return Taken::OthersName;
+                return RecordOutcome::OthersName;
             }
             if border != self.own && !self.states.contains_key(&border) {
-                return Taken::Gap;
+                return RecordOutcome::Gap;
             }
             if held.is_none() && self.stubs_of(border).count() >= self.most_stubs() {
-                return Taken::NoRoom;
+                return RecordOutcome::NoRoom;
             }
         }
         let len = checked.signed().bytes().len();
@@ -316,10 +320,10 @@ impl Database {
             && record.base != 0
         {
             if held.changes_len + len > MAX_CHANGES + 2 * held.whole_len() {
-                return Taken::Gap;
+                return RecordOutcome::Gap;
             }
             if !self.may_change(held, record) {
-                return Taken::TooManyTopics;
+                return RecordOutcome::TooManyTopics;
             }
         }
         let mut bucket = match self.states.get(&key) {
@@ -328,7 +332,7 @@ impl Database {
         };
         let held_topics = self.states.get(&key).map_or(0, |held| held.topics.len());
         if bringer != self.own && !bucket.take(now, statements(record, held_topics)) {
-            return Taken::TooOften;
+            return RecordOutcome::TooOften;
         }
         if let Some(held) = self.states.get_mut(&key) {
             held.bucket = bucket;
@@ -342,7 +346,7 @@ impl Database {
             None => NODE_COST + new,
         };
         if !self.charge(now, (key, border), bringer, cost) {
-            return Taken::NoRoom;
+            return RecordOutcome::NoRoom;
         }
         self.enter(now, key, border, (bringer, cost, bucket), checked)
     }
@@ -355,17 +359,17 @@ impl Database {
     }
 
     /// Returns whether a node is an overlay node, which must not be announced as a FISCO node.
-    fn speaks_for_itself(&self, node: NodeKey) -> bool {
+    fn speaks_for_itself(&self, node: RoutingKey) -> bool {
         let held = self.states.get(&node);
         node == self.own || held.is_some_and(|held| held.border.is_none())
     }
 
-    fn new_bucket(&self) -> Bucket {
+    fn new_bucket(&self) -> TokenBucket {
         let topics = (self.limits.peer_topics / TOPICS_A_STATEMENT) as u32;
-        Bucket::new(STATEMENTS + 2 * topics, STATEMENT)
+        TokenBucket::new(STATEMENTS + 2 * topics, STATEMENT)
     }
 
-    fn grave(&self, border: Option<NodeKey>, key: NodeKey) -> Option<Grave> {
+    fn grave(&self, border: Option<RoutingKey>, key: RoutingKey) -> Option<Grave> {
         let Some(border) = border else {
             return self.graves.get(&key).copied();
         };
@@ -376,14 +380,14 @@ impl Database {
 
     /// Charges a node for topics that its statement caused to be shown or hidden; they count as
     /// statements, too.
-    pub(super) fn owe(&mut self, now: Instant, key: NodeKey, topics: usize) {
+    pub(super) fn owe(&mut self, now: Instant, key: RoutingKey, topics: usize) {
         if let Some(state) = self.states.get_mut(&key) {
             state.bucket.owe(now, as_statements(topics));
         }
     }
 
     /// Returns whether a change leaves a node with no more topics than it may have.
-    fn may_change(&self, held: &State, record: &Record) -> bool {
+    fn may_change(&self, held: &NodeState, record: &Record) -> bool {
         let mut count = held.topics.len();
         for (topic, subscribers) in &record.topics {
             match (held.topics.contains_key(topic), subscribers) {
@@ -398,11 +402,11 @@ impl Database {
     fn enter(
         &mut self,
         now: Instant,
-        key: NodeKey,
-        border: Option<NodeKey>,
-        (bringer, cost, bucket): (NodeKey, usize, Bucket),
+        key: RoutingKey,
+        border: Option<RoutingKey>,
+        (bringer, cost, bucket): (RoutingKey, usize, TokenBucket),
         checked: &CheckedRecord,
-    ) -> Taken {
+    ) -> RecordOutcome {
         let record = checked.record();
         let bytes = checked.signed().bytes().clone();
         let node = *record.subject.node();
@@ -412,18 +416,18 @@ impl Database {
         let state = self.states.entry(key).or_insert_with(|| {
             self.away.insert((now, key));
             if let Some(border) = border {
-                let fisco = NodeKey::from(&node);
+                let fisco = RoutingKey::from(&node);
                 self.behind.insert((border, fisco), key);
                 let stubs = self.stubs.entry(fisco).or_default();
                 if let Err(at) = stubs.binary_search(&key) {
                     stubs.insert(at, key);
                 }
             }
-            State {
+            NodeState {
                 node,
                 border,
                 agreement: None,
-                chain: Signed::default(),
+                chain: SignedBytes::default(),
                 authority: None,
                 version: 0,
                 neighbours: Vec::new(),
@@ -431,7 +435,7 @@ impl Database {
                 topics_cost: 0,
                 away_since: Some(now),
                 advanced: now,
-                records: Signed::default(),
+                records: SignedBytes::default(),
                 changes_len: 0,
                 bringer,
                 cost,
@@ -469,12 +473,12 @@ impl Database {
             new.sort_unstable();
             new.dedup();
             let old = std::mem::take(&mut state.neighbours);
-            let not_in = |all: &[NodeKey], key: &NodeKey| all.binary_search(key).is_err();
+            let not_in = |all: &[RoutingKey], key: &RoutingKey| all.binary_search(key).is_err();
             linked.extend(new.iter().filter(|&key| not_in(&old, key)));
             unlinked.extend(old.iter().filter(|&key| not_in(&new, key)));
             state.neighbours = new;
         }
-        Taken::New { linked, unlinked }
+        RecordOutcome::New { linked, unlinked }
     }
 
     /// Applies topics of the latest record of a node, starting at `at`, at most `max`. Returns the
@@ -537,7 +541,7 @@ impl Database {
 
     /// Forgets the records of FISCO nodes with the ID of a node that has just spoken for itself. It
     /// does not matter which border node announced them.
-    fn displace_stubs(&mut self, node: NodeKey) {
+    fn displace_stubs(&mut self, node: RoutingKey) {
         for key in self.stubs_for(node).to_vec() {
             let displaced = self.forget(key, false);
             self.displaced.extend(displaced);
@@ -545,18 +549,18 @@ impl Database {
     }
 
     /// Returns the FISCO nodes forgotten since the last call because they speak for themselves.
-    pub(super) fn take_displaced(&mut self) -> Vec<(NodeKey, State)> {
+    pub(super) fn take_displaced(&mut self) -> Vec<(RoutingKey, NodeState)> {
         std::mem::take(&mut self.displaced)
     }
 
     /// Returns the nodes forgotten since the last call to make room.
-    pub(super) fn take_evicted(&mut self) -> Vec<(NodeKey, State)> {
+    pub(super) fn take_evicted(&mut self) -> Vec<(RoutingKey, NodeState)> {
         std::mem::take(&mut self.evicted)
     }
 
     /// Forgets a node and those behind it. If `stale`, even its last record no longer counts.
-    pub(super) fn forget(&mut self, key: NodeKey, stale: bool) -> Vec<(NodeKey, State)> {
-        let stubs: Vec<NodeKey> = self.stubs_of(key).collect();
+    pub(super) fn forget(&mut self, key: RoutingKey, stale: bool) -> Vec<(RoutingKey, NodeState)> {
+        let stubs: Vec<RoutingKey> = self.stubs_of(key).collect();
         let mut forgotten = Vec::new();
         for key in stubs.into_iter().chain([key]) {
             self.set_charge(key, None);
@@ -571,7 +575,7 @@ impl Database {
             }
             self.advanced.remove(&(state.advanced, key));
             if let Some(border) = state.border {
-                let fisco = NodeKey::from(&state.node);
+                let fisco = RoutingKey::from(&state.node);
                 self.behind.remove(&(border, fisco));
                 if let Some(stubs) = self.stubs.get_mut(&fisco) {
                     stubs.retain(|&stub| stub != key);
@@ -586,7 +590,7 @@ impl Database {
         forgotten
     }
 
-    fn bury(&mut self, key: NodeKey, state: &State, stale: bool) {
+    fn bury(&mut self, key: RoutingKey, state: &NodeState, stale: bool) {
         let grave = Grave {
             version: state.version,
             stale,
@@ -615,10 +619,10 @@ impl Database {
     }
 
     /// Forgets nodes that have been out of reach for long, or silent for longer.
-    pub(super) fn age(&mut self, now: Instant) -> Vec<(NodeKey, State)> {
+    pub(super) fn age(&mut self, now: Instant) -> Vec<(RoutingKey, NodeState)> {
         let mut forgotten = Vec::new();
         while let Some(&(since, key)) = self.away.first()
-            && since + AGE <= now
+            && since + UNREACHABLE_FOR <= now
         {
             forgotten.extend(self.forget(key, false));
         }
@@ -632,7 +636,7 @@ impl Database {
 
     /// Returns when [`age`](Self::age) has something to do next.
     pub(super) fn next_age(&self) -> Option<Instant> {
-        let away = self.away.first().map(|&(since, _)| since + AGE);
+        let away = self.away.first().map(|&(since, _)| since + UNREACHABLE_FOR);
         let stale = self.advanced.first().map(|&(since, _)| since + STALE);
         crate::node::sooner(away, stale)
     }
@@ -650,7 +654,7 @@ fn statements(record: &Record, held_topics: usize) -> u32 {
     1 + as_statements(topics + links)
 }
 
-fn border_of(subject: &Subject) -> Option<NodeKey> {
+fn border_of(subject: &Subject) -> Option<RoutingKey> {
     match subject {
         Subject::Node(_) => None,
         Subject::Stub { border, .. } => Some(border.into()),

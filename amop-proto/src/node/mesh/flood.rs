@@ -9,17 +9,18 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Link, Mesh, Output, arrivals::Part, database::Taken, extension, inbox::Inbox, sync::Wanted,
+    Link, Mesh, MeshOutput, arrivals::PacketPart, database::RecordOutcome, extension, inbox::Inbox,
+    sync::WantedNode,
 };
 use crate::{
     hash::HashMap,
     node::{
         PeerId,
-        checker::{CheckedRecord, CheckedRecords, RecordsFault, Refused},
+        checker::{CheckedRecord, CheckedRecords, RecordsFault, RefusedRecord},
     },
     p2p::{
         PeerFrame,
-        mesh::{self, NodeKey, Subject, packet},
+        mesh::{self, RoutingKey, Subject, packet},
     },
 };
 
@@ -51,12 +52,12 @@ const MAX_DISBELIEVED: usize = 1024;
 
 /// Records that have come and are not applied yet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Work {
+pub(super) struct PendingRecords {
     pub(super) inbox: Inbox,
     /// The number of new records so far.
     pub(super) news: u64,
     /// Neighbours whose latest record of themselves was not taken.
-    pub(super) refused: BTreeSet<NodeKey>,
+    pub(super) refused: BTreeSet<RoutingKey>,
     /// Neighbours that have sent a part of a frame, but not the last one, and whether a part was
     /// not taken.
     parts: BTreeMap<PeerId, bool>,
@@ -67,7 +68,7 @@ pub(super) struct Work {
     ask_whom: BTreeSet<PeerId>,
     /// When they were asked last, and how many times in a row.
     asked: Option<(Instant, u32)>,
-    disbelieved: HashMap<NodeKey, Disbelief>,
+    disbelieved: HashMap<RoutingKey, Disbelief>,
 }
 
 /// A node whose certificates this node refuses.
@@ -81,22 +82,22 @@ struct Disbelief {
     ask_at: Instant,
 }
 
-impl Work {
+impl PendingRecords {
     pub(super) fn next(&self) -> Option<Instant> {
         crate::node::sooner(self.resume, self.ask_again)
     }
 
     /// Notes a part of a frame of a neighbour. Until the last part comes, it is remembered whether
     /// another part was not taken.
-    pub(super) fn begin_part(&mut self, peer: PeerId, is_last: bool) -> Part {
+    pub(super) fn begin_part(&mut self, peer: PeerId, is_last: bool) -> PacketPart {
         if !is_last {
             self.parts.entry(peer).or_insert(false);
-            return Part::More;
+            return PacketPart::More;
         }
         match self.parts.remove(&peer) {
-            None => Part::Whole,
-            Some(false) => Part::Last,
-            Some(true) => Part::LastOfTorn,
+            None => PacketPart::Whole,
+            Some(false) => PacketPart::Last,
+            Some(true) => PacketPart::LastOfTorn,
         }
     }
 
@@ -111,11 +112,11 @@ impl Work {
         self.parts.remove(&peer);
     }
 
-    pub(super) fn link_down(&mut self, neighbour: NodeKey) {
+    pub(super) fn link_down(&mut self, neighbour: RoutingKey) {
         self.refused.remove(&neighbour);
     }
 
-    fn disbelieve(&mut self, now: Instant, key: NodeKey, version: u64) {
+    fn disbelieve(&mut self, now: Instant, key: RoutingKey, version: u64) {
         if self.disbelieved.len() >= MAX_DISBELIEVED {
             self.disbelieved.clear();
         }
@@ -130,7 +131,7 @@ impl Work {
 
     /// Notes that a statement of this version cannot be used without earlier ones: those will be
     /// asked for, unless the node is known to be refused.
-    fn want(&mut self, now: Instant, sender: NodeKey, (key, version): (NodeKey, u64)) {
+    fn want(&mut self, now: Instant, sender: RoutingKey, (key, version): (RoutingKey, u64)) {
         if let Some(held) = self.disbelieved.get_mut(&key) {
             let open = version > held.version || held.until <= now;
             if !open || now < held.ask_at {
@@ -165,7 +166,7 @@ impl Mesh {
         };
         if understood.is_none() {
             self.outputs
-                .push_back(Output::Bad(peer, "a malformed link-state packet"));
+                .push_back(MeshOutput::Bad(peer, "a malformed link-state packet"));
         }
     }
 
@@ -194,7 +195,7 @@ impl Mesh {
             && link.acknowledged < number
         {
             link.acknowledged = number;
-            self.outputs.push_back(Output::Acknowledged);
+            self.outputs.push_back(MeshOutput::Acknowledged);
         }
     }
 
@@ -205,14 +206,14 @@ impl Mesh {
             return;
         };
         for refused in checked.refused {
-            let Refused {
+            let RefusedRecord {
                 subject,
                 version,
                 why,
             } = refused;
             let (key, node) = (subject.key(), *subject.node());
             self.outputs
-                .push_back(Output::Disbelieved { peer, node, why });
+                .push_back(MeshOutput::Disbelieved { peer, node, why });
             // The record that is held is newer: the node has other certificates now, or these old
             // ones were kept by another node.
             let held = self.database.get(key);
@@ -221,21 +222,21 @@ impl Mesh {
             }
             if key == sender {
                 let fault = RecordsFault::Unbelieved(node);
-                return self.outputs.push_back(Output::Fault(peer, fault));
+                return self.outputs.push_back(MeshOutput::Fault(peer, fault));
             }
             self.work.disbelieve(now, key, version);
             // Its statements from before it was refused no longer count.
             self.forget(now, key);
         }
         if let Some(fault) = checked.fault {
-            return self.outputs.push_back(Output::Fault(peer, fault));
+            return self.outputs.push_back(MeshOutput::Fault(peer, fault));
         }
         for node in checked.too_long {
-            if NodeKey::from(&node) == sender {
-                return self.outputs.push_back(Output::TooManyTopics(peer));
+            if RoutingKey::from(&node) == sender {
+                return self.outputs.push_back(MeshOutput::TooManyTopics(peer));
             }
             let what = "a record over this node's limits";
-            self.outputs.push_back(Output::Refused(peer, what));
+            self.outputs.push_back(MeshOutput::Refused(peer, what));
         }
         self.enqueue(
             now,
@@ -276,7 +277,7 @@ impl Mesh {
     pub(super) fn record(
         &mut self,
         now: Instant,
-        (peer, sender): (PeerId, NodeKey),
+        (peer, sender): (PeerId, RoutingKey),
         checked: &CheckedRecord,
         leads_to: u64,
         left: &mut usize,
@@ -287,7 +288,7 @@ impl Mesh {
             // This node does not continue from such a version of its own either: other nodes would
             // refuse it.
             let what = "a record with a time far ahead of this node's clock";
-            self.outputs.push_back(Output::Refused(peer, what));
+            self.outputs.push_back(MeshOutput::Refused(peer, what));
             return false;
         }
         if key == self.own.key() {
@@ -304,20 +305,20 @@ impl Mesh {
             }
             return false;
         }
-        let signer = NodeKey::from(record.subject.signer());
+        let signer = RoutingKey::from(record.subject.signer());
         let kept = KEPT.as_micros() as u64;
         if signer != sender
             && leads_to.saturating_add(kept) < self.clock()
             && self.database.get(key).is_none()
         {
             let what = "a record of a node that has stated nothing for a day";
-            self.outputs.push_back(Output::Refused(peer, what));
+            self.outputs.push_back(MeshOutput::Refused(peer, what));
             return false;
         }
         let taken = self.database.take(now, sender, checked, leads_to);
         let evicted = self.database.take_evicted();
         if !evicted.is_empty() {
-            self.outputs.push_back(Output::Evicted(evicted.len()));
+            self.outputs.push_back(MeshOutput::Evicted(evicted.len()));
             self.forgotten(now, evicted);
         }
         let displaced = self.database.take_displaced();
@@ -326,13 +327,13 @@ impl Mesh {
         }
         let named = record.neighbours.as_ref().map_or(0, Vec::len);
         *left = left.saturating_sub(named / LINKS_A_TOPIC);
-        if let Taken::New { .. } | Taken::Old = taken {
+        if let RecordOutcome::New { .. } | RecordOutcome::Old = taken {
             self.work.refused.remove(&key);
         } else if key == sender {
             self.work.refused.insert(key);
         }
         match taken {
-            Taken::New { linked, unlinked } => {
+            RecordOutcome::New { linked, unlinked } => {
                 *left = left.saturating_sub(linked.len() + unlinked.len());
                 self.work.news += 1;
                 let stub = matches!(record.subject, Subject::Stub { .. });
@@ -340,13 +341,13 @@ impl Mesh {
                 self.links_changed(now, key, &linked, &unlinked);
                 return true;
             }
-            Taken::Old => {
+            RecordOutcome::Old => {
                 self.may_repeat(now, peer, 1);
             }
-            Taken::OthersName => {
+            RecordOutcome::OthersName => {
                 let what = "a record in the name of another node";
-                self.outputs.push_back(Output::Refused(peer, what));
-                let named = NodeKey::from(record.subject.node());
+                self.outputs.push_back(MeshOutput::Refused(peer, what));
+                let named = RoutingKey::from(record.subject.node());
                 if self
                     .database
                     .get(named)
@@ -356,35 +357,41 @@ impl Mesh {
                     self.ask_again(now, peer);
                 }
             }
-            Taken::Gap => {
+            RecordOutcome::Gap => {
                 self.work.want(now, sender, (key, record.version));
                 if let Subject::Stub { border, .. } = &record.subject {
-                    let border = NodeKey::from(border);
+                    let border = RoutingKey::from(border);
                     if border != self.own.key() && self.database.get(border).is_none() {
                         self.work.want(now, sender, (border, record.version));
                     }
                 }
             }
-            Taken::TooManyTopics if key == sender => {
-                self.outputs.push_back(Output::TooManyTopics(peer));
+            RecordOutcome::TooManyTopics if key == sender => {
+                self.outputs.push_back(MeshOutput::TooManyTopics(peer));
             }
-            Taken::TooManyTopics => {
+            RecordOutcome::TooManyTopics => {
                 let what = "a record over this node's limits";
-                self.outputs.push_back(Output::Refused(peer, what));
+                self.outputs.push_back(MeshOutput::Refused(peer, what));
             }
-            Taken::NoRoom => {
-                self.outputs.push_back(Output::OverBudget(peer));
+            RecordOutcome::NoRoom => {
+                self.outputs.push_back(MeshOutput::OverBudget(peer));
                 self.ask_again(now, peer);
             }
-            Taken::TooOften => {
-                self.outputs.push_back(Output::TooOften(peer));
+            RecordOutcome::TooOften => {
+                self.outputs.push_back(MeshOutput::TooOften(peer));
                 self.ask_again(now, peer);
             }
         }
         false
     }
 
-    pub(super) fn end_of_frame(&mut self, now: Instant, peer: PeerId, sender: NodeKey, seq: u32) {
+    pub(super) fn end_of_frame(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        sender: RoutingKey,
+        seq: u32,
+    ) {
         let queue = self.work.inbox.queue(sender);
         let wanted = queue.map(|queue| std::mem::take(&mut queue.wanted));
         let wanted = wanted.unwrap_or_default();
@@ -442,7 +449,12 @@ impl Mesh {
 
     /// Sends a record of another node to all neighbours but one. Neighbours that have not said yet
     /// what they know, or will still be sent the whole state of that node, get the record with it.
-    pub(super) fn flood(&mut self, (stub, key): Wanted, record: &Bytes, except: Option<PeerId>) {
+    pub(super) fn flood(
+        &mut self,
+        (stub, key): WantedNode,
+        record: &Bytes,
+        except: Option<PeerId>,
+    ) {
         let awaits = |link: &Link| link.sync.awaits((stub, key));
         self.flood_to(record, None, |peer, link| {
             Some(peer) != except && !awaits(link)
@@ -472,6 +484,6 @@ impl Mesh {
 
     pub(super) fn send(&mut self, peer: PeerId, packet: u16, seq: u32, body: Bytes) {
         self.sends
-            .push_back(Output::Send(peer, extension(packet, seq, body)));
+            .push_back(MeshOutput::Send(peer, extension(packet, seq, body)));
     }
 }

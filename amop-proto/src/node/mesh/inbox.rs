@@ -9,14 +9,14 @@ use std::{
 use crate::{
     hash::HashMap,
     node::{PeerId, checker::CheckedRecord},
-    p2p::mesh::NodeKey,
+    p2p::mesh::RoutingKey,
 };
 
 /// About what an item takes in memory in addition to the bytes of its record.
 const BESIDE: usize = 256;
 
 #[derive(Debug, Clone)]
-pub(super) enum Item {
+pub(super) enum InboxItem {
     Record {
         record: Box<CheckedRecord>,
         /// The last version of its node in the same frame, which this record is a step towards.
@@ -26,7 +26,7 @@ pub(super) enum Item {
     End { seq: u32 },
 }
 
-impl Item {
+impl InboxItem {
     fn len(&self) -> usize {
         BESIDE
             + match self {
@@ -38,22 +38,22 @@ impl Item {
 
 /// The records of one neighbour.
 #[derive(Debug, Clone)]
-pub(super) struct Queue {
+pub(super) struct NeighbourQueue {
     /// The connection on which the last of them came.
     pub(super) peer: PeerId,
-    items: VecDeque<Item>,
+    items: VecDeque<InboxItem>,
     bytes: usize,
     /// Where the first item continues, if its topics have been applied in part.
     at: Option<usize>,
     /// The nodes to ask for at the end of the current frame.
-    pub(super) wanted: BTreeSet<NodeKey>,
+    pub(super) wanted: BTreeSet<RoutingKey>,
 }
 
 /// The next thing to do.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(super) enum NextItem {
     /// An item, and where it continues if it has been started.
-    Item(Item, Option<usize>),
+    Item(InboxItem, Option<usize>),
     /// Another neighbour's record of the same node has been started and must finish first.
     Blocked,
     Nothing,
@@ -63,12 +63,12 @@ pub(super) enum Next {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inbox {
     /// No queue is empty between two events.
-    queues: BTreeMap<NodeKey, Queue>,
+    queues: BTreeMap<RoutingKey, NeighbourQueue>,
     /// The neighbours that have a queue, in the order of their turns.
-    turns: VecDeque<NodeKey>,
+    turns: VecDeque<RoutingKey>,
     /// Nodes whose record has been started, with the neighbour that sent it: other changes of these
     /// nodes must wait.
-    begun: HashMap<NodeKey, NodeKey>,
+    begun: HashMap<RoutingKey, RoutingKey>,
     bytes: usize,
 }
 
@@ -78,12 +78,12 @@ impl Inbox {
     /// dropped to make room. Returns whether there was room, and the dropped queues.
     pub(super) fn push(
         &mut self,
-        (sender, peer): (NodeKey, PeerId),
-        items: VecDeque<Item>,
+        (sender, peer): (RoutingKey, PeerId),
+        items: VecDeque<InboxItem>,
         most: usize,
-    ) -> (bool, Vec<(NodeKey, Queue)>) {
+    ) -> (bool, Vec<(RoutingKey, NeighbourQueue)>) {
         let mut gone = Vec::new();
-        let new: usize = items.iter().map(Item::len).sum();
+        let new: usize = items.iter().map(InboxItem::len).sum();
         let held = self.queues.get(&sender).map_or(0, |queue| queue.bytes);
         if held > 0 && held + new > most / 2 {
             return (false, gone);
@@ -102,7 +102,7 @@ impl Inbox {
         self.bytes += new;
         let queue = self.queues.entry(sender).or_insert_with(|| {
             self.turns.push_back(sender);
-            Queue::new(peer)
+            NeighbourQueue::new(peer)
         });
         queue.peer = peer;
         queue.bytes += new;
@@ -112,9 +112,9 @@ impl Inbox {
 
     /// Drops the queue of a neighbour, but not a record that has been started, because half of it
     /// would be in force.
-    fn drop_queue(&mut self, sender: NodeKey) -> Option<(NodeKey, Queue)> {
+    fn drop_queue(&mut self, sender: RoutingKey) -> Option<(RoutingKey, NeighbourQueue)> {
         let queue = self.queues.get_mut(&sender)?;
-        let mut dropped = Queue::new(queue.peer);
+        let mut dropped = NeighbourQueue::new(queue.peer);
         dropped.bytes = queue.spare();
         let kept = usize::from(queue.at.is_some());
         dropped.items = queue.items.split_off(kept.min(queue.items.len()));
@@ -128,12 +128,12 @@ impl Inbox {
     }
 
     /// Returns whose turn it is. The caller ends the turn with [`end_turn`](Self::end_turn).
-    pub(super) fn turn(&mut self) -> Option<NodeKey> {
+    pub(super) fn turn(&mut self) -> Option<RoutingKey> {
         self.turns.front().copied()
     }
 
     /// Ends the turn of a neighbour.
-    pub(super) fn end_turn(&mut self, sender: NodeKey) {
+    pub(super) fn end_turn(&mut self, sender: RoutingKey) {
         if self.turns.front() != Some(&sender) {
             return;
         }
@@ -146,40 +146,40 @@ impl Inbox {
         }
     }
 
-    pub(super) fn queue(&mut self, sender: NodeKey) -> Option<&mut Queue> {
+    pub(super) fn queue(&mut self, sender: RoutingKey) -> Option<&mut NeighbourQueue> {
         self.queues.get_mut(&sender)
     }
 
     /// Takes the first item of a neighbour.
-    pub(super) fn take(&mut self, sender: NodeKey) -> Next {
+    pub(super) fn take(&mut self, sender: RoutingKey) -> NextItem {
         let Some(queue) = self.queues.get_mut(&sender) else {
-            return Next::Nothing;
+            return NextItem::Nothing;
         };
-        if let Some(Item::Record { record, .. }) = queue.items.front()
+        if let Some(InboxItem::Record { record, .. }) = queue.items.front()
             && self
                 .begun
                 .get(&record.key())
                 .is_some_and(|&by| by != sender)
         {
-            return Next::Blocked;
+            return NextItem::Blocked;
         }
         let Some(item) = queue.items.pop_front() else {
-            return Next::Nothing;
+            return NextItem::Nothing;
         };
         queue.bytes -= item.len();
         self.bytes -= item.len();
-        if let Item::Record { record, .. } = &item {
+        if let InboxItem::Record { record, .. } = &item {
             self.begun.remove(&record.key());
         }
-        Next::Item(item, queue.at.take())
+        NextItem::Item(item, queue.at.take())
     }
 
     /// Puts back an item that continues at `at`.
-    pub(super) fn put_back(&mut self, sender: NodeKey, item: Item, at: usize) {
+    pub(super) fn put_back(&mut self, sender: RoutingKey, item: InboxItem, at: usize) {
         let Some(queue) = self.queues.get_mut(&sender) else {
             return;
         };
-        if let Item::Record { record, .. } = &item {
+        if let InboxItem::Record { record, .. } = &item {
             self.begun.insert(record.key(), sender);
         }
         queue.bytes += item.len();
@@ -189,11 +189,11 @@ impl Inbox {
     }
 }
 
-impl Queue {
+impl NeighbourQueue {
     /// Returns the bytes without those of a record that has been started.
     fn spare(&self) -> usize {
         let begun = self.items.front().filter(|_| self.at.is_some());
-        self.bytes - begun.map_or(0, Item::len)
+        self.bytes - begun.map_or(0, InboxItem::len)
     }
 
     fn new(peer: PeerId) -> Self {
@@ -207,10 +207,10 @@ impl Queue {
     }
 
     /// Returns the nodes that the queue has records of.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeKey> {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = RoutingKey> {
         self.items.iter().filter_map(|item| match item {
-            Item::Record { record, .. } => Some(record.key()),
-            Item::End { .. } => None,
+            InboxItem::Record { record, .. } => Some(record.key()),
+            InboxItem::End { .. } => None,
         })
     }
 }
@@ -227,7 +227,7 @@ mod tests {
         NodeId([n; 64])
     }
 
-    fn item(node: u8, version: u64, len: usize) -> Item {
+    fn item(node: u8, version: u64, len: usize) -> InboxItem {
         let record = Record {
             subject: Subject::Node(id(node)),
             version,
@@ -237,21 +237,21 @@ mod tests {
             topics: vec![("t".repeat(len.min(255)).into(), 1)],
         };
         let signed = record.sign(&SharedSecret::new(id(node))).unwrap();
-        Item::Record {
+        InboxItem::Record {
             record: Box::new(CheckedRecord::new(signed)),
             leads_to: version,
         }
     }
 
-    fn from(n: u64) -> (NodeKey, PeerId) {
-        (NodeKey(n), PeerId(n))
+    fn from(n: u64) -> (RoutingKey, PeerId) {
+        (RoutingKey(n), PeerId(n))
     }
 
     /// Takes all items in turns, one each; returns their senders.
     fn drain(inbox: &mut Inbox) -> Vec<u64> {
         let mut order = Vec::new();
         while let Some(sender) = inbox.turn() {
-            if let Next::Item(..) = inbox.take(sender) {
+            if let NextItem::Item(..) = inbox.take(sender) {
                 order.push(sender.0);
             }
             inbox.end_turn(sender);
@@ -275,16 +275,19 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.push(from(1), [item(9, 2, 10), item(8, 2, 10)].into(), 1 << 20);
         inbox.push(from(2), [item(9, 3, 10)].into(), 1 << 20);
-        let Next::Item(first, None) = inbox.take(NodeKey(1)) else {
+        let NextItem::Item(first, None) = inbox.take(RoutingKey(1)) else {
             panic!("an item");
         };
-        inbox.put_back(NodeKey(1), first, 7);
-        inbox.end_turn(NodeKey(1));
-        assert!(matches!(inbox.take(NodeKey(2)), Next::Blocked));
-        inbox.end_turn(NodeKey(2));
-        assert!(matches!(inbox.take(NodeKey(1)), Next::Item(_, Some(7))));
-        inbox.end_turn(NodeKey(1));
-        assert!(matches!(inbox.take(NodeKey(2)), Next::Item(_, None)));
+        inbox.put_back(RoutingKey(1), first, 7);
+        inbox.end_turn(RoutingKey(1));
+        assert!(matches!(inbox.take(RoutingKey(2)), NextItem::Blocked));
+        inbox.end_turn(RoutingKey(2));
+        assert!(matches!(
+            inbox.take(RoutingKey(1)),
+            NextItem::Item(_, Some(7))
+        ));
+        inbox.end_turn(RoutingKey(1));
+        assert!(matches!(inbox.take(RoutingKey(2)), NextItem::Item(_, None)));
         assert_eq!(drain(&mut inbox), [1]);
     }
 
@@ -306,7 +309,7 @@ mod tests {
         assert!(inbox.bytes > MOST / 2);
         // One of them has started a record.
         let begun = inbox.turn().unwrap();
-        let Next::Item(first, _) = inbox.take(begun) else {
+        let NextItem::Item(first, _) = inbox.take(begun) else {
             panic!("an item");
         };
         inbox.put_back(begun, first, 1);

@@ -17,8 +17,8 @@ mod inbox;
 mod multicasts;
 mod pairs;
 mod paths;
-mod recent;
 mod restating;
+mod seen_messages;
 mod signed;
 mod speaker;
 mod sync;
@@ -38,24 +38,24 @@ use self::{
     arrivals::REPEATS,
     borders::Border,
     damping::Damping,
-    database::{Database, State},
-    flood::{MAX_AHEAD, Work},
+    database::{Database, NodeState},
+    flood::{MAX_AHEAD, PendingRecords},
     pairs::Pairs,
-    paths::{Change, Paths},
+    paths::{PathChange, Paths},
     speaker::{Speaker, Spoken, When},
     sync::Sync,
 };
 pub(super) use self::{
-    bucket::Bucket,
-    pairs::Proof,
-    recent::{GivenAnswer, Recent, Seen},
+    bucket::TokenBucket,
+    pairs::SealProof,
+    seen_messages::{GivenAnswer, SeenMessages, SeenStatus},
 };
-use super::{Kept, Limits, NodeConfig, PeerId, checker::RecordsFault, sooner};
+use super::{Kept, Limits, MachineConfig, PeerId, checker::RecordsFault, sooner};
 use crate::p2p::{
     NodeId, PeerFrame,
     mesh::{
-        Agreement, MAX_NEIGHBOURS, MAX_VERSION, NodeKey, Refusal, Seal, Signer, Statement, Subject,
-        Whole,
+        Agreement, IdentityRefusal, MAX_NEIGHBOURS, MAX_VERSION, RoutingKey, Seal, Statement,
+        StatementSigner, Subject, Whole,
     },
     protocol,
 };
@@ -68,23 +68,23 @@ const LONG_BACKLOG: usize = 1 << 19;
 
 /// What the mesh asks the router to do, or reports to it.
 #[derive(Debug, Clone)]
-pub(super) enum Output {
+pub(super) enum MeshOutput {
     Send(PeerId, PeerFrame),
     /// A node's subscriber count for a topic changed; 0 for a node that cannot be reached.
-    Topic(NodeKey, Bytes, u32),
+    Topic(RoutingKey, Bytes, u32),
     /// A node can no longer be reached.
-    Lost(NodeKey),
+    Lost(RoutingKey),
     /// A link is gone, and the messages that were on it may be lost.
     Cut {
         /// Paths to these nodes led over it.
-        shaken: BTreeSet<NodeKey>,
+        shaken: BTreeSet<RoutingKey>,
         /// The number of changes of the network before this one: a message that was sent before the
         /// last of them may have gone over the link, whatever its target.
         changes: u64,
     },
     /// Another connection to this neighbour replaced one that is gone; messages that were on their
     /// way there may be lost.
-    Moved(NodeKey),
+    Moved(RoutingKey),
     /// A neighbour acknowledged further statements of this node.
     Acknowledged,
     /// This node's statement of itself is long, and must be built outside the machine.
@@ -103,7 +103,7 @@ pub(super) enum Output {
     Disbelieved {
         peer: PeerId,
         node: NodeId,
-        why: Refusal,
+        why: IdentityRefusal,
     },
     /// There was no room for records that a neighbour sent.
     OverBudget(PeerId),
@@ -122,16 +122,16 @@ pub(super) enum Output {
 pub(super) struct Hop {
     pub(super) peer: PeerId,
     /// The name of the neighbour at the other end.
-    pub(super) key: NodeKey,
+    pub(super) key: RoutingKey,
 }
 
 /// A node, and the border node that announces it if it is a FISCO node.
-type Whose = (NodeKey, Option<NodeKey>);
+type Whose = (RoutingKey, Option<RoutingKey>);
 
 /// A link to a neighbour.
 #[derive(Debug, Clone)]
 struct Link {
-    key: NodeKey,
+    key: RoutingKey,
     /// Record frames with this node's own record that are not acknowledged: the seq of each, and
     /// the number of the last statement in it.
     awaited: VecDeque<(u32, u64)>,
@@ -151,11 +151,11 @@ struct Link {
     /// The number of the statement with which this node started to list it.
     listed: u64,
     /// Limits how often the neighbour may tell what it knows.
-    tells: Bucket,
+    tells: TokenBucket,
     /// Limits how much it may ask for.
-    asks: Bucket,
+    asks: TokenBucket,
     /// Limits the known records it may send beyond those that echo news,
-    repeats: Bucket,
+    repeats: TokenBucket,
     /// and the number of the news up to which echoes have been counted.
     echoes: u64,
     sync: Sync,
@@ -175,22 +175,22 @@ pub(super) struct Mesh {
     own_id: NodeId,
     /// This node's statements of itself.
     own: Speaker,
-    signer: Arc<dyn Signer>,
+    signer: Arc<dyn StatementSigner>,
     /// The time, in microseconds since 1970, at `born`.
     epoch: u64,
     born: Option<Instant>,
     /// The time of the latest event.
     now: Option<Instant>,
     links: BTreeMap<PeerId, Link>,
-    by_key: BTreeMap<NodeKey, PeerId>,
+    by_key: BTreeMap<RoutingKey, PeerId>,
     /// FISCO nodes that take part through this one, by the names under which they are announced.
-    borders: BTreeMap<NodeKey, Border>,
+    borders: BTreeMap<RoutingKey, Border>,
     database: Database,
     pairs: Pairs,
     paths: Paths,
-    work: Work,
+    work: PendingRecords,
     /// For each node, which of several equal paths is next.
-    turns: HashMap<NodeKey, usize>,
+    turns: HashMap<RoutingKey, usize>,
     /// The number of changes of links.
     changes: u64,
     /// Whether nodes can be reached that are not neighbours.
@@ -202,10 +202,10 @@ pub(super) struct Mesh {
     holds_end: Option<Instant>,
     /// Packets to neighbours. They are sent before the router acts on the other outputs: a message
     /// that is sent over another path must not overtake the news that explains it.
-    sends: VecDeque<Output>,
-    outputs: VecDeque<Output>,
+    sends: VecDeque<MeshOutput>,
+    outputs: VecDeque<MeshOutput>,
     /// Changed subscriber counts that are reported when there is time.
-    backlog: VecDeque<(NodeKey, Bytes, u32)>,
+    backlog: VecDeque<(RoutingKey, Bytes, u32)>,
     backlog_at: Option<Instant>,
     limits: Limits,
     /// Whether something other than a message was handled since `due` was computed.
@@ -215,7 +215,7 @@ pub(super) struct Mesh {
 }
 
 impl Mesh {
-    pub(super) fn new(config: &NodeConfig) -> Self {
+    pub(super) fn new(config: &MachineConfig) -> Self {
         let own = Speaker::new(Subject::Node(config.node));
         let agreement = Agreement::new(config.node, &config.seed, config.epoch);
         Self {
@@ -231,7 +231,7 @@ impl Mesh {
             pairs: Pairs::new(agreement, config.limits.nodes),
             paths: Paths::new(own.key()),
             own,
-            work: Work::default(),
+            work: PendingRecords::default(),
             turns: HashMap::default(),
             changes: 0,
             distant: false,
@@ -264,11 +264,11 @@ impl Mesh {
         self.epoch.saturating_add(lived).min(MAX_VERSION / 2)
     }
 
-    pub(super) fn own(&self) -> NodeKey {
+    pub(super) fn own(&self) -> RoutingKey {
         self.own.key()
     }
 
-    pub(super) fn poll_output(&mut self) -> Option<Output> {
+    pub(super) fn poll_output(&mut self) -> Option<MeshOutput> {
         self.sends.pop_front().or_else(|| self.outputs.pop_front())
     }
 
@@ -306,22 +306,22 @@ impl Mesh {
     }
 
     /// Returns how many links away a node is.
-    pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
+    pub(super) fn distance(&self, node: RoutingKey) -> Option<u32> {
         self.paths.distance(node)
     }
 
     /// Returns whether a node is known, or is this one.
-    pub(super) fn is_known(&self, key: NodeKey) -> bool {
+    pub(super) fn is_known(&self, key: RoutingKey) -> bool {
         key == self.own() || self.database.get(key).is_some()
     }
 
     /// Returns the ID of a known node.
-    pub(super) fn node_id(&self, key: NodeKey) -> Option<NodeId> {
+    pub(super) fn node_id(&self, key: RoutingKey) -> Option<NodeId> {
         self.database.get(key).map(|state| state.node)
     }
 
     /// Returns the FISCO node that a border node announces under this name.
-    pub(super) fn fisco_at(&self, key: NodeKey) -> Option<NodeId> {
+    pub(super) fn fisco_at(&self, key: RoutingKey) -> Option<NodeId> {
         let state = self.database.get(key)?;
         state.border.map(|_| state.node)
     }
@@ -329,7 +329,7 @@ impl Mesh {
     /// Returns how many subscribers of a topic a node may count as, if a node may claim `claimed`
     /// of them: a FISCO node counts as one wherever it is announced, and a border node as the rest
     /// after its FISCO nodes.
-    pub(super) fn may_claim(&self, node: NodeKey, topic: &[u8], claimed: u32) -> u32 {
+    pub(super) fn may_claim(&self, node: RoutingKey, topic: &[u8], claimed: u32) -> u32 {
         if self.owner(node) != node {
             return 1;
         }
@@ -340,26 +340,26 @@ impl Mesh {
 
     /// Returns the agreement key of a node, or of the border node that announces it: it changes
     /// when that node restarts.
-    pub(super) fn life(&self, node: NodeKey) -> Option<[u8; 32]> {
+    pub(super) fn life(&self, node: RoutingKey) -> Option<[u8; 32]> {
         self.database.get(self.owner(node))?.agreement
     }
 
     /// Returns whether a node has stated that it has subscribers of a topic, even if it cannot be
     /// reached now.
-    pub(super) fn says_it_has(&self, node: NodeKey, topic: &[u8]) -> bool {
+    pub(super) fn says_it_has(&self, node: RoutingKey, topic: &[u8]) -> bool {
         let state = self.database.get(node);
         state.is_some_and(|state| state.topics.contains_key(topic))
     }
 
     /// Returns how many subscribers of a topic a node claims, if it can be reached.
-    fn claim(&self, node: NodeKey, topic: &[u8]) -> u32 {
+    fn claim(&self, node: RoutingKey, topic: &[u8]) -> u32 {
         let state = self.database.get(node).filter(|state| state.is_reachable());
         let count = state.and_then(|state| state.topics.get(topic));
         count.copied().unwrap_or(0)
     }
 
     /// Returns the first topic of a node in byte order, starting at `from`.
-    pub(super) fn first_topic_from(&self, node: NodeKey, from: Bytes) -> Option<&Bytes> {
+    pub(super) fn first_topic_from(&self, node: RoutingKey, from: Bytes) -> Option<&Bytes> {
         let mut topics = self.database.get(node)?.topics.range(from..);
         topics.next().map(|(topic, _)| topic)
     }
@@ -370,12 +370,12 @@ impl Mesh {
     }
 
     /// Returns the topics of a node that can be reached.
-    pub(super) fn topics_of(&self, node: NodeKey) -> impl Iterator<Item = &Bytes> {
+    pub(super) fn topics_of(&self, node: RoutingKey) -> impl Iterator<Item = &Bytes> {
         self.counts_of(node).map(|(topic, _)| topic)
     }
 
     /// Returns the topics of a node that can be reached, with their subscriber counts.
-    pub(super) fn counts_of(&self, node: NodeKey) -> impl Iterator<Item = (&Bytes, u32)> {
+    pub(super) fn counts_of(&self, node: RoutingKey) -> impl Iterator<Item = (&Bytes, u32)> {
         self.database
             .get(node)
             .filter(|state| state.is_reachable())
@@ -388,7 +388,7 @@ impl Mesh {
     /// it: one on a shortest path, equal paths in turn, among those that `usable` accepts.
     pub(super) fn next_hop(
         &mut self,
-        node: NodeKey,
+        node: RoutingKey,
         usable: impl Fn(PeerId) -> bool,
     ) -> Option<Hop> {
         let steps = self.paths.first_steps(node);
@@ -411,12 +411,12 @@ impl Mesh {
     }
 
     /// Returns whether a shortest path to a node begins with this neighbour.
-    pub(super) fn leads_through(&mut self, node: NodeKey, neighbour: NodeKey) -> bool {
+    pub(super) fn leads_through(&mut self, node: RoutingKey, neighbour: RoutingKey) -> bool {
         self.paths.first_steps(node).contains(&neighbour)
     }
 
     /// Returns whether the path to a node may be restored soon.
-    pub(super) fn is_suspended(&mut self, node: NodeKey) -> bool {
+    pub(super) fn is_suspended(&mut self, node: RoutingKey) -> bool {
         let (steps, links) = (self.paths.first_steps(node), &self.links);
         steps
             .iter()
@@ -426,21 +426,21 @@ impl Mesh {
 
     /// Returns the node that vouches for a node's messages: the node itself, or the border node
     /// that announces it.
-    pub(super) fn owner(&self, key: NodeKey) -> NodeKey {
+    pub(super) fn owner(&self, key: RoutingKey) -> RoutingKey {
         let border = self.database.get(key).and_then(|state| state.border);
         border.unwrap_or(key)
     }
 
     /// Returns whether messages for a node end at a neighbour, so that they need no seal: the
     /// neighbour is that node, or the node is behind it.
-    pub(super) fn ends_at(&self, neighbour: NodeKey, target: NodeKey) -> bool {
+    pub(super) fn ends_at(&self, neighbour: RoutingKey, target: RoutingKey) -> bool {
         neighbour == target || neighbour == self.owner(target)
     }
 
     /// Returns whether a node may say that a multicast comes from a source: from itself, or from a
     /// FISCO node behind it. A node with a record of its own is not a FISCO node, whatever a border
     /// node announces.
-    pub(super) fn vouches(&self, voucher: NodeKey, source: NodeKey) -> bool {
+    pub(super) fn vouches(&self, voucher: RoutingKey, source: RoutingKey) -> bool {
         let speaks = source == self.own() || self.database.get(source).is_some();
         voucher == source || (!speaks && self.database.announces(voucher, source))
     }
@@ -455,16 +455,16 @@ impl Mesh {
     }
 
     /// Returns what a message's seal proves.
-    pub(super) fn prove(&mut self, statement: &Statement, seal: &Seal) -> Proof {
+    pub(super) fn prove(&mut self, statement: &Statement, seal: &Seal) -> SealProof {
         // Counters are times, like versions.
         let latest = self
             .clock()
             .saturating_add(2 * MAX_AHEAD.as_micros() as u64);
         let Some(state) = self.database.get(statement.voucher) else {
-            return Proof::None;
+            return SealProof::None;
         };
         let Some(theirs) = &state.agreement else {
-            return Proof::None;
+            return SealProof::None;
         };
         let other = (statement.voucher, &state.node, theirs);
         let versions = (state.version, latest);
@@ -490,7 +490,7 @@ impl Mesh {
     /// moves to this connection.
     pub(super) fn link_up(&mut self, now: Instant, peer: PeerId, node: &NodeId) {
         self.touched.0 = true;
-        let key = NodeKey::from(node);
+        let key = RoutingKey::from(node);
         let before = self.by_key.insert(key, peer);
         let before = before.and_then(|before| self.links.remove(&before));
         let (known, ready, listed) = before.map_or((None, false, 0), |before| {
@@ -524,7 +524,7 @@ impl Mesh {
             // back before it is asked something.
             let records = self.own.records().concat().into();
             self.send_records(peer, records, Some(self.own.number()));
-            self.outputs.push_back(Output::Moved(key));
+            self.outputs.push_back(MeshOutput::Moved(key));
         }
         self.tell_known(peer);
     }
@@ -546,10 +546,10 @@ impl Mesh {
             .values()
             .any(|border| border.speaker.wants(now))
         {
-            let keys: Vec<NodeKey> = self.borders.keys().copied().collect();
+            let keys: Vec<RoutingKey> = self.borders.keys().copied().collect();
             for key in keys {
                 if self.speak_of(now, key, false) {
-                    self.outputs.push_back(Output::Borders);
+                    self.outputs.push_back(MeshOutput::Borders);
                 }
             }
         }
@@ -558,7 +558,7 @@ impl Mesh {
             let shown = SHOWN_AT_ONCE.max(behind / 16);
             let shown = self.backlog.drain(..shown.min(self.backlog.len()));
             self.outputs
-                .extend(shown.map(|(key, topic, count)| Output::Topic(key, topic, count)));
+                .extend(shown.map(|(key, topic, count)| MeshOutput::Topic(key, topic, count)));
             self.backlog_at = (!self.backlog.is_empty()).then(|| now + BACKLOG_PAUSE);
         }
         self.due.0 = self.find_due();
@@ -579,7 +579,7 @@ impl Mesh {
             Some(Spoken::Signed(signed)) => self.flood_own(signed.bytes(), self.own.number()),
             Some(Spoken::Apart(restatement)) => {
                 let restatement = Box::new(restatement);
-                self.outputs.push_back(Output::Restate(restatement));
+                self.outputs.push_back(MeshOutput::Restate(restatement));
             }
             None => {}
         }
@@ -623,7 +623,7 @@ impl Mesh {
 
     /// Handles a link that counted for both ends and no longer does. If this happens too often the
     /// link is held down, and this node does not state it for a while.
-    fn uncount(&mut self, now: Instant, key: NodeKey) {
+    fn uncount(&mut self, now: Instant, key: RoutingKey) {
         self.damping.lost(now, key);
         let Some(until) = self.damping.held(now, key) else {
             return;
@@ -655,7 +655,7 @@ impl Mesh {
     }
 
     /// Returns the neighbours whose links count.
-    fn neighbours(&self) -> Vec<NodeKey> {
+    fn neighbours(&self) -> Vec<RoutingKey> {
         let counts = |peer: &PeerId| self.links.get(peer).is_some_and(Link::counts);
         self.by_key
             .iter()
@@ -711,7 +711,7 @@ impl Mesh {
         }
     }
 
-    fn reports_link_to_us(&self, key: NodeKey) -> bool {
+    fn reports_link_to_us(&self, key: RoutingKey) -> bool {
         self.database
             .get(key)
             .is_some_and(|state| state.reports(self.own.key()))
@@ -721,9 +721,9 @@ impl Mesh {
     fn links_changed(
         &mut self,
         now: Instant,
-        key: NodeKey,
-        linked: &[NodeKey],
-        unlinked: &[NodeKey],
+        key: RoutingKey,
+        linked: &[RoutingKey],
+        unlinked: &[RoutingKey],
     ) {
         if linked.is_empty() && unlinked.is_empty() {
             return;
@@ -744,7 +744,7 @@ impl Mesh {
         // it.
         let mut rest = 0;
         for (node, topics) in self.relink(now, &added, &removed) {
-            let is_end = |ends: &[NodeKey]| ends.binary_search(&node).is_ok();
+            let is_end = |ends: &[RoutingKey]| ends.binary_search(&node).is_ok();
             if is_end(linked) || is_end(unlinked) {
                 self.database.owe(now, node, topics);
             } else {
@@ -766,9 +766,9 @@ impl Mesh {
         }
     }
 
-    fn show_one(&mut self, key: NodeKey, topic: Bytes, count: u32) {
+    fn show_one(&mut self, key: RoutingKey, topic: Bytes, count: u32) {
         if self.backlog.is_empty() {
-            self.outputs.push_back(Output::Topic(key, topic, count));
+            self.outputs.push_back(MeshOutput::Topic(key, topic, count));
         } else {
             // An older count must not be reported after a newer one.
             self.backlog.push_back((key, topic, count));
@@ -787,7 +787,7 @@ impl Mesh {
     }
 
     /// Returns the digest that identifies the agency of a node, or of the node that speaks for it.
-    pub(super) fn authority(&self, node: NodeKey) -> Option<[u8; 32]> {
+    pub(super) fn authority(&self, node: RoutingKey) -> Option<[u8; 32]> {
         let state = self.database.get(node)?;
         match state.border {
             Some(border) => self.database.get(border)?.authority,
@@ -796,7 +796,7 @@ impl Mesh {
     }
 
     /// Forgets the records of a node.
-    fn forget(&mut self, now: Instant, key: NodeKey) {
+    fn forget(&mut self, now: Instant, key: RoutingKey) {
         let forgotten = self.database.forget(key, false);
         self.forgotten(now, forgotten);
     }
@@ -810,7 +810,7 @@ impl Mesh {
     }
 
     /// Handles the results of forgetting nodes, reachable or not.
-    fn forgotten(&mut self, now: Instant, nodes: Vec<(NodeKey, State)>) {
+    fn forgotten(&mut self, now: Instant, nodes: Vec<(RoutingKey, NodeState)>) {
         if nodes.is_empty() {
             return;
         }
@@ -834,7 +834,7 @@ impl Mesh {
     }
 
     /// Returns whether `from` reports a link to `to`.
-    fn is_linked(&self, from: NodeKey, to: NodeKey) -> bool {
+    fn is_linked(&self, from: RoutingKey, to: RoutingKey) -> bool {
         if from == self.own.key() {
             let link = self.by_key.get(&to).and_then(|peer| self.links.get(peer));
             return link.is_some_and(Link::counts) || self.borders.contains_key(&to);
@@ -849,11 +849,11 @@ impl Mesh {
     fn relink(
         &mut self,
         now: Instant,
-        added: &[(NodeKey, NodeKey)],
-        removed: &[(NodeKey, NodeKey)],
-    ) -> Vec<(NodeKey, usize)> {
+        added: &[(RoutingKey, RoutingKey)],
+        removed: &[(RoutingKey, RoutingKey)],
+    ) -> Vec<(RoutingKey, usize)> {
         let mut shown = Vec::new();
-        let Change {
+        let PathChange {
             cut,
             gained,
             lost,
@@ -882,10 +882,10 @@ impl Mesh {
                 self.show_all(whose, topics);
             }
             self.turns.remove(&key);
-            self.outputs.push_back(Output::Lost(key));
+            self.outputs.push_back(MeshOutput::Lost(key));
         }
         if cut {
-            self.outputs.push_back(Output::Cut { shaken, changes });
+            self.outputs.push_back(MeshOutput::Cut { shaken, changes });
         }
         self.look_for_distant();
         shown
@@ -893,7 +893,8 @@ impl Mesh {
 
     /// Updates whether nodes can be reached that are not neighbours.
     fn look_for_distant(&mut self) {
-        let near = |&&key: &&NodeKey| self.database.get(key).is_some_and(State::is_reachable);
+        let near =
+            |&&key: &&RoutingKey| self.database.get(key).is_some_and(NodeState::is_reachable);
         self.distant = self.database.reachable() > self.by_key.keys().filter(near).count();
     }
 

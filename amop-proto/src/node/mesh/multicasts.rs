@@ -11,15 +11,15 @@ use std::{
     time::Instant,
 };
 
-use super::recent::{AGE, MAX, SLACK};
+use super::seen_messages::{MAX, REMEMBERED_FOR, SLACK};
 use crate::{
     hash::{HashMap, HashSet},
     node::sooner,
-    p2p::mesh::NodeKey,
+    p2p::mesh::RoutingKey,
 };
 
 /// The node that sent a multicast into the overlay, and the destination here that it is for.
-type Way = (NodeKey, NodeKey);
+type MulticastPath = (RoutingKey, RoutingKey);
 
 /// Words of 64 bits for one way: 65,536 ids, 63 fewer while the last word fills.
 const WORDS: u64 = 1024;
@@ -32,25 +32,31 @@ const WAYS: usize = 1024;
 
 /// The multicasts that came recently, as the module describes them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Multicasts {
-    windows: HashMap<Way, Window>,
+pub(super) struct SeenMulticasts {
+    windows: HashMap<MulticastPath, IdWindow>,
     /// The earliest time at which a window must be forgotten.
     windows_due: Option<Instant>,
     /// The ids that are names and not numbers.
-    names: HashSet<(Way, u64)>,
+    names: HashSet<(MulticastPath, u64)>,
     /// The names by the node that brought them into the overlay or to this node. When there are too
     /// many, the node with the most loses its oldest ones.
-    brought: BTreeMap<NodeKey, VecDeque<(Instant, Way, u64)>>,
+    brought: BTreeMap<RoutingKey, VecDeque<(Instant, MulticastPath, u64)>>,
     /// The earliest time at which a name must be forgotten.
     names_due: Option<Instant>,
 }
 
-impl Multicasts {
+impl SeenMulticasts {
     /// The bit that distinguishes names of messages, which are as good as random, from numbers.
     pub(super) const NAME: u64 = 1 << 63;
 
     /// Returns whether a multicast is new; it is remembered from now on. `by` brought it.
-    pub(super) fn see(&mut self, now: Instant, way: Way, id: u64, by: NodeKey) -> bool {
+    pub(super) fn see(
+        &mut self,
+        now: Instant,
+        way: MulticastPath,
+        id: u64,
+        by: RoutingKey,
+    ) -> bool {
         if id & Self::NAME != 0 {
             return self.see_name(now, way, id, by);
         }
@@ -62,19 +68,19 @@ impl Multicasts {
         {
             self.windows.remove(&oldest);
         }
-        self.windows_due.get_or_insert(now + AGE + SLACK);
-        let window = self.windows.entry(way).or_insert(Window::new(now));
+        self.windows_due.get_or_insert(now + REMEMBERED_FOR + SLACK);
+        let window = self.windows.entry(way).or_insert(IdWindow::new(now));
         window.see(now, id)
     }
 
-    fn see_name(&mut self, now: Instant, way: Way, id: u64, by: NodeKey) -> bool {
+    fn see_name(&mut self, now: Instant, way: MulticastPath, id: u64, by: RoutingKey) -> bool {
         self.forget_names(now, by);
         if !self.names.insert((way, id)) {
             return false;
         }
         let order = self.brought.entry(by).or_default();
         order.push_back((now, way, id));
-        self.names_due.get_or_insert(now + AGE + SLACK);
+        self.names_due.get_or_insert(now + REMEMBERED_FOR + SLACK);
         if self.names.len() > MAX {
             self.make_room();
         }
@@ -82,15 +88,15 @@ impl Multicasts {
     }
 
     /// Forgets old names that a node brought.
-    fn forget_names(&mut self, now: Instant, by: NodeKey) {
+    fn forget_names(&mut self, now: Instant, by: RoutingKey) {
         while let Some(&(at, ..)) = self.brought.get(&by).and_then(VecDeque::front)
-            && at + AGE <= now
+            && at + REMEMBERED_FOR <= now
         {
             self.forget_oldest(by);
         }
     }
 
-    fn forget_oldest(&mut self, by: NodeKey) {
+    fn forget_oldest(&mut self, by: RoutingKey) {
         let Some(order) = self.brought.get_mut(&by) else {
             return;
         };
@@ -117,18 +123,19 @@ impl Multicasts {
 
     pub(super) fn forget(&mut self, now: Instant) {
         if self.names_due.is_some_and(|due| due <= now) {
-            let all: Vec<NodeKey> = self.brought.keys().copied().collect();
+            let all: Vec<RoutingKey> = self.brought.keys().copied().collect();
             for by in all {
                 self.forget_names(now, by);
             }
             let oldest = self.brought.values().filter_map(VecDeque::front);
             let oldest = oldest.map(|&(at, ..)| at).min();
-            self.names_due = oldest.map(|at| at + AGE + SLACK);
+            self.names_due = oldest.map(|at| at + REMEMBERED_FOR + SLACK);
         }
         if self.windows_due.is_some_and(|due| due <= now) {
-            self.windows.retain(|_, window| now < window.used + AGE);
+            self.windows
+                .retain(|_, window| now < window.used + REMEMBERED_FOR);
             let used = self.windows.values().map(|window| window.used).min();
-            self.windows_due = used.map(|used| used + AGE + SLACK);
+            self.windows_due = used.map(|used| used + REMEMBERED_FOR + SLACK);
         }
     }
 
@@ -140,7 +147,7 @@ impl Multicasts {
 
 /// Which of the last ids of one way have come.
 #[derive(Clone)]
-struct Window {
+struct IdWindow {
     /// One more than the highest id that came.
     end: u64,
     /// A bit for each of the last ids, by the id's last bits.
@@ -149,11 +156,11 @@ struct Window {
 }
 
 /// Shows only the words that have bits set, usually a few.
-impl fmt::Debug for Window {
+impl fmt::Debug for IdWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.bits.iter().enumerate();
         let words: Vec<_> = words.filter(|&(_, &word)| word != 0).collect();
-        f.debug_struct("Window")
+        f.debug_struct("IdWindow")
             .field("end", &self.end)
             .field("bits", &words)
             .field("used", &self.used)
@@ -161,7 +168,7 @@ impl fmt::Debug for Window {
     }
 }
 
-impl Window {
+impl IdWindow {
     fn new(now: Instant) -> Self {
         Self {
             end: 0,
@@ -209,14 +216,14 @@ mod tests {
 
     use super::*;
 
-    const WAY: Way = (NodeKey(1), NodeKey(9));
-    const BY: NodeKey = NodeKey(1);
+    const WAY: MulticastPath = (RoutingKey(1), RoutingKey(9));
+    const BY: RoutingKey = RoutingKey(1);
 
     #[test]
     fn each_is_new_once_in_any_order() {
         let now = Instant::now();
         for start in [0, 1, 63, 64, 12_345, (1 << 62) + 7] {
-            let mut multicasts = Multicasts::default();
+            let mut multicasts = SeenMulticasts::default();
             // Higher ids first within each hundred; every hundredth id does not come at all.
             for hundred in 0..2000 {
                 for id in (1..100).rev().map(|n| start + 100 * hundred + n) {
@@ -235,9 +242,9 @@ mod tests {
     #[test]
     fn ways_are_told_apart() {
         let now = Instant::now();
-        let mut multicasts = Multicasts::default();
-        let ways = [(1, 9), (9, 1), (2, 9), (1, 8)].map(|(a, b)| (NodeKey(a), NodeKey(b)));
-        for id in [7, 7 | Multicasts::NAME] {
+        let mut multicasts = SeenMulticasts::default();
+        let ways = [(1, 9), (9, 1), (2, 9), (1, 8)].map(|(a, b)| (RoutingKey(a), RoutingKey(b)));
+        for id in [7, 7 | SeenMulticasts::NAME] {
             assert!(ways.iter().all(|&way| multicasts.see(now, way, id, BY)));
             assert!(!ways.iter().any(|&way| multicasts.see(now, way, id, BY)));
         }
@@ -246,7 +253,7 @@ mod tests {
     #[test]
     fn a_node_that_starts_again_counts_from_anywhere() {
         let now = Instant::now();
-        let mut multicasts = Multicasts::default();
+        let mut multicasts = SeenMulticasts::default();
         for start in [1 << 40, 1 << 50, 5, 1 << 62, 1 << 61] {
             for id in start..start + 10 {
                 assert!(multicasts.see(now, WAY, id, BY));
@@ -261,7 +268,7 @@ mod tests {
     #[test]
     fn what_comes_too_late_to_tell_is_new() {
         let now = Instant::now();
-        let mut multicasts = Multicasts::default();
+        let mut multicasts = SeenMulticasts::default();
         let all = 64 * WORDS;
         assert!(multicasts.see(now, WAY, 100, BY));
         assert!(multicasts.see(now, WAY, 100 + all - 64, BY));
@@ -276,17 +283,17 @@ mod tests {
     #[test]
     fn it_is_bounded_and_forgets() {
         let now = Instant::now();
-        let mut multicasts = Multicasts::default();
+        let mut multicasts = SeenMulticasts::default();
         for n in 0..2 * WAYS as u64 {
             let later = now + Duration::from_micros(n);
-            assert!(multicasts.see(later, (NodeKey(n), NodeKey(9)), 7, BY));
+            assert!(multicasts.see(later, (RoutingKey(n), RoutingKey(9)), 7, BY));
         }
         assert_eq!(multicasts.windows.len(), WAYS);
         // The latest ones are still there.
-        let last = (NodeKey(2 * WAYS as u64 - 1), NodeKey(9));
+        let last = (RoutingKey(2 * WAYS as u64 - 1), RoutingKey(9));
         assert!(!multicasts.see(now, last, 7, BY));
         for id in 0..2 * MAX as u64 {
-            multicasts.see(now, WAY, id | Multicasts::NAME, BY);
+            multicasts.see(now, WAY, id | SeenMulticasts::NAME, BY);
         }
         assert!(multicasts.names.len() <= MAX);
         let mut timers = 0;
@@ -302,20 +309,20 @@ mod tests {
     #[test]
     fn names_that_one_node_brings_do_not_make_those_of_others_forgotten() {
         let now = Instant::now();
-        let mut multicasts = Multicasts::default();
-        let name = |id: u64| id | Multicasts::NAME;
-        let innocent = (NodeKey(2), NodeKey(9));
+        let mut multicasts = SeenMulticasts::default();
+        let name = |id: u64| id | SeenMulticasts::NAME;
+        let innocent = (RoutingKey(2), RoutingKey(9));
         for id in 0..1000 {
-            assert!(multicasts.see(now, innocent, name(id), NodeKey(2)));
+            assert!(multicasts.see(now, innocent, name(id), RoutingKey(2)));
         }
         // Under any number of names.
         for id in 0..2 * MAX as u64 {
-            let way = (NodeKey(100 + id % 50), NodeKey(9));
-            multicasts.see(now, way, name(id), NodeKey(1));
+            let way = (RoutingKey(100 + id % 50), RoutingKey(9));
+            multicasts.see(now, way, name(id), RoutingKey(1));
         }
         assert!(multicasts.names.len() <= MAX);
         for id in 0..1000 {
-            assert!(!multicasts.see(now, innocent, name(id), NodeKey(2)));
+            assert!(!multicasts.see(now, innocent, name(id), RoutingKey(2)));
         }
     }
 }

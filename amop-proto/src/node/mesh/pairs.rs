@@ -6,7 +6,7 @@ use crate::{
     hash::HashMap,
     p2p::{
         NodeId,
-        mesh::{Agreement, NodeKey, PairKey, Seal, Statement},
+        mesh::{Agreement, PairKey, RoutingKey, Seal, Statement},
     },
 };
 
@@ -24,7 +24,7 @@ const MAX_COUNTER: u64 = 1 << 62;
 
 /// What a seal proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::node) enum Proof {
+pub(in crate::node) enum SealProof {
     /// The message was sent by its voucher, and has not come before.
     New,
     /// The message was sent by its voucher, and has come before or is too old to tell.
@@ -36,10 +36,10 @@ pub(in crate::node) enum Proof {
 #[derive(Debug, Clone)]
 pub(super) struct Pairs {
     agreement: Agreement,
-    pairs: HashMap<NodeKey, Pair>,
+    pairs: HashMap<RoutingKey, NodePair>,
     /// Pairs of forgotten nodes, by the order in which they were forgotten. They are kept because a
     /// relay that stored a node's messages could otherwise have them accepted again.
-    forgotten: BTreeMap<u64, NodeKey>,
+    forgotten: BTreeMap<u64, RoutingKey>,
     /// The number of nodes forgotten so far.
     count: u64,
     /// The number of pairs of forgotten nodes that are kept.
@@ -47,14 +47,14 @@ pub(super) struct Pairs {
 }
 
 #[derive(Debug, Clone)]
-struct Pair {
+struct NodePair {
     /// The agreement key in the other node's record.
     theirs: [u8; 32],
     /// `None` if no key can be derived from it.
     key: Option<PairKey>,
     /// The last counter used.
     sent: u64,
-    taken: Option<Taken>,
+    taken: Option<TakenCounters>,
     /// Its place in `Pairs::forgotten`, if the node was forgotten.
     forgotten: Option<u64>,
 }
@@ -75,14 +75,14 @@ impl Pairs {
         self.agreement.public()
     }
 
-    fn pair(&mut self, other: NodeKey, id: &NodeId, theirs: &[u8; 32]) -> &mut Pair {
+    fn pair(&mut self, other: RoutingKey, id: &NodeId, theirs: &[u8; 32]) -> &mut NodePair {
         let fits = self
             .pairs
             .get(&other)
             .is_some_and(|pair| pair.theirs == *theirs);
         if !fits {
             let key = self.agreement.with(id, theirs);
-            let pair = Pair {
+            let pair = NodePair {
                 theirs: *theirs,
                 key,
                 sent: 0,
@@ -108,7 +108,7 @@ impl Pairs {
     pub(super) fn seal(
         &mut self,
         clock: u64,
-        (other, id, theirs): (NodeKey, &NodeId, &[u8; 32]),
+        (other, id, theirs): (RoutingKey, &NodeId, &[u8; 32]),
         statement: &Statement,
     ) -> Option<Seal> {
         let pair = self.pair(other, id, theirs);
@@ -122,32 +122,32 @@ impl Pairs {
     pub(super) fn open(
         &mut self,
         (version, latest): (u64, u64),
-        (other, id, theirs): (NodeKey, &NodeId, &[u8; 32]),
+        (other, id, theirs): (RoutingKey, &NodeId, &[u8; 32]),
         statement: &Statement,
         seal: &Seal,
-    ) -> Proof {
+    ) -> SealProof {
         let pair = self.pair(other, id, theirs);
         let Some(key) = &pair.key else {
-            return Proof::None;
+            return SealProof::None;
         };
         // The counter counts only once the seal is known to be good.
         if seal.counter > latest.min(MAX_COUNTER) || !key.is_sealed(statement, seal) {
-            return Proof::None;
+            return SealProof::None;
         }
         // Messages sent before that record may still be on their way, but not for longer than an
         // era.
         let least = (version - version % ERA).saturating_sub(ERA);
-        let taken = pair.taken.get_or_insert_with(|| Taken::new(least));
+        let taken = pair.taken.get_or_insert_with(|| TakenCounters::new(least));
         if taken.take(seal.counter) {
-            Proof::New
+            SealProof::New
         } else {
-            Proof::Before
+            SealProof::Before
         }
     }
 
     /// Forgets a node. The counters that came from it are kept, so that its messages are not
     /// accepted again when it returns.
-    pub(super) fn forget(&mut self, other: NodeKey) {
+    pub(super) fn forget(&mut self, other: RoutingKey) {
         let Some(pair) = self.pairs.get_mut(&other) else {
             return;
         };
@@ -171,18 +171,18 @@ impl Pairs {
 /// Which counters of one node have come: the latest of this era and of the one before, because
 /// messages may take different paths.
 #[derive(Debug, Clone)]
-struct Taken {
+struct TakenCounters {
     /// Lower counters are old.
     least: u64,
-    now: Window,
-    before: Option<Window>,
+    now: CounterWindow,
+    before: Option<CounterWindow>,
 }
 
-impl Taken {
+impl TakenCounters {
     fn new(least: u64) -> Self {
         Self {
             least,
-            now: Window::new(least),
+            now: CounterWindow::new(least),
             before: None,
         }
     }
@@ -192,7 +192,7 @@ impl Taken {
             return false;
         }
         if counter >= self.now.end.saturating_add(WINDOW) {
-            let before = std::mem::replace(&mut self.now, Window::new(counter));
+            let before = std::mem::replace(&mut self.now, CounterWindow::new(counter));
             // Counters between the two windows are accepted late. None of them has come yet.
             self.now.first = counter
                 .saturating_sub(WINDOW - 1)
@@ -213,7 +213,7 @@ impl Taken {
 
 /// A bit for each of the last counters.
 #[derive(Clone)]
-struct Window {
+struct CounterWindow {
     first: u64,
     /// One more than the highest counter that came.
     end: u64,
@@ -221,11 +221,11 @@ struct Window {
 }
 
 /// Shows only the words that have bits set, usually a few.
-impl fmt::Debug for Window {
+impl fmt::Debug for CounterWindow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = self.bits.iter().enumerate();
         let words: Vec<_> = words.filter(|&(_, &word)| word != 0).collect();
-        f.debug_struct("Window")
+        f.debug_struct("CounterWindow")
             .field("first", &self.first)
             .field("end", &self.end)
             .field("bits", &words)
@@ -233,7 +233,7 @@ impl fmt::Debug for Window {
     }
 }
 
-impl Window {
+impl CounterWindow {
     fn new(first: u64) -> Self {
         Self {
             first,
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn each_counter_is_taken_once_in_any_order() {
-        let mut taken = Taken::new(100);
+        let mut taken = TakenCounters::new(100);
         for start in [100, ERA, 2 * ERA, 9 * ERA + 5] {
             for hundred in 0..200 {
                 for counter in (0..100).rev().map(|n| start + 100 * hundred + n) {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_was_overtaken_by_the_next_era_is_taken() {
-        let mut taken = Taken::new(0);
+        let mut taken = TakenCounters::new(0);
         assert!(taken.take(ERA) && taken.take(ERA + 2));
         assert!(taken.take(2 * ERA));
         assert!(taken.take(ERA + 1));
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn the_first_that_comes_may_have_overtaken_others() {
-        let mut taken = Taken::new(0);
+        let mut taken = TakenCounters::new(0);
         let first = 5 * ERA + 100_000;
         assert!(taken.take(first));
         for counter in first - 100..first + 100 {
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_record_is_refused() {
-        let mut taken = Taken::new(5 * ERA);
+        let mut taken = TakenCounters::new(5 * ERA);
         assert!(!taken.take(5 * ERA - 1));
         assert!(taken.take(5 * ERA));
     }
@@ -325,22 +325,22 @@ mod tests {
     #[test]
     fn no_counter_is_so_high_that_it_costs_more_than_others_or_takes_their_place() {
         for highest in [u64::MAX, u64::MAX - 1, 1 << 63, MAX_COUNTER + 1] {
-            let mut taken = Taken::new(0);
+            let mut taken = TakenCounters::new(0);
             assert!(!taken.take(highest));
             assert!(taken.take(5));
             assert!(!taken.take(highest));
             assert!(taken.take(6) && !taken.take(5));
         }
-        let mut taken = Taken::new(0);
+        let mut taken = TakenCounters::new(0);
         assert!(taken.take(MAX_COUNTER) && !taken.take(MAX_COUNTER));
     }
 
     fn seal(of: &Pairs, to: &Agreement, id: NodeId, counter: u64) -> (Statement, Seal) {
         let statement = Statement {
-            purpose: crate::p2p::mesh::Purpose::Unicast,
-            voucher: NodeKey(1),
-            source: NodeKey(1),
-            target: NodeKey(2),
+            purpose: crate::p2p::mesh::MacPurpose::Unicast,
+            voucher: RoutingKey(1),
+            source: RoutingKey(1),
+            target: RoutingKey(2),
             id: counter,
             content: [0; 32],
         };
@@ -356,19 +356,19 @@ mod tests {
         let public = theirs.public();
         let open = |pairs: &mut Pairs, n: u64, counter| {
             let (statement, seal) = seal(pairs, &theirs, own, counter);
-            let other = (NodeKey(n), &other, &public);
-            pairs.open((0, MAX_COUNTER), other, &statement, &seal) == Proof::New
+            let other = (RoutingKey(n), &other, &public);
+            pairs.open((0, MAX_COUNTER), other, &statement, &seal) == SealProof::New
         };
         assert!(open(&mut pairs, 1, 7));
         for _ in 0..3 {
-            pairs.forget(NodeKey(1));
+            pairs.forget(RoutingKey(1));
             assert!(!open(&mut pairs, 1, 7));
         }
         assert!(open(&mut pairs, 1, 8));
         assert!(pairs.forgotten.is_empty());
         for n in 1..100 {
             open(&mut pairs, n, 9);
-            pairs.forget(NodeKey(n));
+            pairs.forget(RoutingKey(n));
         }
         assert_eq!((pairs.pairs.len(), pairs.forgotten.len()), (16, 16));
         assert!(!open(&mut pairs, 99, 9));

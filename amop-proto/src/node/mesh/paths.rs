@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::{hash::HashMap, p2p::mesh::NodeKey};
+use crate::{hash::HashMap, p2p::mesh::RoutingKey};
 
 /// The graph of nodes and their distances from this node.
 ///
@@ -12,30 +12,30 @@ use crate::{hash::HashMap, p2p::mesh::NodeKey};
 /// removed edge, only nodes to which some shortest path went over it are searched again.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
-    own: NodeKey,
+    own: RoutingKey,
     /// Edges that both ends report, with the far ends in order.
-    edges: HashMap<NodeKey, Vec<NodeKey>>,
-    distance: HashMap<NodeKey, u32>,
+    edges: HashMap<RoutingKey, Vec<RoutingKey>>,
+    distance: HashMap<RoutingKey, u32>,
     /// The first steps of all shortest paths, computed when first asked for.
-    first_steps: HashMap<NodeKey, Vec<NodeKey>>,
+    first_steps: HashMap<RoutingKey, Vec<RoutingKey>>,
 }
 
 /// The effects of a change of edges.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct PathChange {
     /// Whether an edge was removed.
     pub(super) cut: bool,
     /// Nodes that can be reached now and could not before.
-    pub(super) gained: BTreeSet<NodeKey>,
+    pub(super) gained: BTreeSet<RoutingKey>,
     /// Nodes that can no longer be reached.
-    pub(super) lost: BTreeSet<NodeKey>,
+    pub(super) lost: BTreeSet<RoutingKey>,
     /// Nodes to which some shortest path went over a removed edge: messages on their way to them
     /// may be lost. Includes `lost`.
-    pub(super) shaken: BTreeSet<NodeKey>,
+    pub(super) shaken: BTreeSet<RoutingKey>,
 }
 
 impl Paths {
-    pub(super) fn new(own: NodeKey) -> Self {
+    pub(super) fn new(own: RoutingKey) -> Self {
         Self {
             own,
             edges: HashMap::default(),
@@ -45,13 +45,13 @@ impl Paths {
     }
 
     /// Returns how many links away a node is, if it can be reached.
-    pub(super) fn distance(&self, node: NodeKey) -> Option<u32> {
+    pub(super) fn distance(&self, node: RoutingKey) -> Option<u32> {
         self.distance.get(&node).copied()
     }
 
     /// Returns the neighbours of this node through which a node is reached in the fewest steps, in
     /// order.
-    pub(super) fn first_steps(&mut self, node: NodeKey) -> &[NodeKey] {
+    pub(super) fn first_steps(&mut self, node: RoutingKey) -> &[RoutingKey] {
         // A caller may ask for a node that was invented: nothing is stored for it.
         if !self.distance.contains_key(&node) {
             return &[];
@@ -64,7 +64,7 @@ impl Paths {
     }
 
     /// Follows all shortest paths back from a node to this node's neighbours.
-    fn search_back(&self, node: NodeKey) -> Vec<NodeKey> {
+    fn search_back(&self, node: RoutingKey) -> Vec<RoutingKey> {
         let mut level = BTreeSet::from([node]);
         let Some(mut distance) = self.distance(node).filter(|&distance| distance > 0) else {
             return Vec::new();
@@ -85,10 +85,10 @@ impl Paths {
     /// Adds and removes edges.
     pub(super) fn change(
         &mut self,
-        added: &[(NodeKey, NodeKey)],
-        removed: &[(NodeKey, NodeKey)],
-    ) -> Change {
-        let mut change = Change::default();
+        added: &[(RoutingKey, RoutingKey)],
+        removed: &[(RoutingKey, RoutingKey)],
+    ) -> PathChange {
+        let mut change = PathChange::default();
         for &(a, b) in removed {
             if !self.unlink(a, b) {
                 continue;
@@ -119,7 +119,7 @@ impl Paths {
             self.first_steps.clear();
         }
         // Nodes that one edge lost and another gained stayed reachable.
-        let back: Vec<NodeKey> = change.gained.intersection(&change.lost).copied().collect();
+        let back: Vec<RoutingKey> = change.gained.intersection(&change.lost).copied().collect();
         for node in back {
             change.gained.remove(&node);
             change.lost.remove(&node);
@@ -128,7 +128,7 @@ impl Paths {
     }
 
     /// Returns whether a neighbour can be reached without the edge to it.
-    pub(super) fn can_spare(&self, neighbour: NodeKey) -> bool {
+    pub(super) fn can_spare(&self, neighbour: RoutingKey) -> bool {
         let mut found = BTreeSet::from([self.own]);
         let mut waiting = vec![self.own];
         while let Some(node) = waiting.pop() {
@@ -145,7 +145,7 @@ impl Paths {
         false
     }
 
-    fn unlink(&mut self, a: NodeKey, b: NodeKey) -> bool {
+    fn unlink(&mut self, a: RoutingKey, b: RoutingKey) -> bool {
         let mut removed = false;
         for (from, to) in [(a, b), (b, a)] {
             if let Some(ends) = self.edges.get_mut(&from) {
@@ -162,7 +162,7 @@ impl Paths {
     }
 
     /// Adds a node and all nodes that shortest paths reach through it.
-    fn add_descendants(&self, node: NodeKey, found: &mut BTreeSet<NodeKey>) {
+    fn add_descendants(&self, node: RoutingKey, found: &mut BTreeSet<RoutingKey>) {
         let mut waiting = vec![node];
         while let Some(node) = waiting.pop() {
             if !found.insert(node) {
@@ -178,7 +178,7 @@ impl Paths {
 
     /// Computes the shaken nodes' new distances from those of the nodes around them, which are
     /// still valid.
-    fn search_again(&mut self, change: &mut Change) {
+    fn search_again(&mut self, change: &mut PathChange) {
         for node in &change.shaken {
             self.distance.remove(node);
         }
@@ -204,7 +204,7 @@ impl Paths {
     }
 
     /// Processes a new edge: shortens all distances that it shortens.
-    fn relax(&mut self, from: NodeKey, to: NodeKey, gained: &mut BTreeSet<NodeKey>) {
+    fn relax(&mut self, from: RoutingKey, to: RoutingKey, gained: &mut BTreeSet<RoutingKey>) {
         let Some(distance) = self.distance(from) else {
             return;
         };
@@ -225,7 +225,7 @@ impl Paths {
 
     /// Returns all nodes that can be reached and their distances, in order.
     #[cfg(test)]
-    fn distances(&self) -> BTreeMap<NodeKey, u32> {
+    fn distances(&self) -> BTreeMap<RoutingKey, u32> {
         self.distance
             .iter()
             .map(|(&node, &distance)| (node, distance))
@@ -239,11 +239,11 @@ mod tests {
 
     use super::*;
 
-    fn key(n: u64) -> NodeKey {
-        NodeKey(n)
+    fn key(n: u64) -> RoutingKey {
+        RoutingKey(n)
     }
 
-    fn edge(a: u64, b: u64) -> (NodeKey, NodeKey) {
+    fn edge(a: u64, b: u64) -> (RoutingKey, RoutingKey) {
         (key(a), key(b))
     }
 
@@ -292,9 +292,9 @@ mod tests {
         let mut paths = Paths::new(key(0));
         paths.change(&[edge(0, 1), edge(0, 2), edge(1, 2)], &[]);
         assert!(paths.can_spare(key(1)));
-        let cut = Change {
+        let cut = PathChange {
             cut: true,
-            ..Change::default()
+            ..PathChange::default()
         };
         assert_eq!(paths.change(&[], &[edge(1, 2)]), cut);
         assert!(!paths.can_spare(key(1)));
@@ -320,13 +320,13 @@ mod tests {
                     added.push(pair);
                 }
             }
-            let before: BTreeSet<NodeKey> = paths.distances().into_keys().collect();
+            let before: BTreeSet<RoutingKey> = paths.distances().into_keys().collect();
             let change = paths.change(&added, &removed);
             let mut fresh = Paths::new(key(0));
             let all: Vec<_> = edges.iter().copied().collect();
             fresh.change(&all, &[]);
             assert_eq!(paths.distances(), fresh.distances());
-            let after: BTreeSet<NodeKey> = paths.distances().into_keys().collect();
+            let after: BTreeSet<RoutingKey> = paths.distances().into_keys().collect();
             assert_eq!(change.gained, &after - &before);
             assert_eq!(change.lost, &before - &after);
             for node in 0..12 {

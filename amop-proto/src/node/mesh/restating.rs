@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    node::Event,
-    p2p::mesh::{Record, SignedRecord, SignedRecords, Signer},
+    node::NodeEvent,
+    p2p::mesh::{Record, SignedRecord, SignedRecords, StatementSigner},
 };
 
 /// A long statement of a node of itself, as a whole record or as a change: building and signing it
@@ -19,17 +19,17 @@ pub struct Restatement {
     pub(super) stated: Vec<Bytes>,
     /// The topics that have changed since, with their subscriber counts.
     pub(super) changed: Vec<(Bytes, u32)>,
-    pub(super) signer: Arc<dyn Signer>,
+    pub(super) signer: Arc<dyn StatementSigner>,
 }
 
 impl Restatement {
     /// Builds and signs the record: some 100 nanoseconds for each topic. Pass the event to the node
     /// that asked for it.
     #[must_use]
-    pub fn carry_out(self) -> Event {
+    pub fn carry_out(self) -> NodeEvent {
         let version = self.record.version;
         let signed = self.signed();
-        Event::Restated(Restated {
+        NodeEvent::Restated(Restated {
             version,
             bytes: signed.map(|signed| signed.bytes().clone()),
         })

@@ -11,21 +11,21 @@ use bytes::Bytes;
 /// Records or certificates. They are long and tell a reader of the machine's `Debug` text nothing,
 /// so that text shows their number and a hash instead.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Signed(Vec<Bytes>);
+pub(super) struct SignedBytes(Vec<Bytes>);
 
-impl fmt::Debug for Signed {
+impl fmt::Debug for SignedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut hasher = DefaultHasher::new();
         self.0.hash(&mut hasher);
         let hash = hasher.finish();
-        f.debug_tuple("Signed")
+        f.debug_tuple("SignedBytes")
             .field(&self.0.len())
             .field(&hash)
             .finish()
     }
 }
 
-impl Deref for Signed {
+impl Deref for SignedBytes {
     type Target = Vec<Bytes>;
 
     fn deref(&self) -> &Vec<Bytes> {
@@ -33,13 +33,13 @@ impl Deref for Signed {
     }
 }
 
-impl DerefMut for Signed {
+impl DerefMut for SignedBytes {
     fn deref_mut(&mut self) -> &mut Vec<Bytes> {
         &mut self.0
     }
 }
 
-impl FromIterator<Bytes> for Signed {
+impl FromIterator<Bytes> for SignedBytes {
     fn from_iter<I: IntoIterator<Item = Bytes>>(iter: I) -> Self {
         Self(iter.into_iter().collect())
     }
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn the_text_is_short_and_tells_contents_apart() {
         let text = |bytes: &[&'static [u8]]| {
-            let signed: Signed = bytes.iter().copied().map(Bytes::from_static).collect();
+            let signed: SignedBytes = bytes.iter().copied().map(Bytes::from_static).collect();
             format!("{signed:?}")
         };
         assert!(text(&[&[7; 4096]]).len() < 40);

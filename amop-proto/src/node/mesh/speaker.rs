@@ -10,13 +10,13 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    bucket::Bucket,
+    bucket::TokenBucket,
     restating::{Restated, Restatement},
-    signed::Signed,
+    signed::SignedBytes,
 };
 use crate::{
     node::checker::MAX_CHANGE,
-    p2p::mesh::{NodeKey, Record, SignedRecord, Signer, Subject, Whole},
+    p2p::mesh::{Record, RoutingKey, SignedRecord, StatementSigner, Subject, Whole},
 };
 
 /// This many changes in a row are stated at once; after that, changes are collected for `COLLECT`
@@ -50,7 +50,7 @@ pub(super) const MAX_CHANGES: usize = 256 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Speaker {
     subject: Subject,
-    key: NodeKey,
+    key: RoutingKey,
     /// The version of the last statement; 0 before the first.
     version: u64,
     /// The number of statements so far.
@@ -62,9 +62,9 @@ pub(super) struct Speaker {
     /// Whether something must be stated even without changes.
     due: bool,
     /// The last whole record and the changes since, as they were signed.
-    records: Signed,
+    records: SignedBytes,
     changes_len: usize,
-    bucket: Bucket,
+    bucket: TokenBucket,
     refresh_at: Option<Instant>,
     /// When to try again after the signer has failed.
     retry_at: Option<Instant>,
@@ -108,16 +108,16 @@ impl Speaker {
             changed: BTreeSet::new(),
             neighbours_changed: false,
             due: true,
-            records: Signed::default(),
+            records: SignedBytes::default(),
             changes_len: 0,
-            bucket: Bucket::new(BURST, COLLECT),
+            bucket: TokenBucket::new(BURST, COLLECT),
             refresh_at: None,
             retry_at: None,
             restating: None,
         }
     }
 
-    pub(super) fn key(&self) -> NodeKey {
+    pub(super) fn key(&self) -> RoutingKey {
         self.key
     }
 
@@ -222,9 +222,9 @@ impl Speaker {
         now: Instant,
         clock: u64,
         when: When,
-        signer: &Arc<dyn Signer>,
-        whole: impl FnOnce() -> (Option<Whole>, Option<Vec<NodeKey>>),
-        neighbours: impl FnOnce() -> Option<Vec<NodeKey>>,
+        signer: &Arc<dyn StatementSigner>,
+        whole: impl FnOnce() -> (Option<Whole>, Option<Vec<RoutingKey>>),
+        neighbours: impl FnOnce() -> Option<Vec<RoutingKey>>,
     ) -> Option<Spoken> {
         let at_once = when == When::AtOnce;
         if let Some(restating) = self.restating {
@@ -306,7 +306,12 @@ impl Speaker {
         changed.map(|topic| (topic.clone(), count(topic))).collect()
     }
 
-    fn restate(&mut self, now: Instant, record: Record, signer: Arc<dyn Signer>) -> Restatement {
+    fn restate(
+        &mut self,
+        now: Instant,
+        record: Record,
+        signer: Arc<dyn StatementSigner>,
+    ) -> Restatement {
         let changed = self.changes();
         self.changed.clear();
         self.neighbours_changed = false;
@@ -376,16 +381,16 @@ mod tests {
     /// Returns the next statement, built here or outside the machine, and whether it was built
     /// outside.
     fn next(speaker: &mut Speaker, now: Instant, when: When) -> (Bytes, bool) {
-        let signer: Arc<dyn Signer> = Arc::new(SharedSecret::new(NodeId([3; 64])));
+        let signer: Arc<dyn StatementSigner> = Arc::new(SharedSecret::new(NodeId([3; 64])));
         let whole = || {
             let (agreement, chain) = ([5; 32], signer.chain());
-            (Some(Whole { agreement, chain }), Some(vec![NodeKey(1)]))
+            (Some(Whole { agreement, chain }), Some(vec![RoutingKey(1)]))
         };
-        let neighbours = || Some(vec![NodeKey(1)]);
+        let neighbours = || Some(vec![RoutingKey(1)]);
         match speaker.speak(now, 1000, when, &signer, whole, neighbours) {
             Some(Spoken::Signed(signed)) => (signed.bytes().clone(), false),
             Some(Spoken::Apart(restatement)) => {
-                let crate::node::Event::Restated(restated) = restatement.carry_out() else {
+                let crate::node::NodeEvent::Restated(restated) = restatement.carry_out() else {
                     unreachable!("another event");
                 };
                 (speaker.restated(now, restated).unwrap(), true)

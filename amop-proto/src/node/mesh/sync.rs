@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Mesh, Output, bucket::Bucket, flood::MAX_AWAITED};
+use super::{Mesh, MeshOutput, bucket::TokenBucket, flood::MAX_AWAITED};
 use crate::{
     hash::HashMap,
     node::PeerId,
-    p2p::mesh::{self, NodeKey, packet},
+    p2p::mesh::{self, RoutingKey, packet},
 };
 
 /// Records are joined up to about this many bytes per frame.
@@ -19,23 +19,23 @@ const BATCH: usize = 256 * 1024;
 const AHEAD: usize = 512 * 1024;
 
 /// A neighbour tells what it knows when a connection comes up, and sometimes after it had no room.
-pub(super) const TELLS: Bucket = Bucket::new(4, Duration::from_secs(4));
+pub(super) const TELLS: TokenBucket = TokenBucket::new(4, Duration::from_secs(4));
 
 /// The rate at which a neighbour may ask for records: a burst, and then 4 MiB a second. This many
 /// bytes of records cost one token.
 const ASK_BYTES: usize = 16 * 1024;
 /// This many bytes of the question cost one token, too.
 const ASK_BYTES_READ: usize = 512;
-pub(super) const ASKS: Bucket = Bucket::new(4096, Duration::from_millis(4));
+pub(super) const ASKS: TokenBucket = TokenBucket::new(4096, Duration::from_millis(4));
 
 /// A node whose records must be sent; FISCO nodes are sorted after the nodes that announce them.
-pub(super) type Wanted = (bool, NodeKey);
+pub(super) type WantedNode = (bool, RoutingKey);
 
 /// The records that a neighbour must be sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sync {
     /// The nodes in order; those before `at` have been sent.
-    keys: Vec<Wanted>,
+    keys: Vec<WantedNode>,
     at: usize,
     /// Whether this node's own record must be sent, at the end: with it the neighbour knows all the
     /// others.
@@ -45,7 +45,7 @@ pub(super) struct Sync {
 }
 
 impl Sync {
-    fn add(&mut self, keys: impl IntoIterator<Item = Wanted>, own: bool) {
+    fn add(&mut self, keys: impl IntoIterator<Item = WantedNode>, own: bool) {
         self.keys.drain(..self.at);
         self.at = 0;
         self.keys.extend(keys);
@@ -54,7 +54,7 @@ impl Sync {
         self.own |= own;
     }
 
-    fn next(&mut self) -> Option<NodeKey> {
+    fn next(&mut self) -> Option<RoutingKey> {
         let &(_, key) = self.keys.get(self.at)?;
         self.at += 1;
         if self.at == self.keys.len() {
@@ -69,7 +69,7 @@ impl Sync {
 
     /// Returns whether the whole state of a node is still to be sent; changes of it need not be
     /// sent then.
-    pub(super) fn awaits(&self, wanted: Wanted) -> bool {
+    pub(super) fn awaits(&self, wanted: WantedNode) -> bool {
         !self.keys.is_empty() && self.keys[self.at..].binary_search(&wanted).is_ok()
     }
 
@@ -85,12 +85,12 @@ impl Mesh {
         let max = 2 * self.limits.nodes + 16;
         let link = self.links.get_mut(&peer)?;
         if !link.tells.take(now, 1) {
-            self.outputs.push_back(Output::AsksTooMuch(peer));
+            self.outputs.push_back(MeshOutput::AsksTooMuch(peer));
             return Some(());
         }
-        let known: HashMap<NodeKey, u64> = mesh::decode_known(body, max)?.into_iter().collect();
+        let known: HashMap<RoutingKey, u64> = mesh::decode_known(body, max)?.into_iter().collect();
         let newer =
-            |key: NodeKey, version: u64| known.get(&key).is_none_or(|&theirs| theirs < version);
+            |key: RoutingKey, version: u64| known.get(&key).is_none_or(|&theirs| theirs < version);
         let tell_own = newer(self.own.key(), self.own.version());
         if !tell_own {
             self.acknowledged(peer, self.own.number());
@@ -114,7 +114,7 @@ impl Mesh {
         let tokens = 1 + body.len() / ASK_BYTES_READ;
         let link = self.links.get_mut(&peer)?;
         if !link.asks.take(now, tokens.min(4096) as u32) {
-            self.outputs.push_back(Output::AsksTooMuch(peer));
+            self.outputs.push_back(MeshOutput::AsksTooMuch(peer));
             return Some(());
         }
         let keys = mesh::decode_keys(body, max)?;
@@ -134,7 +134,7 @@ impl Mesh {
         let tokens = bytes / ASK_BYTES;
         let link = self.links.get_mut(&peer)?;
         if !link.asks.take(now, tokens.min(4000) as u32) {
-            self.outputs.push_back(Output::AsksTooMuch(peer));
+            self.outputs.push_back(MeshOutput::AsksTooMuch(peer));
             return Some(());
         }
         link.sync.add(wanted, asks_own);

@@ -8,12 +8,12 @@ use std::{
 
 use super::{
     Router,
-    credit::Outcome,
-    unicast::{Target, UnicastId},
+    credit::CreditOutcome,
+    unicast::{UnicastId, UnicastTarget},
 };
 use crate::{
-    node::{mesh::Bucket, sooner},
-    p2p::mesh::NodeKey,
+    node::{mesh::TokenBucket, sooner},
+    p2p::mesh::RoutingKey,
 };
 
 /// The number of unicasts handled for one event: some 300 microseconds.
@@ -25,19 +25,19 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The rate at which messages are sent again when links come and go: a burst, and then 10,000
 /// messages or 160 MiB a second. Each message costs one token, and one more for this many bytes.
 /// Messages above the rate are sent again by their timers some seconds later.
-const AGAIN_BYTES: usize = 16 * 1024;
-const AGAIN_TOKENS: u32 = 20_000;
-const AGAIN: Bucket = Bucket::new(AGAIN_TOKENS, Duration::from_micros(100));
+const RESEND_BYTES: usize = 16 * 1024;
+const RESEND_BURST: u32 = 20_000;
+const RESEND_RATE: TokenBucket = TokenBucket::new(RESEND_BURST, Duration::from_micros(100));
 
 /// The work that is left.
 #[derive(Debug, Clone)]
 pub(super) struct Backlog {
-    failed: VecDeque<Failed>,
-    jobs: BTreeMap<NodeKey, Job>,
+    failed: VecDeque<FailedAttempt>,
+    jobs: BTreeMap<RoutingKey, LostNodeJob>,
     resume: Option<Instant>,
     /// Set when more timers are due than were handled.
     timers: Option<Instant>,
-    again: Bucket,
+    again: TokenBucket,
 }
 
 impl Default for Backlog {
@@ -47,22 +47,22 @@ impl Default for Backlog {
             jobs: BTreeMap::new(),
             resume: None,
             timers: None,
-            again: AGAIN,
+            again: RESEND_RATE,
         }
     }
 }
 
 /// A failed attempt; it counts only if it is still the unicast's last one.
 #[derive(Debug, Clone)]
-struct Failed {
+struct FailedAttempt {
     id: UnicastId,
-    at: Target,
+    at: UnicastTarget,
     refused: bool,
 }
 
 /// What to do with the unicasts that a node was asked.
 #[derive(Debug, Clone)]
-struct Job {
+struct LostNodeJob {
     /// The unicasts after this one,
     after: Option<UnicastId>,
     /// and before this one.
@@ -122,14 +122,14 @@ impl Backlog {
         self.timers = Some(now + PAUSE);
     }
 
-    fn set(&mut self, node: NodeKey, before: UnicastId, kind: JobKind) {
-        let job = self.jobs.entry(node).or_insert(Job {
+    fn set(&mut self, node: RoutingKey, before: UnicastId, kind: JobKind) {
+        let job = self.jobs.entry(node).or_insert(LostNodeJob {
             after: None,
             before,
             kind,
         });
         // Start from the beginning, because the job may now cover more unicasts.
-        *job = Job {
+        *job = LostNodeJob {
             after: None,
             before,
             kind: job.kind.with(kind),
@@ -142,17 +142,17 @@ impl Router {
     pub(super) fn attempts_failed(
         &mut self,
         now: Instant,
-        at: Target,
+        at: UnicastTarget,
         refused: bool,
         ids: impl IntoIterator<Item = UnicastId>,
     ) {
-        let failed = ids.into_iter().map(|id| Failed { id, at, refused });
+        let failed = ids.into_iter().map(|id| FailedAttempt { id, at, refused });
         self.backlog.failed.extend(failed);
         self.work_off(now);
     }
 
     /// Fails the attempts at a node that can no longer be reached.
-    pub(super) fn node_lost(&mut self, now: Instant, node: NodeKey) {
+    pub(super) fn node_lost(&mut self, now: Instant, node: RoutingKey) {
         self.backlog.set(node, self.next_unicast, JobKind::Lost);
         self.work_off(now);
     }
@@ -165,7 +165,7 @@ impl Router {
         &mut self,
         now: Instant,
         changes: u64,
-        mut shaken: impl FnMut(&mut Self, NodeKey) -> bool,
+        mut shaken: impl FnMut(&mut Self, RoutingKey) -> bool,
     ) {
         let mut next = self.links.next_asked(None);
         while let Some(node) = next {
@@ -187,7 +187,7 @@ impl Router {
     fn work_off(&mut self, now: Instant) {
         let mut left = SLICE;
         while left > 0
-            && let Some(Failed { id, at, refused }) = self.backlog.failed.pop_front()
+            && let Some(FailedAttempt { id, at, refused }) = self.backlog.failed.pop_front()
         {
             left -= 1;
             let unicast = self.unicasts.get(&id);
@@ -216,7 +216,7 @@ impl Router {
 
     fn carry_on(&mut self, now: Instant, id: UnicastId, kind: JobKind) {
         match kind {
-            JobKind::Lost => self.attempt_ended(now, id, false, Outcome::Ended),
+            JobKind::Lost => self.attempt_ended(now, id, false, CreditOutcome::Ended),
             JobKind::Again { changes, shaken } => {
                 let sent = self.unicasts.get(&id).and_then(|unicast| unicast.sent_at());
                 let lost = |sent| sent < changes || (shaken && sent == changes);
@@ -225,7 +225,7 @@ impl Router {
                     && self.may_send_again(now, id)
                     && let Some(mut unicast) = self.unicasts.remove(&id)
                 {
-                    self.send_enveloped(now, id, &mut unicast);
+                    self.send_with_header(now, id, &mut unicast);
                     self.unicasts.insert(id, unicast);
                 }
             }
@@ -234,7 +234,7 @@ impl Router {
     fn may_send_again(&mut self, now: Instant, id: UnicastId) -> bool {
         let unicast = self.unicasts.get(&id);
         let len = unicast.map_or(0, |unicast| unicast.frame.wire_len());
-        let tokens = u32::try_from(1 + len / AGAIN_BYTES).unwrap_or(u32::MAX);
-        self.backlog.again.take(now, tokens.min(AGAIN_TOKENS))
+        let tokens = u32::try_from(1 + len / RESEND_BYTES).unwrap_or(u32::MAX);
+        self.backlog.again.take(now, tokens.min(RESEND_BURST))
     }
 }

@@ -17,15 +17,15 @@ use bytes::Bytes;
 
 use super::{
     Router,
-    turns::{Job, Turns},
+    turns::{SessionTurn, SessionTurns},
 };
 use crate::{
     channel::Shortage,
     hash::HashMap,
     node::{
-        CloseReason, Limits, Notice, SessionId, TopicSet,
-        bucket::Bucket,
-        shares::{HolderId, May, Pool},
+        Limits, NodeNotice, SessionCloseReason, SessionId, TopicSet,
+        bucket::RateBucket,
+        shares::{HolderId, May, Resource},
         sooner,
         topic_set::Ignored,
     },
@@ -64,11 +64,11 @@ const NODE_SAVED: usize = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Changes {
     /// The changes of all sessions.
-    node: Bucket,
+    node: RateBucket,
     /// The same over short times, to spread the changes evenly.
-    smooth: Bucket,
+    smooth: RateBucket,
     /// Sessions with changes to make.
-    turns: Turns,
+    turns: SessionTurns,
     /// Sessions that have used up their own rate, ordered by when they continue.
     waiting: BTreeSet<(Instant, SessionId)>,
     /// Sessions that are gone, whose topics must still be removed.
@@ -86,9 +86,9 @@ struct Leaving {
 
 /// A set that is coming into force.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct WantedTopics {
     set: TopicSet,
-    step: Step,
+    step: TopicSetStep,
     ignored: Option<Ignored>,
     /// The topics of the set that the session has not got so far.
     shortage: Shortage,
@@ -98,7 +98,7 @@ pub(super) struct Wanted {
     bytes: usize,
 }
 
-impl Wanted {
+impl WantedTopics {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -111,7 +111,7 @@ impl Wanted {
 
 /// First, topics that are not in the set are removed; then new ones are added.
 #[derive(Debug, Clone)]
-enum Step {
+enum TopicSetStep {
     Out {
         after: Option<Bytes>,
     },
@@ -120,18 +120,18 @@ enum Step {
 }
 
 /// Returns a session's rate of changes.
-pub(super) fn rate_of_session(limits: &Limits) -> Bucket {
+pub(super) fn rate_of_session(limits: &Limits) -> RateBucket {
     let rate = limits.session_topic_changes;
-    Bucket::new(rate, rate.saturating_mul(SAVED))
+    RateBucket::new(rate, rate.saturating_mul(SAVED))
 }
 
 impl Changes {
     pub(super) fn new(limits: &Limits) -> Self {
         let rate = limits.topic_changes;
         Self {
-            node: Bucket::new(rate, rate.saturating_mul(NODE_SAVED)),
-            smooth: Bucket::new(SLICE * 1000, AT_ONCE),
-            turns: Turns::default(),
+            node: RateBucket::new(rate, rate.saturating_mul(NODE_SAVED)),
+            smooth: RateBucket::new(SLICE * 1000, AT_ONCE),
+            turns: SessionTurns::default(),
             waiting: BTreeSet::new(),
             leaving: HashMap::default(),
             next: None,
@@ -153,17 +153,17 @@ impl Changes {
         sooner(self.next, waiting)
     }
 
-    fn push(&mut self, job: Job) {
+    fn push(&mut self, job: SessionTurn) {
         self.turns.push(job, false);
     }
 
     /// Takes the job whose turn it is.
-    fn pop(&mut self) -> Option<Job> {
+    fn pop(&mut self) -> Option<SessionTurn> {
         self.turns.pop()
     }
 
     /// Puts back a job whose turn it was and that cannot continue now.
-    fn unpop(&mut self, job: Job) {
+    fn unpop(&mut self, job: SessionTurn) {
         self.turns.push(job, true);
     }
 }
@@ -198,18 +198,18 @@ impl Router {
             read: set.len(),
             ..Shortage::default()
         };
-        let wanted = Wanted {
+        let wanted = WantedTopics {
             set,
-            step: Step::Out { after: None },
+            step: TopicSetStep::Out { after: None },
             ignored: None,
             shortage,
             begun: false,
             bytes,
         };
         let shares = &mut self.links.shares;
-        shares.take(link.holder, Pool::Sets, bytes);
+        shares.take(link.holder, Resource::Sets, bytes);
         if let Some(before) = link.wanted.replace(wanted) {
-            shares.give(link.holder, Pool::Sets, before.bytes);
+            shares.give(link.holder, Resource::Sets, before.bytes);
             // The one before came into force only in part or not at all.
             self.counters.topic_sets_passed_over += 1;
         } else {
@@ -226,12 +226,15 @@ impl Router {
         let Some(link) = self.links.sessions.get(&session) else {
             return false;
         };
-        let (holder, before) = (link.holder, link.wanted.as_ref().map_or(0, Wanted::bytes));
+        let (holder, before) = (
+            link.holder,
+            link.wanted.as_ref().map_or(0, WantedTopics::bytes),
+        );
         // It takes the place of the one before.
         let more = bytes.saturating_sub(before);
-        match self.links.shares.may(holder, Pool::Sets, more) {
+        match self.links.shares.may(holder, Resource::Sets, more) {
             May::Take => true,
-            May::TakeFromOthers => self.evict(Pool::Sets, holder),
+            May::TakeFromOthers => self.evict(Resource::Sets, holder),
             May::Not => false,
         }
     }
@@ -360,8 +363,8 @@ impl Router {
         }
     }
 
-    fn job_of(&self, holder: HolderId, session: SessionId) -> Job {
-        Job {
+    fn job_of(&self, holder: HolderId, session: SessionId) -> SessionTurn {
+        SessionTurn {
             agency: self.links.shares.agency(holder),
             holder,
             session,
@@ -409,22 +412,22 @@ impl Router {
         if !std::mem::replace(&mut wanted.begun, true) {
             done.looks += LOOKS_PER_CHANGE;
         }
-        if let Step::Out { after } = &mut wanted.step {
+        if let TopicSetStep::Out { after } = &mut wanted.step {
             let (gone, over) = out(&link.topics, &wanted.set, after, may, &mut done.looks);
             if over {
-                wanted.step = Step::In(0);
+                wanted.step = TopicSetStep::In(0);
             }
             let holder = link.holder;
             for topic in gone {
                 done.changes += 1;
                 let link = self.links.sessions.get_mut(&session);
                 if let Some(position) = link.and_then(|link| link.topics.remove(&topic)) {
-                    self.links.shares.give(holder, Pool::Subscriptions, 1);
+                    self.links.shares.give(holder, Resource::Subscriptions, 1);
                     self.remove_topic(&topic, session, holder, position);
                 }
             }
         }
-        if let Step::In(at) = &mut wanted.step {
+        if let TopicSetStep::In(at) = &mut wanted.step {
             let left = may - done.changes.min(may);
             let Some(link) = self.links.sessions.get(&session) else {
                 done.all = true;
@@ -450,7 +453,7 @@ impl Router {
         }
         if done.all {
             if let Some(holder) = self.holder_of(session) {
-                self.links.shares.give(holder, Pool::Sets, wanted.bytes);
+                self.links.shares.give(holder, Resource::Sets, wanted.bytes);
             }
             if let Some(link) = self.links.sessions.get_mut(&session) {
                 (link.shortage, link.told) = (wanted.shortage, None);
@@ -479,7 +482,7 @@ impl Router {
         link.told = None;
         let identity = self.links.shares.identity(link.holder);
         self.counters.topics_ignored += 1 + others as u64;
-        self.notice(Notice::TopicIgnored {
+        self.notice(NodeNotice::TopicIgnored {
             session,
             identity,
             topic: first,
@@ -502,8 +505,8 @@ impl Router {
         }
         let holder = link.holder;
         let is_new = !self.table.is_local(topic);
-        for pool in [Pool::Subscriptions, Pool::Topics] {
-            if pool == Pool::Topics && !is_new {
+        for pool in [Resource::Subscriptions, Resource::Topics] {
+            if pool == Resource::Topics && !is_new {
                 continue;
             }
             match self.links.shares.may(holder, pool, 1) {
@@ -513,10 +516,10 @@ impl Router {
                 May::TakeFromOthers | May::Not => return None,
             }
         }
-        self.links.shares.take(holder, Pool::Subscriptions, 1);
+        self.links.shares.take(holder, Resource::Subscriptions, 1);
         let position = self.table.add_session(topic, session);
         if position == Some(0) {
-            self.links.shares.take(holder, Pool::Topics, 1);
+            self.links.shares.take(holder, Resource::Topics, 1);
         }
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.topics.insert(topic.clone(), position.unwrap_or(0));
@@ -551,9 +554,9 @@ impl Router {
         }
         // A topic counts for the holder of its first session.
         if position == 0 {
-            self.links.shares.give(holder, Pool::Topics, 1);
+            self.links.shares.give(holder, Resource::Topics, 1);
             if let Some(next) = moved.and_then(|moved| self.holder_of(moved)) {
-                self.links.shares.take(next, Pool::Topics, 1);
+                self.links.shares.take(next, Resource::Topics, 1);
             }
         }
     }
@@ -566,7 +569,7 @@ impl Router {
     /// Closes a session of the holder that is furthest over its fair share, to make room for
     /// `other`. It closes the session that holds most, and of equal ones the newest. Returns
     /// `false` if no holder is over its share.
-    pub(super) fn evict(&mut self, pool: Pool, other: HolderId) -> bool {
+    pub(super) fn evict(&mut self, pool: Resource, other: HolderId) -> bool {
         let Some(holder) = self.links.shares.most_over(pool, Some(other)) else {
             return false;
         };
@@ -574,11 +577,11 @@ impl Router {
         let victim = sessions
             .filter(|(_, link)| link.holder == holder && !link.closing)
             .map(|(&session, link)| match pool {
-                Pool::Subscriptions | Pool::Topics => (link.topics.len(), session),
-                Pool::Queued => (link.queue.queued(), session),
-                Pool::InFlight | Pool::InFlightBytes => (link.in_flight, session),
-                Pool::Sets => (link.wanted.as_ref().map_or(0, Wanted::bytes), session),
-                Pool::Sessions | Pool::Peers => (0, session),
+                Resource::Subscriptions | Resource::Topics => (link.topics.len(), session),
+                Resource::Queued => (link.queue.queued(), session),
+                Resource::InFlight | Resource::InFlightBytes => (link.in_flight, session),
+                Resource::Sets => (link.wanted.as_ref().map_or(0, WantedTopics::bytes), session),
+                Resource::Sessions | Resource::Peers => (0, session),
             })
             .max();
         let Some((_, session)) = victim else {
@@ -586,7 +589,7 @@ impl Router {
         };
         self.counters.shares_cut += 1;
         let what = pool.name();
-        self.cut(session, CloseReason::OverShare { what });
+        self.cut(session, SessionCloseReason::OverShare { what });
         true
     }
 }

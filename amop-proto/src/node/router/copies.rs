@@ -26,8 +26,8 @@ const MOST_BYTES: usize = 16 << 20;
 
 /// The copies still to be delivered, the first message first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Copies {
-    waiting: VecDeque<Spread>,
+pub(super) struct PendingCopies {
+    waiting: VecDeque<SessionCopies>,
     copies: usize,
     bytes: usize,
     resume: Option<Instant>,
@@ -35,7 +35,7 @@ pub(super) struct Copies {
 
 /// A message and the sessions it is for.
 #[derive(Debug, Clone)]
-struct Spread {
+struct SessionCopies {
     from: Lane,
     frame: Frame,
     sessions: Vec<SessionId>,
@@ -43,7 +43,7 @@ struct Spread {
     at: usize,
 }
 
-impl Copies {
+impl PendingCopies {
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -52,7 +52,7 @@ impl Copies {
         self.resume
     }
 
-    fn push(&mut self, spread: Spread) {
+    fn push(&mut self, spread: SessionCopies) {
         self.copies += spread.sessions.len();
         self.bytes += spread.frame.wire_len();
         self.waiting.push_back(spread);
@@ -110,7 +110,7 @@ impl Router {
             }
             return;
         }
-        self.copies.push(Spread {
+        self.copies.push(SessionCopies {
             from,
             frame: frame.clone(),
             sessions: sessions.to_vec(),

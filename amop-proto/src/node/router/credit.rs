@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{hash::HashMap, node::after, p2p::mesh::NodeKey};
+use crate::{hash::HashMap, node::after, p2p::mesh::RoutingKey};
 
 /// The number of unicasts at the start, for a node and for all unproven nodes of an agency
 /// together.
@@ -36,7 +36,7 @@ const NODES: usize = 4096;
 
 /// How a unicast given to a node ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CreditOutcome {
     Answered,
     /// It was refused, or not answered in time; known since this time.
     Failed(Instant),
@@ -69,9 +69,9 @@ impl Allowance {
 
 /// The credit that a unicast uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Given {
+pub(super) struct UsedCredit {
     /// The node that speaks for the one that has the unicast.
-    node: NodeKey,
+    node: RoutingKey,
     /// The agency of that node, if it is unproven.
     agency: Option<u64>,
 }
@@ -79,7 +79,7 @@ pub(super) struct Given {
 /// The credit of nodes, by the node that speaks for each, and of agencies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Credits {
-    nodes: HashMap<NodeKey, OfNode>,
+    nodes: HashMap<RoutingKey, OfNode>,
     /// The credit of the unproven nodes of each agency.
     agencies: HashMap<u64, Credit>,
 }
@@ -116,7 +116,7 @@ impl Credits {
     pub(super) fn of(
         &self,
         now: Instant,
-        node: NodeKey,
+        node: RoutingKey,
         agency: impl FnOnce() -> u64,
     ) -> Allowance {
         let held = self.nodes.get(&node);
@@ -140,7 +140,7 @@ impl Credits {
     }
 
     /// Records that a node was sent a unicast.
-    pub(super) fn give(&mut self, node: NodeKey, agency: impl FnOnce() -> u64) -> Given {
+    pub(super) fn give(&mut self, node: RoutingKey, agency: impl FnOnce() -> u64) -> UsedCredit {
         if self.nodes.len() >= NODES {
             self.nodes.retain(|_, held| held.credit.has > 0);
         }
@@ -153,16 +153,18 @@ impl Credits {
             }
             self.agencies.entry(agency).or_default().give();
         }
-        Given { node, agency }
+        UsedCredit { node, agency }
     }
 
     /// Records that a unicast given to a node has ended.
-    pub(super) fn take(&mut self, given: Given, outcome: Outcome) {
+    pub(super) fn take(&mut self, given: UsedCredit, outcome: CreditOutcome) {
         if let Some(held) = self.nodes.get_mut(&given.node) {
             held.credit.take(outcome, MOST);
             held.proven = match outcome {
-                Outcome::Answered => true,
-                Outcome::Failed(_) | Outcome::Ended => held.proven && held.credit.failures <= FREE,
+                CreditOutcome::Answered => true,
+                CreditOutcome::Failed(_) | CreditOutcome::Ended => {
+                    held.proven && held.credit.failures <= FREE
+                }
             };
         }
         let agency = given
@@ -189,15 +191,15 @@ impl Credit {
         self.has = self.has.saturating_add(1);
     }
 
-    fn take(&mut self, outcome: Outcome, most: u32) {
+    fn take(&mut self, outcome: CreditOutcome, most: u32) {
         self.has = self.has.saturating_sub(1);
         match outcome {
-            Outcome::Answered => {
+            CreditOutcome::Answered => {
                 self.most = (self.most + 1).min(most);
                 self.failures = 0;
                 self.pauses_until = None;
             }
-            Outcome::Failed(now) => {
+            CreditOutcome::Failed(now) => {
                 self.most = (self.most / 2).max(1);
                 // Failures of unicasts from before the pause do not count again.
                 if self.pauses_until.is_some_and(|until| until > now) {
@@ -209,7 +211,7 @@ impl Credit {
                     self.pauses_until = Some(after(now, pause));
                 }
             }
-            Outcome::Ended => {}
+            CreditOutcome::Ended => {}
         }
     }
 }
@@ -218,39 +220,39 @@ impl Credit {
 mod tests {
     use super::*;
 
-    const NODE: NodeKey = NodeKey(7);
+    const NODE: RoutingKey = RoutingKey(7);
     const AGENCY: u64 = 70;
 
     /// The credit, and the unicasts that nodes of one agency have.
     #[derive(Default)]
-    struct Given {
+    struct AllUsed {
         credits: Credits,
-        out: Vec<super::Given>,
+        out: Vec<UsedCredit>,
     }
 
-    impl Given {
-        fn of(&self, now: Instant, node: NodeKey) -> Allowance {
+    impl AllUsed {
+        fn of(&self, now: Instant, node: RoutingKey) -> Allowance {
             self.credits.of(now, node, || AGENCY)
         }
 
-        fn give(&mut self, node: NodeKey) {
+        fn give(&mut self, node: RoutingKey) {
             self.out.push(self.credits.give(node, || AGENCY));
         }
 
         /// Ends the oldest.
-        fn take(&mut self, outcome: Outcome) {
+        fn take(&mut self, outcome: CreditOutcome) {
             self.credits.take(self.out.remove(0), outcome);
         }
 
         fn fail(&mut self, now: Instant, count: usize) {
             for _ in 0..count {
                 self.give(NODE);
-                self.take(Outcome::Failed(now));
+                self.take(CreditOutcome::Failed(now));
             }
         }
 
         /// Gives as many as allowed.
-        fn fill(&mut self, now: Instant, node: NodeKey) -> usize {
+        fn fill(&mut self, now: Instant, node: RoutingKey) -> usize {
             let before = self.out.len();
             while self.of(now, node).more && self.out.len() < before + 1000 {
                 self.give(node);
@@ -261,28 +263,28 @@ mod tests {
 
     #[test]
     fn who_answers_is_given_more_and_who_does_not_gets_few() {
-        let (now, mut given) = (Instant::now(), Given::default());
+        let (now, mut given) = (Instant::now(), AllUsed::default());
         assert_eq!(given.fill(now, NODE), 4);
         for _ in 0..4 {
-            given.take(Outcome::Answered);
+            given.take(CreditOutcome::Answered);
         }
         assert_eq!(given.fill(now, NODE), 8);
         for _ in 0..8 {
-            given.take(Outcome::Answered);
+            given.take(CreditOutcome::Answered);
         }
         assert_eq!(given.fill(now, NODE), 16);
-        given.take(Outcome::Ended);
+        given.take(CreditOutcome::Ended);
         assert_eq!(given.fill(now, NODE), 1);
-        given.take(Outcome::Failed(now));
+        given.take(CreditOutcome::Failed(now));
         for _ in 0..15 {
-            given.take(Outcome::Ended);
+            given.take(CreditOutcome::Ended);
         }
         assert_eq!(given.fill(now, NODE), 8);
     }
 
     #[test]
     fn who_fails_again_and_again_pauses_for_longer_and_longer() {
-        let (start, mut given) = (Instant::now(), Given::default());
+        let (start, mut given) = (Instant::now(), AllUsed::default());
         given.fail(start, 2);
         assert!(given.of(start, NODE).more);
         let mut now = start;
@@ -298,41 +300,42 @@ mod tests {
         given.fail(now, 1);
         assert!(!given.of(now, NODE).more);
         // After one answer the node is trusted again.
-        given.take(Outcome::Answered);
+        given.take(CreditOutcome::Answered);
         assert!(given.of(now, NODE).more);
     }
 
     #[test]
     fn nodes_of_an_agency_that_have_proved_nothing_have_no_more_than_one() {
-        let (start, mut given) = (Instant::now(), Given::default());
-        let nodes = || (0..50).map(NodeKey);
-        let all = |given: &mut Given, now| nodes().map(|node| given.fill(now, node)).sum::<usize>();
+        let (start, mut given) = (Instant::now(), AllUsed::default());
+        let nodes = || (0..50).map(RoutingKey);
+        let all =
+            |given: &mut AllUsed, now| nodes().map(|node| given.fill(now, node)).sum::<usize>();
         assert_eq!(all(&mut given, start), 4);
-        let other = given.credits.of(start, NodeKey(99), || AGENCY + 1);
+        let other = given.credits.of(start, RoutingKey(99), || AGENCY + 1);
         assert!(other.more);
         // One node answers, and has credit of its own.
-        given.take(Outcome::Answered);
+        given.take(CreditOutcome::Answered);
         assert_eq!(all(&mut given, start), 2 + 1);
         given.out.retain(|one| one.agency.is_some());
         assert_eq!(given.out.len(), 4);
         // The others fail, and pause together, whichever fails.
         let mut now = start;
         while !given.out.is_empty() {
-            given.take(Outcome::Failed(now));
+            given.take(CreditOutcome::Failed(now));
         }
         for pause in [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000] {
             assert!(nodes().skip(1).all(|node| !given.of(now, node).more));
             now += Duration::from_millis(pause);
-            assert_eq!(given.fill(now, NodeKey(10 + pause % 40)), 1, "{pause}");
-            given.take(Outcome::Failed(now));
+            assert_eq!(given.fill(now, RoutingKey(10 + pause % 40)), 1, "{pause}");
+            given.take(CreditOutcome::Failed(now));
         }
     }
 
     #[test]
     fn who_fails_after_it_has_answered_has_proved_nothing() {
-        let (now, mut given) = (Instant::now(), Given::default());
+        let (now, mut given) = (Instant::now(), AllUsed::default());
         given.give(NODE);
-        given.take(Outcome::Answered);
+        given.take(CreditOutcome::Answered);
         assert_eq!(given.of(now, NODE).shared, None);
         given.fail(now, 2);
         assert_eq!(given.of(now, NODE).shared, None);
@@ -344,8 +347,8 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut credits = Credits::default();
         for node in 0..3 * NODES as u64 {
-            let given = credits.give(NodeKey(node), || node);
-            credits.take(given, Outcome::Ended);
+            let given = credits.give(RoutingKey(node), || node);
+            credits.take(given, CreditOutcome::Ended);
         }
         assert!(credits.nodes.len() <= NODES);
         assert!(credits.agencies.len() <= NODES);

@@ -11,17 +11,17 @@ use bytes::Bytes;
 use super::{
     Router,
     backlog::SLICE,
-    credit::Outcome,
+    credit::CreditOutcome,
     network::again_after,
     places::{agency_of, group_in, identity_of_node},
     transit::Audience,
-    unicast::{Attempt, Drawn, Origin, Target, Tried, Unicast, UnicastId},
+    unicast::{AttemptState, Drawn, Origin, Tried, Unicast, UnicastId, UnicastTarget},
 };
 use crate::{
-    channel::{AmopBodyError, Frame, FrameType, QUIET, code, topic_end},
+    channel::{AmopBodyError, Frame, FrameType, NO_ACK, result_code, topic_end},
     node::{
-        Action, CloseReason, Lane, Message, Notice, PeerId, SessionId, after,
-        shares::{HolderId, May, Pool},
+        Action, HashedFrame, Lane, NodeNotice, PeerId, SessionCloseReason, SessionId, after,
+        shares::{HolderId, May, Resource},
     },
     p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, packet, protocol},
 };
@@ -31,29 +31,34 @@ use crate::{
 pub(super) const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 impl Router {
-    pub(super) fn unicast_or_multicast(&mut self, now: Instant, origin: Origin, message: Message) {
+    pub(super) fn unicast_or_multicast(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        message: HashedFrame,
+    ) {
         let frame = &message.frame;
         let foreign = !matches!(origin, Origin::Session(_));
         if foreign && frame.wire_len() > self.limits.frame {
             self.counters.over_frame_limit += 1;
-            self.notice(Notice::OverFrameLimit {
+            self.notice(NodeNotice::OverFrameLimit {
                 len: frame.wire_len(),
             });
             if frame.kind == FrameType::UNICAST {
-                self.answer_error(origin, frame, code::NO_SESSION);
+                self.answer_error(origin, frame, result_code::NO_SESSION);
             }
             return;
         }
         let topic = match (topic_end(&frame.body), origin) {
             (Ok(end), _) => Some(1..end),
             (Err(AmopBodyError::Empty), Origin::Session(session)) => {
-                return self.notice(Notice::EmptyAmopBody { session });
+                return self.notice(NodeNotice::EmptyAmopBody { session });
             }
             (Err(error @ AmopBodyError::ZeroLength), Origin::Session(session)) => {
-                let reason = CloseReason::Malformed(error);
+                let reason = SessionCloseReason::Malformed(error);
                 return self.close(Action::CloseSession { session, reason });
             }
-            (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Peer(peer, _)) => {
+            (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Fisco(peer, _)) => {
                 return self.bad_message(peer, "an AMOP body without a topic");
             }
             (Err(AmopBodyError::Empty | AmopBodyError::ZeroLength), Origin::Node(..)) => return,
@@ -74,7 +79,7 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        message: Message,
+        message: HashedFrame,
         topic: Option<Range<usize>>,
     ) {
         if !self.is_first_copy(now, origin, &message) {
@@ -97,7 +102,7 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        mut message: Message,
+        mut message: HashedFrame,
         audience: &mut Audience,
     ) {
         let Audience {
@@ -105,11 +110,11 @@ impl Router {
             nodes,
             peers,
         } = audience;
-        let terse = matches!(origin, Origin::Session(publisher) if self.is_terse(publisher));
-        let quiet = terse && message.frame.result == QUIET;
+        let native = matches!(origin, Origin::Session(publisher) if self.is_native(publisher));
+        let quiet = native && message.frame.result == NO_ACK;
         if quiet {
             // The flag concerns only the client and this node: all others get a plain multicast.
-            message = message.with_result(code::SUCCESS);
+            message = message.with_result(result_code::SUCCESS);
         }
         self.queue_apart(&mut message.frame);
         let frame = &message.frame;
@@ -121,14 +126,14 @@ impl Router {
             let len = peer_len(frame).saturating_mul(copies);
             if !self.bandwidth.take(now, len) {
                 self.counters.over_bandwidth += 1;
-                let refusal = frame.respond(code::OVER_LIMIT, Bytes::new());
+                let refusal = frame.respond(result_code::OVER_LIMIT, Bytes::new());
                 return self.send_session(publisher, refusal);
             }
         }
         self.counters.multicasts += 1;
         // Native clients detect repeats themselves, and a node without peers is the only one that
         // the message was sent to.
-        let others = !sessions.is_empty() && self.links.sessions.len() > self.repeats.ours;
+        let others = !sessions.is_empty() && self.links.sessions.len() > self.repeats.native;
         let others = others && !self.links.peers.is_empty();
         if !others || self.repeats.is_first(now, frame) {
             self.multicast_to_sessions(now, origin, sessions, frame);
@@ -144,20 +149,20 @@ impl Router {
         if let Origin::Session(publisher) = origin
             && !quiet
         {
-            let body = if terse {
+            let body = if native {
                 Bytes::new()
             } else {
                 frame.body.clone()
             };
-            let acknowledgement = frame.respond(code::SUCCESS, body);
+            let acknowledgement = frame.respond(result_code::SUCCESS, body);
             self.send_session(publisher, acknowledgement);
         }
     }
 
     /// Returns whether a session's client is a native client.
-    fn is_terse(&self, session: SessionId) -> bool {
+    fn is_native(&self, session: SessionId) -> bool {
         let link = self.links.sessions.get(&session);
-        link.is_some_and(|link| link.terse)
+        link.is_some_and(|link| link.native)
     }
 
     pub(super) fn multicast_to_session(&mut self, session: SessionId, frame: &Frame) {
@@ -200,10 +205,10 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        message: Message,
+        message: HashedFrame,
         topic: Option<Range<usize>>,
     ) {
-        let Message { mut frame, digest } = message;
+        let HashedFrame { mut frame, digest } = message;
         let Some((holder, is_repeated)) = self.look_up(origin, &frame) else {
             return;
         };
@@ -213,11 +218,11 @@ impl Router {
         }
         self.counters.unicasts += 1;
         let Some(topic) = topic else {
-            return self.answer_error(origin, &frame, code::NO_SUBSCRIBER);
+            return self.answer_error(origin, &frame, result_code::NO_SUBSCRIBER);
         };
         if !self.make_room(holder, &frame) {
             self.counters.over_limit += 1;
-            return self.answer_error(origin, &frame, code::OVER_LIMIT);
+            return self.answer_error(origin, &frame, result_code::OVER_LIMIT);
         }
         self.keep_apart(&mut frame);
         let id = self.next_unicast;
@@ -229,7 +234,7 @@ impl Router {
                         || bytes > self.limits.session_in_flight_bytes
                     {
                         self.counters.over_session_limit += 1;
-                        return self.answer_error(origin, &frame, code::OVER_LIMIT);
+                        return self.answer_error(origin, &frame, result_code::OVER_LIMIT);
                     }
                     link.asking.insert(frame.seq, id);
                     link.in_flight += 1;
@@ -239,18 +244,18 @@ impl Router {
             Origin::Node(source, target, theirs) => {
                 self.links.asking_nodes.insert((source, target, theirs), id);
             }
-            Origin::Peer(..) => {}
+            Origin::Fisco(..) => {}
         }
         self.next_unicast += 1;
         // The asking node waits no longer than this for this node's answer.
         let patience = match origin {
             Origin::Session(_) => self.timeouts.unicast,
-            Origin::Peer(..) | Origin::Node(..) => {
+            Origin::Fisco(..) | Origin::Node(..) => {
                 self.timeouts.unicast.min(self.timeouts.peer_answer)
             }
         };
         let deadline = after(now, patience);
-        let before = self.links.shares.used_by(holder, Pool::InFlight);
+        let before = self.links.shares.used_by(holder, Resource::InFlight);
         let unicasts = &self.unicasts;
         let lives = |id| unicasts.contains_key(&id);
         self.newest.push(holder, id, before, lives);
@@ -292,7 +297,7 @@ impl Router {
                 Some((links.shares.holder(identity), is_repeated))
             }
             // FISCO nodes never send twice, and answer each message (p2p-v2 section 7).
-            Origin::Peer(peer, _) => {
+            Origin::Fisco(peer, _) => {
                 let identity = links.peers.get(&peer)?.identity;
                 Some((links.shares.holder(identity), false))
             }
@@ -314,7 +319,7 @@ impl Router {
 
     /// Ends unicasts of holders that have more than their fair share, the newest first, until
     /// `holder` may take the amount.
-    fn end_some(&mut self, holder: HolderId, pool: Pool, amount: usize) -> bool {
+    fn end_some(&mut self, holder: HolderId, pool: Resource, amount: usize) -> bool {
         /// The number of unicasts that end at most.
         const ENDS: usize = 32;
         for _ in 0..ENDS {
@@ -334,7 +339,7 @@ impl Router {
                 return false;
             };
             self.counters.over_share += 1;
-            self.finish(id, Err(code::OVER_LIMIT));
+            self.finish(id, Err(result_code::OVER_LIMIT));
             if self.links.shares.may(holder, pool, amount) == May::Take {
                 return true;
             }
@@ -359,10 +364,10 @@ impl Router {
                         return self.join(id, unicast, other);
                     }
                     let result = if unicast.refused || busy {
-                        code::NO_SESSION
+                        result_code::NO_SESSION
                     } else {
                         self.unfound |= matches!(unicast.origin, Origin::Session(_));
-                        code::NO_SUBSCRIBER
+                        result_code::NO_SUBSCRIBER
                     };
                     return self.end(id, &mut unicast, Err(result));
                 }
@@ -373,19 +378,19 @@ impl Router {
                 }
             };
             unicast.tried.insert(target);
-            let elsewhere = !matches!(target, Target::Session(_));
+            let elsewhere = !matches!(target, UnicastTarget::Session(_));
             if elsewhere && matches!(unicast.origin, Origin::Session(_)) {
                 let len = peer_len(&unicast.frame);
                 if !self.bandwidth.take(now, len) {
                     self.counters.over_bandwidth += 1;
-                    return self.end(id, &mut unicast, Err(code::OVER_LIMIT));
+                    return self.end(id, &mut unicast, Err(result_code::OVER_LIMIT));
                 }
             }
             if self.attempt(now, id, &mut unicast, target) {
                 self.unicasts.insert(id, unicast);
                 return;
             }
-            self.forget_attempt(id, &mut unicast, Outcome::Ended);
+            self.forget_attempt(id, &mut unicast, CreditOutcome::Ended);
             unicast.refused = true;
         }
     }
@@ -413,7 +418,7 @@ impl Router {
         if let Some(other) = self.unicasts.get_mut(&other) {
             other.joined.push(id);
         }
-        unicast.at = Some(Attempt::Joined(other));
+        unicast.at = Some(AttemptState::Joined(other));
         let deadline = unicast.deadline;
         self.set_timer(id, &mut unicast, deadline);
         self.unicasts.insert(id, unicast);
@@ -425,38 +430,38 @@ impl Router {
         now: Instant,
         id: UnicastId,
         unicast: &mut Unicast,
-        target: Target,
+        target: UnicastTarget,
     ) -> bool {
         match target {
-            Target::Session(session) => {
+            UnicastTarget::Session(session) => {
                 let Some(link) = self.links.sessions.get_mut(&session) else {
                     return false;
                 };
                 link.asked.insert(unicast.frame.seq, id);
-                unicast.at = Some(Attempt::Session(session));
+                unicast.at = Some(AttemptState::Session(session));
                 self.set_timer(id, unicast, after(now, self.timeouts.session_answer));
                 self.send_session(session, unicast.frame.clone());
                 true
             }
-            Target::Peer(peer) => {
+            UnicastTarget::Fisco(peer) => {
                 let Some(link) = self.links.peers.get_mut(&peer) else {
                     return false;
                 };
                 let seq = next_peer_seq(&mut self.next_peer_seq);
                 link.asked.insert(seq, id);
-                unicast.at = Some(Attempt::Peer(peer, seq));
+                unicast.at = Some(AttemptState::Fisco(peer, seq));
                 self.set_timer(id, unicast, after(now, self.timeouts.peer_answer));
                 let message = amop_message(packet::UNICAST, seq, unicast.frame.to_parts());
                 self.send_of(now, unicast.origin, peer, message);
                 true
             }
-            Target::Node(node) => {
+            UnicastTarget::Node(node) => {
                 let until = after(now, self.timeouts.peer_answer);
                 let again = again_after(unicast.frame.wire_len());
                 let owner = self.mesh.owner(node);
                 let agency = || agency_of(&self.links, &self.mesh, owner);
                 let given = self.credits.give(owner, agency);
-                unicast.at = Some(Attempt::Node {
+                unicast.at = Some(AttemptState::Node {
                     node,
                     given,
                     until,
@@ -465,7 +470,7 @@ impl Router {
                 });
                 self.links.asked_nodes.insert((node, id));
                 self.set_timer(id, unicast, until.min(now + again));
-                self.send_enveloped(now, id, unicast) || self.mesh.is_suspended(node)
+                self.send_with_header(now, id, unicast) || self.mesh.is_suspended(node)
             }
         }
     }
@@ -486,7 +491,7 @@ impl Router {
     /// Ends an attempt because the subscriber did not take the unicast, and tries the next one at
     /// once.
     pub(super) fn attempt_failed(&mut self, now: Instant, id: UnicastId, refused: bool) {
-        self.attempt_ended(now, id, refused, Outcome::Failed(now));
+        self.attempt_ended(now, id, refused, CreditOutcome::Failed(now));
     }
 
     /// Ends an attempt because the subscriber can no longer answer, and tries the next one at once.
@@ -495,7 +500,7 @@ impl Router {
         now: Instant,
         id: UnicastId,
         refused: bool,
-        outcome: Outcome,
+        outcome: CreditOutcome,
     ) {
         self.counters.failed_attempts += 1;
         if let Some(mut unicast) = self.unicasts.remove(&id) {
@@ -509,24 +514,24 @@ impl Router {
         &mut self,
         id: UnicastId,
         unicast: &mut Unicast,
-        outcome: Outcome,
+        outcome: CreditOutcome,
     ) {
         match unicast.at.take() {
-            Some(Attempt::Session(session)) => {
+            Some(AttemptState::Session(session)) => {
                 if let Some(link) = self.links.sessions.get_mut(&session) {
                     link.asked.remove(&unicast.frame.seq);
                 }
             }
-            Some(Attempt::Peer(peer, seq)) => {
+            Some(AttemptState::Fisco(peer, seq)) => {
                 if let Some(link) = self.links.peers.get_mut(&peer) {
                     link.asked.remove(&seq);
                 }
             }
-            Some(Attempt::Node { node, given, .. }) => {
+            Some(AttemptState::Node { node, given, .. }) => {
                 self.credits.take(given, outcome);
                 self.links.asked_nodes.remove(&(node, id));
             }
-            Some(Attempt::Joined(other)) => {
+            Some(AttemptState::Joined(other)) => {
                 if let Some(other) = self.unicasts.get_mut(&other) {
                     other.joined.retain(|&joined| joined != id);
                 }
@@ -536,7 +541,7 @@ impl Router {
     }
 
     /// Ends a unicast, and copies that wait for it, with a subscriber's answer or an error.
-    pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<Message, i32>) {
+    pub(super) fn finish(&mut self, id: UnicastId, outcome: Result<HashedFrame, i32>) {
         if let Some(mut unicast) = self.unicasts.remove(&id) {
             self.end(id, &mut unicast, outcome);
         }
@@ -544,7 +549,7 @@ impl Router {
 
     /// Like [`finish`](Self::finish), for a unicast that is no longer in the table of those in
     /// flight.
-    fn end(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Message, i32>) {
+    fn end(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<HashedFrame, i32>) {
         let mut joined = std::mem::take(&mut unicast.joined);
         if joined.is_empty() {
             return self.end_one(id, unicast, outcome);
@@ -558,11 +563,11 @@ impl Router {
         }
     }
 
-    fn end_one(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<Message, i32>) {
-        let lane = unicast.at.and_then(Attempt::lane);
+    fn end_one(&mut self, id: UnicastId, unicast: &mut Unicast, outcome: Result<HashedFrame, i32>) {
+        let lane = unicast.at.and_then(AttemptState::lane);
         let ended = match outcome {
-            Ok(_) => Outcome::Answered,
-            Err(_) => Outcome::Ended,
+            Ok(_) => CreditOutcome::Answered,
+            Err(_) => CreditOutcome::Ended,
         };
         self.forget_attempt(id, unicast, ended);
         if let Some(at) = unicast.timer {
@@ -585,7 +590,7 @@ impl Router {
             Origin::Node(source, target, id) => {
                 self.links.asking_nodes.remove(&(source, target, id));
             }
-            Origin::Peer(..) => {}
+            Origin::Fisco(..) => {}
         }
         match outcome {
             Ok(answer) => {
@@ -603,14 +608,16 @@ impl Router {
             // The body of a 104 is the request's, of all other errors empty (channel-v2 section
             // 10). A native client does not read it, and its queue should not fill with messages
             // that it could not send.
-            (Origin::Session(session), code::NO_SESSION) if !self.is_terse(session) => {
+            (Origin::Session(session), result_code::NO_SESSION) if !self.is_native(session) => {
                 request.respond(result, request.body.clone())
             }
             (Origin::Session(_), _) => request.respond(result, Bytes::new()),
             // Between nodes there is no other error (p2p-v2 section 7.2).
-            (Origin::Peer(..), _) => request.respond(code::NO_SESSION, request.body.clone()),
+            (Origin::Fisco(..), _) => {
+                request.respond(result_code::NO_SESSION, request.body.clone())
+            }
             // The asking node still has the request.
-            (Origin::Node(..), _) => request.respond(code::NO_SESSION, Bytes::new()),
+            (Origin::Node(..), _) => request.respond(result_code::NO_SESSION, Bytes::new()),
         };
         self.answer(origin, answer.into(), origin.lane());
     }
@@ -618,18 +625,18 @@ impl Router {
     /// Refuses a message of a peer that is not an overlay node, because there was no room for it.
     pub(in crate::node) fn refuse_peer(&mut self, peer: PeerId, seq: u32, request: &Frame) {
         if request.kind == FrameType::UNICAST {
-            self.answer_error(Origin::Peer(peer, seq), request, code::NO_SESSION);
+            self.answer_error(Origin::Fisco(peer, seq), request, result_code::NO_SESSION);
         }
     }
 
     /// Sends an answer. `lane` is the lane of the node or session that answers.
-    fn answer(&mut self, origin: Origin, mut answer: Message, lane: Lane) {
+    fn answer(&mut self, origin: Origin, mut answer: HashedFrame, lane: Lane) {
         match origin {
             Origin::Session(session) => {
                 self.queue_apart(&mut answer.frame);
                 self.send_session(session, answer.frame);
             }
-            Origin::Peer(peer, seq) => {
+            Origin::Fisco(peer, seq) => {
                 let mut message = amop_message(packet::UNICAST, seq, answer.frame.to_parts());
                 message.frame.protocol = -protocol::AMOP;
                 self.send_in(peer, lane, message);
@@ -664,13 +671,15 @@ impl Router {
             if unicast.deadline <= now {
                 self.counters.failed_attempts += 1;
                 if let Some(mut unicast) = self.unicasts.remove(&id) {
-                    self.forget_attempt(id, &mut unicast, Outcome::Failed(now));
-                    self.end(id, &mut unicast, Err(code::TIMEOUT));
+                    self.forget_attempt(id, &mut unicast, CreditOutcome::Failed(now));
+                    self.end(id, &mut unicast, Err(result_code::TIMEOUT));
                 }
                 continue;
             }
             match &unicast.at {
-                Some(Attempt::Node { until, .. }) if now < *until => self.node_is_late(now, id),
+                Some(AttemptState::Node { until, .. }) if now < *until => {
+                    self.node_is_late(now, id)
+                }
                 None => {
                     // The search through very many subscribers continues.
                     if let Some(unicast) = self.unicasts.remove(&id) {
@@ -678,7 +687,7 @@ impl Router {
                     }
                 }
                 at => {
-                    let asked_session = matches!(at, Some(Attempt::Session(_)));
+                    let asked_session = matches!(at, Some(AttemptState::Session(_)));
                     self.attempt_failed(now, id, asked_session);
                 }
             }
@@ -717,9 +726,9 @@ fn amop_message(packet: u16, seq: u32, body: Body) -> PeerMessage {
 }
 
 /// Returns the amounts that a unicast uses while it is in flight.
-fn in_flight(frame: &Frame) -> [(Pool, usize); 2] {
+fn in_flight(frame: &Frame) -> [(Resource, usize); 2] {
     let bytes = frame.wire_len();
-    [(Pool::InFlight, 1), (Pool::InFlightBytes, bytes)]
+    [(Resource::InFlight, 1), (Resource::InFlightBytes, bytes)]
 }
 
 /// Returns the length of a session's frame on its way to another node.

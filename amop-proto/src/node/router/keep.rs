@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::Router;
-use crate::{channel::Frame, node::shares::Pool};
+use crate::{channel::Frame, node::shares::Resource};
 
 /// Bodies longer than this keep a buffer only a few times their length.
 const COPIED: usize = 16 * 1024;
@@ -26,7 +26,7 @@ const QUEUED: usize = 1 << 20;
 impl Router {
     /// Copies the body of a unicast that is about to be in flight, if necessary.
     pub(super) fn keep_apart(&self, frame: &mut Frame) {
-        let used = self.links.shares.used(Pool::InFlightBytes);
+        let used = self.links.shares.used(Resource::InFlightBytes);
         if used > self.limits.in_flight_bytes / MUCH {
             set_apart(frame, COPIED_OF_MUCH);
         } else if self.unicasts.len() >= UNICASTS {

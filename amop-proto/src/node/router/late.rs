@@ -7,15 +7,15 @@ use bytes::Bytes;
 
 use super::{
     Router,
-    credit::Outcome,
+    credit::CreditOutcome,
     deliver::LOOK_PAUSE,
     network::again_after,
-    unicast::{Attempt, Drawn, Origin, Target, Unicast, UnicastId},
+    unicast::{AttemptState, Drawn, Origin, Unicast, UnicastId, UnicastTarget},
 };
 use crate::{
-    channel::{Frame, FrameType, code},
-    node::{after, digest::Digest, mesh::Seen},
-    p2p::mesh::NodeKey,
+    channel::{Frame, FrameType, result_code},
+    node::{after, digest::FrameDigest, mesh::SeenStatus},
+    p2p::mesh::RoutingKey,
 };
 
 impl Router {
@@ -29,7 +29,7 @@ impl Router {
         };
         let first = again_after(unicast.frame.wire_len());
         let part = self.timeouts.session_answer.saturating_add(first);
-        let Some(Attempt::Node { until, again, .. }) = &mut unicast.at else {
+        let Some(AttemptState::Node { until, again, .. }) = &mut unicast.at else {
             self.unicasts.insert(id, unicast);
             return;
         };
@@ -54,7 +54,7 @@ impl Router {
                 Drawn::Target(_) => {
                     self.counters.failed_attempts += 1;
                     self.take_back(id, &unicast);
-                    self.forget_attempt(id, &mut unicast, Outcome::Failed(now));
+                    self.forget_attempt(id, &mut unicast, CreditOutcome::Failed(now));
                     return self.advance(now, id, unicast);
                 }
                 Drawn::Later => at = at.min(now + LOOK_PAUSE),
@@ -63,7 +63,7 @@ impl Router {
         }
         self.set_timer(id, &mut unicast, at);
         if sends {
-            self.send_enveloped(now, id, &mut unicast);
+            self.send_with_header(now, id, &mut unicast);
         }
         self.unicasts.insert(id, unicast);
     }
@@ -78,7 +78,9 @@ impl Router {
             return nobody;
         };
         match (drawn, unicast.origin) {
-            (Drawn::Target(Target::Session(session)), Origin::Session(own)) if session == own => {
+            (Drawn::Target(UnicastTarget::Session(session)), Origin::Session(own))
+                if session == own =>
+            {
                 nobody
             }
             _ => drawn,
@@ -88,29 +90,37 @@ impl Router {
     /// Tells an overlay node that another target is asked instead, so that it no longer hands the
     /// unicast to its subscribers.
     fn take_back(&mut self, id: UnicastId, unicast: &Unicast) {
-        let Some(Attempt::Node { node, .. }) = unicast.at else {
+        let Some(AttemptState::Node { node, .. }) = unicast.at else {
             return;
         };
         let frame = Frame {
             kind: FrameType::RESPONSE,
             seq: unicast.frame.seq,
-            result: code::NO_SESSION,
+            result: result_code::NO_SESSION,
             body: Bytes::new(),
         };
         let lane = unicast.origin.lane();
-        if let Some((peer, message)) = self.enveloped(node, id, lane, (&frame, Digest::UNKNOWN)) {
+        if let Some((peer, message)) =
+            self.with_header(node, id, lane, (&frame, FrameDigest::UNKNOWN))
+        {
             self.send_in(peer, lane, message);
         }
     }
 
     /// Handles the message that an overlay node has asked another target instead.
-    pub(super) fn taken_back(&mut self, now: Instant, source: NodeKey, target: NodeKey, id: u64) {
+    pub(super) fn taken_back(
+        &mut self,
+        now: Instant,
+        source: RoutingKey,
+        target: RoutingKey,
+        id: u64,
+    ) {
         // If the unicast comes after this, it is not new.
-        if self.recent.see(now, source, target, id) == Seen::New {
+        if self.seen_messages.see(now, source, target, id) == SeenStatus::New {
             return;
         }
         if let Some(&id) = self.links.asking_nodes.get(&(source, target, id)) {
-            self.finish(id, Err(code::TIMEOUT));
+            self.finish(id, Err(result_code::TIMEOUT));
         }
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    changes::Wanted,
+    changes::WantedTopics,
     peer_link::{Crowd, PeerLink},
-    queue::{Level, Queue},
+    queue::{QueueLevel, QueuedBytes},
     unicast::UnicastId,
 };
 use crate::{
@@ -20,10 +20,10 @@ use crate::{
     hash::HashMap,
     node::{
         Group, Lane, Limits, PeerId, Sender, SessionId,
-        bucket::Bucket,
-        shares::{HolderId, Pool, Shares},
+        bucket::RateBucket,
+        shares::{HolderId, Resource, Shares},
     },
-    p2p::mesh::NodeKey,
+    p2p::mesh::RoutingKey,
     shards::Shards,
 };
 
@@ -35,16 +35,16 @@ const BESIDE: usize = 128;
 pub(super) struct SessionLink {
     /// Whether it is a native client, which does not need the bodies of acknowledgements of its
     /// multicasts.
-    pub(super) terse: bool,
-    pub(super) queue: Queue,
+    pub(super) native: bool,
+    pub(super) queue: QueuedBytes,
     /// The memory that the frames of `queue` take in addition to their bytes.
     pub(super) beside: usize,
     /// Its topics, with its place among the sessions of each.
     pub(super) topics: BTreeMap<Bytes, u32>,
     /// The set that will replace them.
-    pub(super) wanted: Option<Wanted>,
+    pub(super) wanted: Option<WantedTopics>,
     /// Limits its changes of topics.
-    pub(super) rate: Bucket,
+    pub(super) rate: RateBucket,
     /// The topics of its set that it did not get.
     pub(super) shortage: Shortage,
     /// The encoded form of `shortage`, once it has been sent.
@@ -66,10 +66,10 @@ pub(super) struct SessionLink {
 }
 
 impl SessionLink {
-    pub(super) fn new(queue: usize, rate: Bucket, holder: HolderId) -> Self {
+    pub(super) fn new(queue: usize, rate: RateBucket, holder: HolderId) -> Self {
         Self {
-            terse: false,
-            queue: Queue::new(queue),
+            native: false,
+            queue: QueuedBytes::new(queue),
             beside: 0,
             topics: BTreeMap::new(),
             wanted: None,
@@ -96,15 +96,15 @@ impl SessionLink {
     }
 
     /// Counts a frame that is queued.
-    pub(super) fn push(&mut self, shares: &mut Shares, len: usize) -> Level {
+    pub(super) fn push(&mut self, shares: &mut Shares, len: usize) -> QueueLevel {
         self.beside += BESIDE;
-        shares.take(self.holder, Pool::Queued, len + BESIDE);
+        shares.take(self.holder, Resource::Queued, len + BESIDE);
         self.queue.push(len)
     }
 
     /// Counts bytes that have left. How many frames they were is not known, so the additional
     /// memory is released in proportion to the bytes.
-    pub(super) fn written(&mut self, shares: &mut Shares, len: usize) -> Level {
+    pub(super) fn written(&mut self, shares: &mut Shares, len: usize) -> QueueLevel {
         let before = self.queue.queued();
         let level = self.queue.written(len);
         let written = before - self.queue.queued();
@@ -114,7 +114,7 @@ impl SessionLink {
         };
         self.beside -= beside;
         if !self.closing {
-            shares.give(self.holder, Pool::Queued, written + beside);
+            shares.give(self.holder, Resource::Queued, written + beside);
         }
         level
     }
@@ -123,14 +123,16 @@ impl SessionLink {
     pub(super) fn uncount(&self, shares: &mut Shares) {
         if !self.closing {
             let queued = self.queue.queued() + self.beside;
-            shares.give(self.holder, Pool::Queued, queued);
+            shares.give(self.holder, Resource::Queued, queued);
         }
     }
 
     /// Returns whether it can be sent a message. While much waits to be written, holders whose
     /// waiting bytes exceed their share get no more.
     pub(super) fn is_open(&self, shares: &Shares) -> bool {
-        self.queue.is_open() && !self.closing && shares.excess(self.holder, Pool::Queued, None) == 0
+        self.queue.is_open()
+            && !self.closing
+            && shares.excess(self.holder, Resource::Queued, None) == 0
     }
 }
 
@@ -143,16 +145,16 @@ pub(super) struct Links {
     /// Ordered, because the map is iterated.
     pub(super) peers: BTreeMap<PeerId, PeerLink>,
     /// The peers by their names in routing; for a moment there may be two with one name.
-    pub(super) by_key: BTreeSet<(NodeKey, PeerId)>,
+    pub(super) by_key: BTreeSet<(RoutingKey, PeerId)>,
     /// Messages on their way to overlay nodes and not yet answered.
-    pub(super) asked_nodes: BTreeSet<(NodeKey, UnicastId)>,
+    pub(super) asked_nodes: BTreeSet<(RoutingKey, UnicastId)>,
     /// The number of neighbours of each agency.
     agencies: BTreeMap<u64, usize>,
     /// The number of peers whose queues are counted by agency and key.
     counted: usize,
     /// Unicasts of overlay nodes that wait for an answer here: by the node, the name it sent them
     /// to, and its id of them.
-    pub(super) asking_nodes: Shards<(NodeKey, NodeKey, u64), UnicastId>,
+    pub(super) asking_nodes: Shards<(RoutingKey, RoutingKey, u64), UnicastId>,
 }
 
 impl Links {
@@ -172,7 +174,7 @@ impl Links {
     pub(super) fn peer_up(&mut self, peer: PeerId, mut link: PeerLink, dialled: bool) {
         if !dialled {
             let place = self.shares.join(link.identity);
-            self.shares.take(place, Pool::Peers, 1);
+            self.shares.take(place, Resource::Peers, 1);
             link.place = Some(place);
         }
         *self
@@ -190,7 +192,7 @@ impl Links {
         }
         self.counted -= usize::from(link.waiting.is_counted());
         if let Some(place) = link.place {
-            self.shares.give(place, Pool::Peers, 1);
+            self.shares.give(place, Resource::Peers, 1);
             self.shares.leave(place);
         }
         let agency = link.identity.group().agency;
@@ -243,7 +245,7 @@ impl Links {
         peer: PeerId,
         lane: Lane,
         len: usize,
-    ) -> Option<(&mut PeerLink, Level)> {
+    ) -> Option<(&mut PeerLink, QueueLevel)> {
         let link = self.peers.get_mut(&peer)?;
         let level = link.written(lane, len);
         if link.waiting.is_counted() && link.needs_no_count() {
@@ -260,11 +262,11 @@ impl Links {
 
     /// Returns the crowd that a closed queue keeps room for, for one of its senders.
     fn crowd(&self, from: Sender, group: Group) -> Crowd {
-        let agencies = self.shares.agencies(Pool::Sessions) + self.agencies.len();
+        let agencies = self.shares.agencies(Resource::Sessions) + self.agencies.len();
         let (keys, senders) = match from {
             Sender::Session(session) => self.sessions.get(&session).map_or((1, 1), |link| {
-                let keys = self.shares.keys(link.holder, Pool::Sessions);
-                (keys, self.shares.used_by(link.holder, Pool::Sessions))
+                let keys = self.shares.keys(link.holder, Resource::Sessions);
+                (keys, self.shares.used_by(link.holder, Resource::Sessions))
             }),
             Sender::Peer(_) | Sender::Node(_) => {
                 (self.agencies.get(&group.agency).copied().unwrap_or(1), 1)
@@ -278,7 +280,7 @@ impl Links {
     }
 
     /// Returns the connection to a node, the oldest if there are two.
-    pub(super) fn peer_with(&self, node: NodeKey) -> Option<PeerId> {
+    pub(super) fn peer_with(&self, node: RoutingKey) -> Option<PeerId> {
         let all = (node, PeerId(u64::MIN))..=(node, PeerId(u64::MAX));
         self.by_key.range(all).next().map(|&(_, peer)| peer)
     }
@@ -287,7 +289,7 @@ impl Links {
     /// `most`, after `after` and before `before`.
     pub(super) fn asked_node(
         &self,
-        node: NodeKey,
+        node: RoutingKey,
         after: Option<UnicastId>,
         before: UnicastId,
         most: usize,
@@ -308,7 +310,7 @@ impl Links {
     }
 
     /// Returns the next node after `after` that was asked something and has not answered.
-    pub(super) fn next_asked(&self, after: Option<NodeKey>) -> Option<NodeKey> {
+    pub(super) fn next_asked(&self, after: Option<RoutingKey>) -> Option<RoutingKey> {
         let start = match after {
             Some(after) => Bound::Excluded((after, UnicastId::MAX)),
             None => Bound::Unbounded,
@@ -339,7 +341,7 @@ impl Links {
     /// Returns the session with the most bytes waiting, the oldest of equal ones, among those of
     /// the holder that is furthest above its fair share.
     pub(super) fn longest_queue(&self) -> Option<SessionId> {
-        let holder = self.shares.most_over(Pool::Queued, None);
+        let holder = self.shares.most_over(Resource::Queued, None);
         self.sessions
             .iter()
             .filter(|(_, link)| !link.closing && holder.is_none_or(|holder| link.holder == holder))

@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     Router,
-    unicast::{Origin, Target, UnicastId},
+    unicast::{Origin, UnicastId, UnicastTarget},
 };
 use crate::{
-    node::{Action, PeerId, SessionId, shares::Pool},
+    node::{Action, PeerId, SessionId, shares::Resource},
     p2p::PeerMessage,
 };
 
@@ -22,17 +22,17 @@ impl Router {
         let Some(link) = self.links.sessions.remove(&session) else {
             return;
         };
-        self.repeats.ours -= usize::from(link.terse);
+        self.repeats.native -= usize::from(link.native);
         link.uncount(&mut self.links.shares);
-        self.links.shares.give(link.holder, Pool::Sessions, 1);
+        self.links.shares.give(link.holder, Resource::Sessions, 1);
         if let Some(wanted) = &link.wanted {
             let waits = wanted.bytes();
-            self.links.shares.give(link.holder, Pool::Sets, waits);
+            self.links.shares.give(link.holder, Resource::Sets, waits);
         }
         let topics = link.topics.len();
         self.links
             .shares
-            .give(link.holder, Pool::Subscriptions, topics);
+            .give(link.holder, Resource::Subscriptions, topics);
         self.topics_left(now, session, link.holder, link.topics);
         for (id, peer) in &mut self.links.peers {
             if peer.paused.remove(&session) && peer.paused.is_empty() {
@@ -42,7 +42,7 @@ impl Router {
         // The order of events must not depend on a hash.
         let mut asked: Vec<UnicastId> = link.asked.into_values().collect();
         asked.sort_unstable();
-        self.attempts_failed(now, Target::Session(session), true, asked);
+        self.attempts_failed(now, UnicastTarget::Session(session), true, asked);
     }
 
     pub(super) fn peer_gone(&mut self, now: Instant, peer: PeerId) {
@@ -60,7 +60,7 @@ impl Router {
         self.pauses.remove(&peer);
         self.resume(link.paused);
         let asked = link.asked.into_values();
-        self.attempts_failed(now, Target::Peer(peer), false, asked);
+        self.attempts_failed(now, UnicastTarget::Fisco(peer), false, asked);
     }
 
     pub(super) fn resume(&mut self, paused: BTreeSet<SessionId>) {

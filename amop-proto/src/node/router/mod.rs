@@ -17,7 +17,6 @@ mod newest;
 mod peer_link;
 mod peer_lists;
 mod places;
-mod private;
 mod queue;
 mod repeats;
 mod sending;
@@ -28,6 +27,7 @@ mod transit;
 mod turns;
 mod unconfirmed;
 mod unicast;
+mod verifications;
 mod waiting;
 mod weighted;
 
@@ -43,35 +43,35 @@ pub use self::counters::Counters;
 use self::{
     backlog::Backlog,
     changes::{Changes, rate_of_session},
-    copies::Copies,
+    copies::PendingCopies,
     credit::Credits,
     links::{Links, SessionLink},
     newest::Newest,
     peer_link::PeerLink,
     peer_lists::PeerLists,
-    private::{NEED_VERIFY, Private, Remote},
     repeats::Repeats,
     stranded::Stranded,
-    table::Table,
+    table::SubscriberTable,
     transit::Audience,
     unconfirmed::Unconfirmed,
     unicast::{Origin, Unicast, UnicastId},
+    verifications::{NEED_VERIFY, Remote, Verifications},
 };
 use super::{
-    Action, Limits, Message, NodeConfig, Notice, PeerId, PeerInput, SessionId, SessionIdentity,
-    Timeouts, TopicSet,
+    Action, HashedFrame, Limits, MachineConfig, NodeNotice, PeerId, PeerInput, SessionId,
+    SessionIdentity, Timeouts, TopicSet,
     bandwidth::Bandwidth,
     checker::CheckedRecords,
     dice::Dice,
-    mesh::{Mesh, Recent, Restated},
-    shares::{HolderId, Pool},
+    mesh::{Mesh, Restated, SeenMessages},
+    shares::{HolderId, Resource},
     sooner,
 };
 use crate::{
-    channel::{Frame, FrameType, Seq, Verdict, code, heartbeat_shortage},
+    channel::{Frame, FrameType, Seq, Verdict, heartbeat_shortage, result_code},
     p2p::{
         NodeId,
-        mesh::{NodeKey, Subject},
+        mesh::{RoutingKey, Subject},
     },
     shards::Shards,
 };
@@ -89,7 +89,7 @@ pub enum RouterEvent {
     /// out of the set.
     SessionTopics(SessionId, TopicSet, Vec<String>),
     /// A session sent a unicast or a multicast.
-    FromSession(SessionId, Message),
+    FromSession(SessionId, HashedFrame),
     /// A session has ended.
     SessionDown(SessionId),
     /// A node connected. If this node did not dial it, [`Router::admit_peer`] has accepted it.
@@ -137,14 +137,14 @@ pub struct Router {
     limits: Limits,
     timeouts: Timeouts,
     rng: Dice,
-    table: Table,
+    table: SubscriberTable,
     links: Links,
     unicasts: Shards<UnicastId, Box<Unicast>>,
     changes: Changes,
     bandwidth: Bandwidth,
     timers: BTreeSet<(Instant, UnicastId)>,
     backlog: Backlog,
-    copies: Copies,
+    copies: PendingCopies,
     /// Multicasts that wait for a path.
     stranded: Stranded,
     /// When received multicasts are confirmed.
@@ -161,7 +161,7 @@ pub struct Router {
     counters: Counters,
     mesh: Mesh,
     /// Messages of other overlay nodes that came recently.
-    recent: Recent,
+    seen_messages: SeenMessages,
     /// Whether a neighbour has acknowledged something.
     acknowledged: bool,
     /// Whether the topics announced to participating FISCO nodes may have changed.
@@ -170,7 +170,7 @@ pub struct Router {
     unfound: bool,
     /// Multicasts that may come over several connections.
     repeats: Repeats,
-    private: Private,
+    verifications: Verifications,
     peer_lists: PeerLists,
     /// An empty buffer for the next multicast.
     audience: Audience,
@@ -181,32 +181,32 @@ pub struct Router {
 
 impl Router {
     /// Creates a router without connections.
-    pub fn new(config: &NodeConfig) -> Self {
+    pub fn new(config: &MachineConfig) -> Self {
         let (limits, timeouts) = (config.limits, config.timeouts);
         let mut rng = Dice::new(config.seed);
         // Other nodes remember the ids of this node's messages for longer than a restart takes.
         let next_unicast = (rng.random::<u64>() >> 2) + config.epoch.min(u64::MAX >> 2);
         Self {
             mesh: Mesh::new(config),
-            recent: Recent::default(),
+            seen_messages: SeenMessages::default(),
             acknowledged: false,
             beyond_changed: false,
             unfound: false,
             repeats: Repeats::default(),
-            private: Private::default(),
+            verifications: Verifications::default(),
             peer_lists: PeerLists::default(),
             audience: Audience::default(),
             limits,
             timeouts,
             rng,
-            table: Table::default(),
+            table: SubscriberTable::default(),
             links: Links::new(&limits),
             unicasts: Shards::default(),
             changes: Changes::new(&limits),
             bandwidth: Bandwidth::new(limits.outgoing_bandwidth),
             timers: BTreeSet::new(),
             backlog: Backlog::default(),
-            copies: Copies::default(),
+            copies: PendingCopies::default(),
             stranded: Stranded::default(),
             confirm_at: None,
             credits: Credits::default(),
@@ -228,7 +228,7 @@ impl Router {
         match event {
             RouterEvent::SessionUp(session, identity) => {
                 let holder = self.links.shares.join(identity);
-                self.links.shares.take(holder, Pool::Sessions, 1);
+                self.links.shares.take(holder, Resource::Sessions, 1);
                 let rate = rate_of_session(&self.limits);
                 let link = SessionLink::new(self.limits.session_queue, rate, holder);
                 self.links.sessions.insert(session, link);
@@ -273,7 +273,7 @@ impl Router {
             }
             RouterEvent::Timeout => {
                 self.mesh.age(now);
-                self.recent.forget(now);
+                self.seen_messages.forget(now);
                 self.verifications_due(now);
                 self.go_on_working(now);
                 self.go_on_handing_out(now);
@@ -294,7 +294,7 @@ impl Router {
     /// `None` if there are none. It is written once, however often it is asked for.
     pub(in crate::node) fn shortage(&mut self, session: SessionId) -> Option<Bytes> {
         let link = self.links.sessions.get_mut(&session)?;
-        if !link.terse || link.shortage.is_none() {
+        if !link.native || link.shortage.is_none() {
             return None;
         }
         let SessionLink { shortage, told, .. } = link;
@@ -338,13 +338,13 @@ impl Router {
         let unicast = self.timers.first().map(|&(at, _)| at);
         let unicast = self.backlog.next_timeout(unicast);
         let pause = self.pauses.values().min().copied();
-        let private = self.private.next_timeout();
-        let recent = sooner(self.recent.next_forget(), self.copies.next_timeout());
+        let verifications = self.verifications.next_timeout();
+        let seen = sooner(self.seen_messages.next_forget(), self.copies.next_timeout());
         let multicasts = sooner(self.confirm_at, self.stranded.next_timeout());
         sooner(
             sooner(sooner(unicast, pause), self.mesh.next_age()),
             sooner(
-                sooner(sooner(recent, multicasts), private),
+                sooner(sooner(seen, multicasts), verifications),
                 sooner(self.changes.next_timeout(), self.peer_lists.next_timeout()),
             ),
         )
@@ -375,7 +375,7 @@ impl Router {
             && self.pauses.is_empty()
             && self.links.asked_nodes.is_empty()
             && self.links.asking_nodes.is_empty()
-            && self.private.is_empty()
+            && self.verifications.is_empty()
             && self.actions.is_empty()
     }
 
@@ -387,7 +387,7 @@ impl Router {
     /// Returns the memory, in bytes, of the frames that wait to be written to this node's sessions
     /// now.
     pub fn session_bytes(&self) -> usize {
-        self.links.shares.used(Pool::Queued)
+        self.links.shares.used(Resource::Queued)
     }
 
     /// Returns the bytes that wait to be written to other nodes now.
@@ -427,8 +427,8 @@ impl Router {
         after: Option<&Bytes>,
     ) -> impl Iterator<Item = (Bytes, bool)> {
         let remote = match node {
-            Some(node) => Remote::Node(NodeKey::from(node)),
-            None => Remote::Peer(peer),
+            Some(node) => Remote::Node(RoutingKey::from(node)),
+            None => Remote::Fisco(peer),
         };
         let from = after.map_or_else(Bytes::new, |after| [after, &b"\0"[..]].concat().into());
         self.routes(remote, b"", from).map(move |topic| {
@@ -501,13 +501,13 @@ impl Router {
 
     /// Returns how many links away an overlay node is, if it can be reached.
     pub fn distance(&self, node: &NodeId) -> Option<u32> {
-        self.mesh.distance(NodeKey::from(node))
+        self.mesh.distance(RoutingKey::from(node))
     }
 
     /// Returns the topics of an overlay node that can be reached, in byte order, without private
     /// topics for which it is not verified (channel-v2 section 11.7).
     pub fn node_topic_names(&self, node: &NodeId) -> impl Iterator<Item = &Bytes> {
-        let key = NodeKey::from(node);
+        let key = RoutingKey::from(node);
         self.mesh
             .topics_of(key)
             .filter(move |topic| self.is_shown(topic, Remote::Node(key)))
@@ -516,7 +516,7 @@ impl Router {
     /// Returns the topics of an overlay node that can be reached, private ones included, with their
     /// subscriber counts, in byte order.
     pub fn node_topics(&self, node: &NodeId) -> impl Iterator<Item = (&Bytes, u32)> {
-        self.mesh.counts_of(NodeKey::from(node))
+        self.mesh.counts_of(RoutingKey::from(node))
     }
 
     /// Returns the number of overlay nodes whose records are held: those that can be reached, and
@@ -526,7 +526,7 @@ impl Router {
     }
 
     fn is_shown(&self, topic: &Bytes, remote: Remote) -> bool {
-        !topic.starts_with(NEED_VERIFY) || self.private.is_verified(topic, remote)
+        !topic.starts_with(NEED_VERIFY) || self.verifications.is_verified(topic, remote)
     }
 
     /// Like [`node_topic_names`](Self::node_topic_names), for a peer that is not an overlay node.
@@ -536,15 +536,15 @@ impl Router {
             .get(&peer)
             .into_iter()
             .flat_map(|link| &link.topics)
-            .filter(move |topic| self.is_shown(topic, Remote::Peer(peer)))
+            .filter(move |topic| self.is_shown(topic, Remote::Fisco(peer)))
     }
 
     /// Marks a session as a native client: its multicasts are acknowledged without their bodies,
     /// which FISCO nodes send back (channel-v2 section 7.3).
-    pub fn session_is_ours(&mut self, session: SessionId) {
+    pub fn session_is_native(&mut self, session: SessionId) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
-            self.repeats.ours += usize::from(!link.terse);
-            link.terse = true;
+            self.repeats.native += usize::from(!link.native);
+            link.native = true;
         }
     }
 
@@ -566,9 +566,14 @@ impl Router {
     }
 
     /// Handles the answer to a message.
-    pub(in crate::node) fn take_answer(&mut self, now: Instant, id: UnicastId, answer: Message) {
+    pub(in crate::node) fn take_answer(
+        &mut self,
+        now: Instant,
+        id: UnicastId,
+        answer: HashedFrame,
+    ) {
         let frame = &answer.frame;
-        if frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION {
+        if frame.kind == FrameType::RESPONSE && frame.result == result_code::NO_SESSION {
             // A native client that cannot take the message now refuses it this way; another
             // subscriber may take it.
             self.attempt_failed(now, id, true);
@@ -577,7 +582,7 @@ impl Router {
         }
     }
 
-    fn notice(&mut self, notice: Notice) {
+    fn notice(&mut self, notice: NodeNotice) {
         self.actions.push_back(Action::Notice(notice));
     }
 

@@ -12,20 +12,23 @@ use bytes::Bytes;
 use super::{
     Router,
     places::group_in,
-    private::Remote,
-    unicast::{Attempt, Origin, Unicast, UnicastId},
+    unicast::{AttemptState, Origin, Unicast, UnicastId},
+    verifications::Remote,
 };
 use crate::{
-    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, code},
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, result_code},
     node::{
-        Action, Group, Lane, Message, Notice, PeerCloseReason, PeerId, PeerInput,
+        Action, Group, HashedFrame, Lane, NodeNotice, PeerCloseReason, PeerId, PeerInput,
         checker::CheckedRecords,
-        digest::Digest,
-        mesh::{GivenAnswer, Hop, Output, Proof, Seen, extension},
+        digest::FrameDigest,
+        mesh::{GivenAnswer, Hop, MeshOutput, SealProof, SeenStatus, extension},
     },
     p2p::{
         Body, PeerFrame, PeerMessage,
-        mesh::{Content, Envelope, NodeKey, Purpose, Relayed, Statement, Subject, packet},
+        mesh::{
+            FrameContent, MacPurpose, RelayedUnicastHeader, RoutingKey, Statement, Subject,
+            UnicastHeader, packet,
+        },
     },
 };
 
@@ -39,12 +42,12 @@ pub(super) const UNKNOWN_TARGET: &str = "messages for unknown nodes";
 
 /// A message to an overlay node is sent again this long after it was first sent, then after twice
 /// as long, and so on, because a link in between may have failed. The node takes it once.
-const AGAIN: Duration = Duration::from_secs(1);
+const RESEND_AFTER: Duration = Duration::from_secs(1);
 
 /// Returns the time after which a message of this many bytes is sent again: a long one may still be
 /// on its way, at 4 MiB a second.
 pub(super) fn again_after(len: usize) -> Duration {
-    AGAIN + Duration::from_millis(len as u64 / 4096)
+    RESEND_AFTER + Duration::from_millis(len as u64 / 4096)
 }
 
 /// Builds a packet of the extension protocol that carries a message.
@@ -74,11 +77,11 @@ impl Router {
             let expected = self.unicasts.get(&id).map(|unicast| unicast.frame.seq);
             match inner {
                 Ok(answer) if Some(answer.seq) == expected => {
-                    if answer.result == code::NO_SESSION {
+                    if answer.result == result_code::NO_SESSION {
                         self.attempt_failed(now, id, true);
                     } else {
                         let frame = answer;
-                        self.finish(id, Ok(Message { frame, digest }));
+                        self.finish(id, Ok(HashedFrame { frame, digest }));
                     }
                 }
                 _ => {
@@ -91,8 +94,8 @@ impl Router {
         // A message that cannot be decoded is not answered (p2p-v2 section 7).
         match inner {
             Ok(frame) if frame.kind == FrameType::UNICAST || frame.kind == FrameType::MULTICAST => {
-                let origin = Origin::Peer(peer, message.seq);
-                self.unicast_or_multicast(now, origin, Message { frame, digest });
+                let origin = Origin::Fisco(peer, message.seq);
+                self.unicast_or_multicast(now, origin, HashedFrame { frame, digest });
             }
             _ => self.bad_message(peer, "an undecodable AMOP message"),
         }
@@ -132,47 +135,47 @@ impl Router {
     }
 
     /// Returns whether messages for a name end here: at this node or at a FISCO node behind it.
-    pub(super) fn is_here(&self, target: NodeKey) -> bool {
+    pub(super) fn is_here(&self, target: RoutingKey) -> bool {
         target == self.mesh.own() || self.mesh.border(target).is_some()
     }
 
-    pub(super) fn key_of(&self, peer: PeerId) -> Option<NodeKey> {
+    pub(super) fn key_of(&self, peer: PeerId) -> Option<RoutingKey> {
         self.links.peers.get(&peer)?.key
     }
 
     /// Records that a message does not prove its origin.
     pub(super) fn unproven(&mut self, peer: PeerId) {
         self.counters.unproven += 1;
-        self.complain(peer, "a message that does not prove where it comes from");
+        self.note_misbehaviour(peer, "a message that does not prove where it comes from");
     }
 
     /// Records that a peer sent something that makes no sense.
     pub(in crate::node) fn bad_message(&mut self, peer: PeerId, what: &'static str) {
         self.counters.peer_messages_ignored += 1;
         if let Some(node) = self.links.peers.get(&peer).and_then(|link| link.node) {
-            self.notice(Notice::BadPeerMessage { peer, node, what });
+            self.notice(NodeNotice::BadPeerMessage { peer, node, what });
         }
     }
 
     /// Records that a peer asked too much.
     pub(in crate::node) fn refuse_question(&mut self, peer: PeerId) {
         self.counters.questions_refused += 1;
-        self.complain(peer, "too many questions");
+        self.note_misbehaviour(peer, "too many questions");
     }
 
     /// Logs what a peer did, but not each time.
-    pub(super) fn complain(&mut self, peer: PeerId, what: &'static str) {
+    pub(super) fn note_misbehaviour(&mut self, peer: PeerId, what: &'static str) {
         let Some(link) = self.links.peers.get_mut(&peer) else {
             return;
         };
         let Some(node) = link.node else {
             return;
         };
-        let count = link.complaints.entry(what).or_default();
+        let count = link.misbehaviour.entry(what).or_default();
         *count += 1;
         let count = *count;
         if count.is_power_of_two() {
-            self.notice(Notice::PeerMisbehaves {
+            self.notice(NodeNotice::PeerMisbehaves {
                 peer,
                 node,
                 what,
@@ -182,39 +185,40 @@ impl Router {
     }
 
     fn neighbours_unicast(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let (envelope, bytes) = Envelope::open(message.body)?;
-        if Some(envelope.source) != self.key_of(peer) || !self.is_here(envelope.target) {
+        let (header, bytes) = UnicastHeader::decode(message.body)?;
+        if Some(header.source) != self.key_of(peer) || !self.is_here(header.target) {
             self.unproven(peer);
             return Some(());
         }
-        self.node_asks(now, envelope, bytes, Digest::UNKNOWN)
+        self.node_asks(now, header, bytes, FrameDigest::UNKNOWN)
     }
 
     /// Handles a unicast for this node whose sender is proven.
     fn node_asks(
         &mut self,
         now: Instant,
-        envelope: Envelope,
+        header: UnicastHeader,
         bytes: Bytes,
-        digest: Digest,
+        digest: FrameDigest,
     ) -> Option<()> {
         let frame = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
-        let Envelope { source, target, id } = envelope;
+        let UnicastHeader { source, target, id } = header;
         if frame.kind != FrameType::UNICAST {
-            let taken_back = frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION;
+            let taken_back =
+                frame.kind == FrameType::RESPONSE && frame.result == result_code::NO_SESSION;
             return taken_back.then(|| self.taken_back(now, source, target, id));
         }
-        match self.recent.see(now, source, target, id) {
+        match self.seen_messages.see(now, source, target, id) {
             // A message that was forgotten for lack of room may still be in flight; the router
             // finds it then.
-            Seen::New => {
+            SeenStatus::New => {
                 let origin = Origin::Node(source, target, id);
-                self.unicast_or_multicast(now, origin, Message { frame, digest });
+                self.unicast_or_multicast(now, origin, HashedFrame { frame, digest });
             }
             // Its answer will come or has come.
-            Seen::Before => {}
-            Seen::Answered(answer) => {
-                let back = Envelope {
+            SeenStatus::Before => {}
+            SeenStatus::Answered(answer) => {
+                let back = UnicastHeader {
                     source: target,
                     target: source,
                     id,
@@ -226,38 +230,38 @@ impl Router {
     }
 
     fn neighbours_answer(&mut self, now: Instant, peer: PeerId, message: PeerFrame) -> Option<()> {
-        let (envelope, bytes) = Envelope::open(message.body)?;
-        let from_there = self.key_of(peer) == Some(self.mesh.owner(envelope.source));
-        if !from_there || envelope.target != self.mesh.own() {
+        let (header, bytes) = UnicastHeader::decode(message.body)?;
+        let from_there = self.key_of(peer) == Some(self.mesh.owner(header.source));
+        if !from_there || header.target != self.mesh.own() {
             self.unproven(peer);
             return Some(());
         }
-        self.node_answers(now, envelope, bytes, Digest::UNKNOWN)
+        self.node_answers(now, header, bytes, FrameDigest::UNKNOWN)
     }
 
     /// Handles an answer whose sender is proven.
     fn node_answers(
         &mut self,
         now: Instant,
-        envelope: Envelope,
+        header: UnicastHeader,
         bytes: Bytes,
-        digest: Digest,
+        digest: FrameDigest,
     ) -> Option<()> {
         let answer = Frame::from_bytes(bytes, PROTOCOL_MAX_FRAME).ok()?;
-        let Some(unicast) = self.unicasts.get(&envelope.id) else {
+        let Some(unicast) = self.unicasts.get(&header.id) else {
             // It was sent more than once, and so was its answer.
             return Some(());
         };
         let asked = matches!(
             unicast.at,
-            Some(Attempt::Node { node, .. }) if node == envelope.source
+            Some(AttemptState::Node { node, .. }) if node == header.source
         );
         if asked && unicast.frame.seq == answer.seq {
-            if answer.result == code::NO_SESSION {
-                self.attempt_failed(now, envelope.id, true);
+            if answer.result == result_code::NO_SESSION {
+                self.attempt_failed(now, header.id, true);
             } else {
                 let frame = answer;
-                self.finish(envelope.id, Ok(Message { frame, digest }));
+                self.finish(header.id, Ok(HashedFrame { frame, digest }));
             }
         }
         Some(())
@@ -269,56 +273,57 @@ impl Router {
         now: Instant,
         peer: PeerId,
         message: PeerFrame,
-        digest: Digest,
+        digest: FrameDigest,
     ) -> Option<()> {
-        let target = Envelope::target_of(&message.body)?;
+        let target = UnicastHeader::target_of(&message.body)?;
         if !self.is_here(target) {
             self.pass_on(peer, target, message);
             return Some(());
         }
-        let (Relayed { envelope, seal }, bytes) = Relayed::open(message.body)?;
+        let (RelayedUnicastHeader { header, seal }, bytes) =
+            RelayedUnicastHeader::decode(message.body)?;
         let purpose = if message.packet == packet::RELAYED_ANSWER {
-            Purpose::Answer
+            MacPurpose::Answer
         } else {
-            Purpose::Unicast
+            MacPurpose::Unicast
         };
         // A node asks in its own name, and answers in the name of the FISCO node that was asked.
         let voucher = match purpose {
-            Purpose::Answer => self.mesh.owner(envelope.source),
-            _ => envelope.source,
+            MacPurpose::Answer => self.mesh.owner(header.source),
+            _ => header.source,
         };
         let statement = Statement {
             purpose,
             voucher,
-            source: envelope.source,
+            source: header.source,
             target,
-            id: envelope.id,
+            id: header.id,
             content: digest.get(&bytes),
         };
-        if self.mesh.prove(&statement, &seal) != Proof::New {
+        if self.mesh.prove(&statement, &seal) != SealProof::New {
             self.unproven(peer);
             return Some(());
         }
         match purpose {
-            Purpose::Answer => self.node_answers(now, envelope, bytes, digest),
-            _ => self.node_asks(now, envelope, bytes, digest),
+            MacPurpose::Answer => self.node_answers(now, header, bytes, digest),
+            _ => self.node_asks(now, header, bytes, digest),
         }
     }
 
     /// Sends a unicast, for the first time or again, to the overlay node it is for; returns `false`
     /// if there is no path to it.
-    pub(super) fn send_enveloped(
+    pub(super) fn send_with_header(
         &mut self,
         now: Instant,
         id: UnicastId,
         unicast: &mut Unicast,
     ) -> bool {
-        let Some(Attempt::Node { node, changes, .. }) = &mut unicast.at else {
+        let Some(AttemptState::Node { node, changes, .. }) = &mut unicast.at else {
             return false;
         };
         let lane = unicast.origin.lane();
         let content = (&unicast.frame, unicast.digest);
-        let Some((peer, message)) = self.enveloped(*node, id, lane, content) else {
+        let Some((peer, message)) = self.with_header(*node, id, lane, content) else {
             return false;
         };
         *changes = self.mesh.changes();
@@ -328,24 +333,24 @@ impl Router {
 
     /// Returns a frame for an overlay node that is asked a unicast, and the neighbour to send it
     /// to; `None` if there is no path.
-    pub(super) fn enveloped(
+    pub(super) fn with_header(
         &mut self,
-        node: NodeKey,
+        node: RoutingKey,
         id: UnicastId,
         lane: Lane,
-        (frame, digest): (&Frame, Digest),
+        (frame, digest): (&Frame, FrameDigest),
     ) -> Option<(PeerId, PeerMessage)> {
         let Hop { peer, key } = self.hop(node, None, lane, frame.wire_len())?;
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source: self.mesh.own(),
             target: node,
             id,
         };
         let (packet, body) = if self.mesh.ends_at(key, node) {
-            (packet::UNICAST, envelope.seal_parts(frame))
+            (packet::UNICAST, header.encode_parts(frame))
         } else {
             let content = (frame, digest);
-            let body = self.relay_body(Purpose::Unicast, envelope, content)?;
+            let body = self.relay_body(MacPurpose::Unicast, header, content)?;
             (packet::RELAYED_UNICAST, body)
         };
         Some((peer, carrying(packet, MAX_HOPS, body)))
@@ -353,57 +358,58 @@ impl Router {
 
     fn relay_body(
         &mut self,
-        purpose: Purpose,
-        envelope: Envelope,
-        (frame, digest): (&impl Content, Digest),
+        purpose: MacPurpose,
+        header: UnicastHeader,
+        (frame, digest): (&impl FrameContent, FrameDigest),
     ) -> Option<Body> {
         let statement = Statement {
             purpose,
             voucher: self.mesh.own(),
-            source: envelope.source,
-            target: envelope.target,
-            id: envelope.id,
+            source: header.source,
+            target: header.target,
+            id: header.id,
             content: digest.get(frame),
         };
         let seal = self.mesh.seal(&statement)?;
-        Some(Relayed { envelope, seal }.seal_parts(frame))
+        Some(RelayedUnicastHeader { header, seal }.encode_parts(frame))
     }
 
     /// Answers a unicast of an overlay node, and keeps the answer in case it gets lost.
     pub(super) fn answer_node(
         &mut self,
-        source: NodeKey,
-        target: NodeKey,
+        source: RoutingKey,
+        target: RoutingKey,
         id: u64,
-        answer: &Message,
+        answer: &HashedFrame,
         lane: Lane,
     ) {
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source: target,
             target: source,
             id,
         };
         let given = GivenAnswer {
-            body: envelope.seal_parts(&answer.frame),
+            body: header.encode_parts(&answer.frame),
             digest: answer.digest,
         };
-        self.recent.answered(source, target, id, given.to_keep());
-        self.send_answer(envelope, given, lane);
+        self.seen_messages
+            .answered(source, target, id, given.to_keep());
+        self.send_answer(header, given, lane);
     }
 
     /// Sends an answer, for the first time or again; the body is encoded as for a neighbour.
-    fn send_answer(&mut self, envelope: Envelope, answer: GivenAnswer, lane: Lane) {
+    fn send_answer(&mut self, header: UnicastHeader, answer: GivenAnswer, lane: Lane) {
         let GivenAnswer { body, digest } = answer;
-        let hop = self.hop(envelope.target, None, lane, body.len());
+        let hop = self.hop(header.target, None, lane, body.len());
         let sent = hop.and_then(|Hop { peer, key }| {
-            if self.mesh.ends_at(key, envelope.target) {
+            if self.mesh.ends_at(key, header.target) {
                 return Some((peer, packet::ANSWER, body));
             }
             let frame = Body {
-                head: body.head.slice(Envelope::LEN..),
+                head: body.head.slice(UnicastHeader::LEN..),
                 tail: body.tail,
             };
-            let body = self.relay_body(Purpose::Answer, envelope, (&frame, digest))?;
+            let body = self.relay_body(MacPurpose::Answer, header, (&frame, digest))?;
             Some((peer, packet::RELAYED_ANSWER, body))
         });
         match sent {
@@ -420,7 +426,7 @@ impl Router {
     /// everywhere.
     pub(super) fn hop(
         &mut self,
-        target: NodeKey,
+        target: RoutingKey,
         from: Option<PeerId>,
         lane: Lane,
         len: usize,
@@ -436,19 +442,23 @@ impl Router {
     }
 
     /// Returns whether there is a link on the path to a node, however much waits there.
-    pub(super) fn has_way(&mut self, target: NodeKey, from: Option<PeerId>) -> bool {
+    pub(super) fn has_way(&mut self, target: RoutingKey, from: Option<PeerId>) -> bool {
         let peers = &self.links.peers;
         let onward = |peer| Some(peer) != from && peers.contains_key(&peer);
         self.mesh.next_hop(target, onward).is_some()
     }
 
     /// Passes a message for another node on.
-    fn pass_on(&mut self, from: PeerId, target: NodeKey, mut message: PeerFrame) {
-        let source = Envelope::source_of(&message.body).unwrap_or(target);
-        let lane = Lane::relayed(from, source, Relayed::content_of(&message.body));
+    fn pass_on(&mut self, from: PeerId, target: RoutingKey, mut message: PeerFrame) {
+        let source = UnicastHeader::source_of(&message.body).unwrap_or(target);
+        let lane = Lane::relayed(
+            from,
+            source,
+            RelayedUnicastHeader::content_of(&message.body),
+        );
         let hop = self.hop(target, Some(from), lane, message.wire_len());
         if hop.is_none() && !self.mesh.is_known(target) {
-            self.complain(from, UNKNOWN_TARGET);
+            self.note_misbehaviour(from, UNKNOWN_TARGET);
         }
         match (message.seq.min(MAX_HOPS).checked_sub(1), hop) {
             (Some(hops_left), Some(Hop { peer, .. })) if hops_left > 0 => {
@@ -473,10 +483,10 @@ impl Router {
         }
     }
 
-    fn mesh_output(&mut self, now: Instant, output: Output) {
+    fn mesh_output(&mut self, now: Instant, output: MeshOutput) {
         match output {
-            Output::Send(peer, frame) => self.send_peer(peer, frame),
-            Output::Topic(node, topic, count) => {
+            MeshOutput::Send(peer, frame) => self.send_peer(peer, frame),
+            MeshOutput::Topic(node, topic, count) => {
                 self.beyond_changed = true;
                 let most = self.mesh.may_claim(node, &topic, self.limits.claimed);
                 if count > most {
@@ -485,49 +495,49 @@ impl Router {
                 let count = count.min(most);
                 self.set_remote(now, Remote::Node(node), &topic, count);
             }
-            Output::Lost(node) => {
+            MeshOutput::Lost(node) => {
                 self.node_absent(now, node);
                 self.node_lost(now, node);
             }
-            Output::Cut { shaken, changes } => {
+            MeshOutput::Cut { shaken, changes } => {
                 self.links_changed(now);
                 self.send_again(now, changes, |_, node| shaken.contains(&node));
             }
-            Output::Moved(neighbour) => {
+            MeshOutput::Moved(neighbour) => {
                 let changes = self.mesh.changes();
                 self.send_again(now, changes, |router, node| {
                     router.mesh.leads_through(node, neighbour)
                 });
             }
-            Output::TooManyTopics(peer) => {
+            MeshOutput::TooManyTopics(peer) => {
                 self.counters.peers_over_topics += 1;
                 let max = self.limits.peer_topics;
                 let reason = PeerCloseReason::TooManyTopics { max };
                 self.close(Action::ClosePeer { peer, reason });
             }
-            Output::Acknowledged => self.acknowledged = true,
-            Output::Restate(restatement) => {
+            MeshOutput::Acknowledged => self.acknowledged = true,
+            MeshOutput::Restate(restatement) => {
                 self.actions.push_back(Action::Restate(restatement));
             }
-            Output::Borders => self.beyond_changed = true,
-            Output::Bad(peer, what) => self.bad_message(peer, what),
-            Output::Refused(peer, what) => {
+            MeshOutput::Borders => self.beyond_changed = true,
+            MeshOutput::Bad(peer, what) => self.bad_message(peer, what),
+            MeshOutput::Refused(peer, what) => {
                 self.counters.records_refused += 1;
-                self.complain(peer, what);
+                self.note_misbehaviour(peer, what);
             }
-            Output::Fault(peer, fault) => {
+            MeshOutput::Fault(peer, fault) => {
                 self.counters.records_refused += 1;
                 let reason = PeerCloseReason::BadRecords(fault);
                 self.close(Action::ClosePeer { peer, reason });
             }
-            Output::Disbelieved { peer, node, why } => {
+            MeshOutput::Disbelieved { peer, node, why } => {
                 self.counters.records_refused += 1;
                 let count = self.counters.records_refused;
                 let teller = self.links.peers.get(&peer).and_then(|link| link.node);
                 if let Some(teller) = teller
                     && (count <= 16 || count.is_power_of_two())
                 {
-                    self.notice(Notice::Disbelieved {
+                    self.notice(NodeNotice::Disbelieved {
                         peer,
                         teller,
                         node,
@@ -535,20 +545,20 @@ impl Router {
                     });
                 }
             }
-            Output::OverBudget(peer) => {
+            MeshOutput::OverBudget(peer) => {
                 self.counters.over_budget += 1;
-                self.complain(peer, "records for which there is no room");
+                self.note_misbehaviour(peer, "records for which there is no room");
             }
-            Output::Evicted(count) => self.counters.over_budget += count as u64,
-            Output::TooOften(peer) => {
+            MeshOutput::Evicted(count) => self.counters.over_budget += count as u64,
+            MeshOutput::TooOften(peer) => {
                 self.counters.statements_late += 1;
-                self.complain(peer, "statements of a node that sends too many");
+                self.note_misbehaviour(peer, "statements of a node that sends too many");
             }
-            Output::Repeats(peer) => {
+            MeshOutput::Repeats(peer) => {
                 self.counters.records_repeated += 1;
-                self.complain(peer, "known records, again and again");
+                self.note_misbehaviour(peer, "known records, again and again");
             }
-            Output::AsksTooMuch(peer) => self.refuse_question(peer),
+            MeshOutput::AsksTooMuch(peer) => self.refuse_question(peer),
         }
     }
 }

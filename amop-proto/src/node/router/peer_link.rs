@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::{
-    queue::{Level, Queue},
+    queue::{QueueLevel, QueuedBytes},
     unconfirmed::{ToConfirm, Unconfirmed},
     unicast::UnicastId,
-    waiting::{Held, Waiting},
+    waiting::{SenderBytes, WaitingBytes},
 };
 use crate::{
     node::{Group, Lane, Sender, SessionId, SessionIdentity, shares::HolderId},
-    p2p::{NodeId, mesh::NodeKey},
+    p2p::{NodeId, mesh::RoutingKey},
 };
 
 /// The number of agencies that a closed queue keeps room for at least, so that the first newcomer
@@ -22,13 +22,13 @@ const AGENCIES: usize = 2;
 /// One connection to another node.
 #[derive(Debug, Clone)]
 pub(super) struct PeerLink {
-    pub(super) queue: Queue,
+    pub(super) queue: QueuedBytes,
     /// The node's ID, if known.
     pub(super) node: Option<NodeId>,
     /// The node's name in routing.
-    pub(super) key: Option<NodeKey>,
+    pub(super) key: Option<RoutingKey>,
     /// Its wrong actions, and how often each occurred.
-    pub(super) complaints: BTreeMap<&'static str, u64>,
+    pub(super) misbehaviour: BTreeMap<&'static str, u64>,
     /// The topics it announced, if it is not an overlay node.
     pub(super) topics: BTreeSet<Bytes>,
     /// Messages sent to it and not yet answered, by P2P seq.
@@ -48,7 +48,7 @@ pub(super) struct PeerLink {
     /// The holder that the connection counts for, if it was accepted.
     pub(super) place: Option<HolderId>,
     /// The bytes of `queue` by sender, without packets about the network.
-    pub(super) waiting: Waiting,
+    pub(super) waiting: WaitingBytes,
 }
 
 /// The senders that may want to queue something: a closed queue keeps room for each of them.
@@ -63,12 +63,12 @@ pub(super) struct Crowd {
 
 impl PeerLink {
     pub(super) fn new(node: NodeId, authority: [u8; 32], queue: usize) -> Self {
-        let key = NodeKey::from(&node);
+        let key = RoutingKey::from(&node);
         Self {
-            queue: Queue::new(queue),
+            queue: QueuedBytes::new(queue),
             node: Some(node),
             key: Some(key),
-            complaints: BTreeMap::new(),
+            misbehaviour: BTreeMap::new(),
             topics: BTreeSet::new(),
             asked: BTreeMap::new(),
             paused: BTreeSet::new(),
@@ -78,12 +78,12 @@ impl PeerLink {
             to_confirm: ToConfirm::default(),
             identity: SessionIdentity::of_node(key, authority),
             place: None,
-            waiting: Waiting::default(),
+            waiting: WaitingBytes::default(),
         }
     }
 
     /// Counts a frame that is queued.
-    pub(super) fn push(&mut self, lane: Lane, len: usize) -> Level {
+    pub(super) fn push(&mut self, lane: Lane, len: usize) -> QueueLevel {
         if let Lane::Messages { from, .. } = lane {
             self.waiting.add(from, len);
         }
@@ -91,7 +91,7 @@ impl PeerLink {
     }
 
     /// Counts bytes of a lane that have left.
-    pub(super) fn written(&mut self, lane: Lane, len: usize) -> Level {
+    pub(super) fn written(&mut self, lane: Lane, len: usize) -> QueueLevel {
         if let Lane::Messages { from, .. } = lane {
             self.waiting.take(from, len);
         }
@@ -111,7 +111,7 @@ impl PeerLink {
 
     /// Returns a sender's fair share of half the queue, among the senders that have something in
     /// it.
-    fn share(&self, held: &Held) -> usize {
+    fn share(&self, held: &SenderBytes) -> usize {
         self.queue.limit() / 2 / held.agencies / held.keys / held.senders
     }
 
@@ -151,7 +151,7 @@ impl PeerLink {
     /// closed. Each agency has an equal part of the room. Half of it is for the whole agency; of
     /// the other half each of its keys has an equal part. Half of that is for the whole key, and
     /// its senders share the rest.
-    fn keeps_room(&self, held: &Held, len: usize, crowd: Crowd) -> bool {
+    fn keeps_room(&self, held: &SenderBytes, len: usize, crowd: Crowd) -> bool {
         let agencies = crowd.agencies.max(held.agencies).max(AGENCIES);
         let of_agency = self.room() / agencies / 2;
         let of_key = of_agency / crowd.keys.max(held.keys) / 2;

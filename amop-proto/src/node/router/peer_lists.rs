@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Router, private::Remote};
+use super::{Router, verifications::Remote};
 use crate::{hash::HashMap, node::PeerId};
 
 /// The number of topics changed for one event, some 100 microseconds,
@@ -24,16 +24,16 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Lists that are not in force yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PeerLists {
-    jobs: HashMap<PeerId, Job>,
+    jobs: HashMap<PeerId, PeerListJob>,
     /// The order of turns.
     turns: VecDeque<PeerId>,
     next: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
-struct Job {
+struct PeerListJob {
     wanted: BTreeSet<Bytes>,
-    step: Step,
+    step: PeerListStep,
     /// The topics of a node that is gone; those of a connected node are stored with its connection.
     left: Option<BTreeSet<Bytes>>,
 }
@@ -41,14 +41,14 @@ struct Job {
 /// First, topics that are not in the list are removed, then new ones are added; each step continues
 /// after this topic.
 #[derive(Debug, Clone)]
-enum Step {
+enum PeerListStep {
     Out(Option<Bytes>),
     In(Option<Bytes>),
 }
 
 /// The changes of one slice.
 #[derive(Debug, Default)]
-struct Part {
+struct PeerListChanges {
     gone: Vec<Bytes>,
     new: Vec<Bytes>,
     looks: usize,
@@ -56,10 +56,10 @@ struct Part {
     all: bool,
 }
 
-impl Job {
-    fn part(&mut self, held: &BTreeSet<Bytes>, changes: usize, looks: usize) -> Part {
-        let mut part = Part::default();
-        if let Step::Out(after) = &mut self.step {
+impl PeerListJob {
+    fn part(&mut self, held: &BTreeSet<Bytes>, changes: usize, looks: usize) -> PeerListChanges {
+        let mut part = PeerListChanges::default();
+        if let PeerListStep::Out(after) = &mut self.step {
             let over = pick(
                 (held, &self.wanted),
                 after,
@@ -70,9 +70,9 @@ impl Job {
             if !over {
                 return part;
             }
-            self.step = Step::In(None);
+            self.step = PeerListStep::In(None);
         }
-        if let Step::In(after) = &mut self.step {
+        if let PeerListStep::In(after) = &mut self.step {
             let left = (changes - part.gone.len(), looks);
             part.all = pick(
                 (&self.wanted, held),
@@ -122,8 +122,8 @@ impl PeerLists {
     }
 
     fn push(&mut self, peer: PeerId, wanted: BTreeSet<Bytes>, left: Option<BTreeSet<Bytes>>) {
-        let step = Step::Out(None);
-        let job = Job { wanted, step, left };
+        let step = PeerListStep::Out(None);
+        let job = PeerListJob { wanted, step, left };
         if self.jobs.insert(peer, job).is_none() {
             self.turns.push_back(peer);
         }
@@ -177,10 +177,10 @@ impl Router {
                 self.announce_border(peer, &part.gone, &part.new);
             }
             for topic in part.gone {
-                self.set_remote(now, Remote::Peer(peer), &topic, 0);
+                self.set_remote(now, Remote::Fisco(peer), &topic, 0);
             }
             for topic in part.new {
-                self.set_remote(now, Remote::Peer(peer), &topic, 1);
+                self.set_remote(now, Remote::Fisco(peer), &topic, 1);
             }
             if !part.all {
                 self.peer_lists.jobs.insert(peer, job);

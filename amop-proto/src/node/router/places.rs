@@ -11,14 +11,14 @@ use crate::{
     node::{
         Action, Group, PeerCloseReason, Sender, SessionIdentity,
         mesh::Mesh,
-        shares::{HolderId, May, Pool},
+        shares::{HolderId, May, Resource},
     },
-    p2p::{NodeId, mesh::NodeKey},
+    p2p::{NodeId, mesh::RoutingKey},
 };
 
 /// Returns the identity of another node. A neighbour's agency is known from its certificate, that
 /// of other nodes from their records.
-pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: NodeKey) -> SessionIdentity {
+pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: RoutingKey) -> SessionIdentity {
     if let Some(authority) = mesh.authority(node) {
         return SessionIdentity::of_node(node, authority);
     }
@@ -32,7 +32,7 @@ pub(super) fn identity_of_node(links: &Links, mesh: &Mesh, node: NodeKey) -> Ses
 }
 
 /// Returns the agency of another node.
-pub(super) fn agency_of(links: &Links, mesh: &Mesh, node: NodeKey) -> u64 {
+pub(super) fn agency_of(links: &Links, mesh: &Mesh, node: RoutingKey) -> u64 {
     identity_of_node(links, mesh, node).group().agency
 }
 
@@ -41,7 +41,7 @@ pub(super) fn agency_of(links: &Links, mesh: &Mesh, node: NodeKey) -> u64 {
 pub(super) fn allowance(
     (links, mesh, credits): (&Links, &Mesh, &Credits),
     now: Instant,
-    node: NodeKey,
+    node: RoutingKey,
 ) -> Allowance {
     let owner = mesh.owner(node);
     credits.of(now, owner, || agency_of(links, mesh, owner))
@@ -65,9 +65,9 @@ impl Router {
     /// fair share, closes one of theirs.
     pub fn admit(&mut self, identity: SessionIdentity) -> bool {
         let holder = self.links.shares.holder(identity);
-        let admitted = match self.links.shares.may(holder, Pool::Sessions, 1) {
+        let admitted = match self.links.shares.may(holder, Resource::Sessions, 1) {
             May::Take => true,
-            May::TakeFromOthers => self.evict(Pool::Sessions, holder),
+            May::TakeFromOthers => self.evict(Resource::Sessions, holder),
             May::Not => false,
         };
         self.counters.sessions_refused += u64::from(!admitted);
@@ -76,14 +76,14 @@ impl Router {
 
     /// Returns whether a node that was not dialled may connect; like [`admit`](Self::admit).
     pub fn admit_peer(&mut self, node: &NodeId, authority: [u8; 32]) -> bool {
-        let identity = SessionIdentity::of_node(NodeKey::from(node), authority);
+        let identity = SessionIdentity::of_node(RoutingKey::from(node), authority);
         let holder = self.links.shares.holder(identity);
         let shares = &self.links.shares;
-        let admitted = match shares.may(holder, Pool::Peers, 1) {
+        let admitted = match shares.may(holder, Resource::Peers, 1) {
             May::Take => true,
             // Nodes of one agency do not take places from each other.
             May::TakeFromOthers => {
-                shares.agency_may(holder, Pool::Peers, 1) && self.evict_peer(holder)
+                shares.agency_may(holder, Resource::Peers, 1) && self.evict_peer(holder)
             }
             May::Not => false,
         };
@@ -93,7 +93,7 @@ impl Router {
 
     /// Closes a connection of the node that is furthest over its share, the newest of several.
     fn evict_peer(&mut self, other: HolderId) -> bool {
-        let Some(holder) = self.links.shares.most_over(Pool::Peers, Some(other)) else {
+        let Some(holder) = self.links.shares.most_over(Resource::Peers, Some(other)) else {
             return false;
         };
         let peers = self.links.peers.iter();

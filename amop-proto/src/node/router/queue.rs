@@ -2,7 +2,7 @@
 
 /// Counts the bytes that wait to be written to a connection, and compares them with a limit.
 #[derive(Debug, Clone)]
-pub(super) struct Queue {
+pub(super) struct QueuedBytes {
     limit: usize,
     queued: usize,
     /// The longest frame since the queue was last empty. One frame alone may be longer than the
@@ -16,7 +16,7 @@ pub(super) struct Queue {
 
 /// The effect of a step on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
+pub(super) enum QueueLevel {
     /// Nothing changed.
     Same,
     /// The queue went over its limit.
@@ -27,7 +27,7 @@ pub(super) enum Level {
     Hopeless,
 }
 
-impl Queue {
+impl QueuedBytes {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -63,7 +63,7 @@ impl Queue {
         self.dropped += 1;
     }
 
-    pub(super) fn push(&mut self, len: usize) -> Level {
+    pub(super) fn push(&mut self, len: usize) -> QueueLevel {
         if self.queued == 0 {
             self.longest = 0;
         }
@@ -71,25 +71,25 @@ impl Queue {
         self.queued = self.queued.saturating_add(len);
         let limit = self.limit.max(self.longest);
         if self.queued <= limit {
-            return Level::Same;
+            return QueueLevel::Same;
         }
         if self.queued > limit.saturating_mul(2) {
-            return Level::Hopeless;
+            return QueueLevel::Hopeless;
         }
         if self.behind {
-            return Level::Same;
+            return QueueLevel::Same;
         }
         self.behind = true;
-        Level::Behind
+        QueueLevel::Behind
     }
 
-    pub(super) fn written(&mut self, len: usize) -> Level {
+    pub(super) fn written(&mut self, len: usize) -> QueueLevel {
         self.queued = self.queued.saturating_sub(len);
         if self.behind && self.queued <= self.limit / 2 {
             self.behind = false;
             let dropped = std::mem::take(&mut self.dropped);
-            return Level::CaughtUp { dropped };
+            return QueueLevel::CaughtUp { dropped };
         }
-        Level::Same
+        QueueLevel::Same
     }
 }

@@ -15,7 +15,7 @@ use foldhash::fast::RandomState;
 use crate::{channel::Frame, hash::HashSet};
 
 /// Copies come within milliseconds of each other; a seq is not reused within this time.
-const AGE: Duration = Duration::from_secs(10);
+const COPIES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The number of messages that are remembered.
 const MAX: usize = 32 * 1024;
@@ -33,14 +33,14 @@ pub(super) struct Repeats {
     /// The oldest first.
     order: VecDeque<(Instant, u64)>,
     /// The number of sessions of native clients.
-    pub(super) ours: usize,
+    pub(super) native: usize,
 }
 
 impl Repeats {
     /// Returns whether a multicast with this seq, topic and payload has not come recently.
     pub(super) fn is_first(&mut self, now: Instant, frame: &Frame) -> bool {
         while let Some(&(at, name)) = self.order.front()
-            && (now.duration_since(at) >= AGE || self.order.len() >= MAX)
+            && (now.duration_since(at) >= COPIES_WITHIN || self.order.len() >= MAX)
         {
             self.order.pop_front();
             self.seen.remove(&name);
@@ -86,8 +86,8 @@ mod tests {
         let mut other = long.clone();
         other[9_999] = 2;
         assert!(repeats.is_first(start, &frame(1, other)));
-        assert!(!repeats.is_first(start + AGE / 2, &frame(1, long.clone())));
-        assert!(repeats.is_first(start + AGE, &frame(1, long)));
+        assert!(!repeats.is_first(start + COPIES_WITHIN / 2, &frame(1, long.clone())));
+        assert!(repeats.is_first(start + COPIES_WITHIN, &frame(1, long)));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Router, links::Links, places::group_in, queue::Level};
+use super::{Router, links::Links, places::group_in, queue::QueueLevel};
 use crate::{
     channel::Frame,
-    node::{Action, CloseReason, Lane, Notice, PeerCloseReason, PeerId, SessionId},
+    node::{Action, Lane, NodeNotice, PeerCloseReason, PeerId, SessionCloseReason, SessionId},
     p2p::{PeerFrame, PeerMessage},
 };
 
@@ -28,15 +28,15 @@ impl Router {
         &mut self,
         session: SessionId,
         frame: Frame,
-        (level, queued): (Level, usize),
+        (level, queued): (QueueLevel, usize),
     ) {
         match level {
-            Level::Hopeless => {
+            QueueLevel::Hopeless => {
                 self.counters.slow_sessions += 1;
-                return self.cut(session, CloseReason::SlowReader { queued });
+                return self.cut(session, SessionCloseReason::SlowReader { queued });
             }
-            Level::Behind => self.notice(Notice::SessionBehind { session, queued }),
-            Level::Same | Level::CaughtUp { .. } => {}
+            QueueLevel::Behind => self.notice(NodeNotice::SessionBehind { session, queued }),
+            QueueLevel::Same | QueueLevel::CaughtUp { .. } => {}
         }
         self.actions
             .push_back(Action::SendSession { session, frame });
@@ -46,12 +46,12 @@ impl Router {
             };
             self.counters.queues_cut += 1;
             let (queued, max) = (self.session_bytes(), self.limits.session_queues);
-            self.cut(longest, CloseReason::QueuesFull { queued, max });
+            self.cut(longest, SessionCloseReason::QueuesFull { queued, max });
         }
     }
 
     /// Closes a session, and stops counting its write queue.
-    pub(super) fn cut(&mut self, session: SessionId, reason: CloseReason) {
+    pub(super) fn cut(&mut self, session: SessionId, reason: SessionCloseReason) {
         if let Some(link) = self.links.sessions.get_mut(&session) {
             link.uncount(&mut self.links.shares);
             link.closing = true;
@@ -95,14 +95,14 @@ impl Router {
             self.links.count_if_filling(peer, (lane, len), late, group);
         }
         match level {
-            Level::Hopeless => {
+            QueueLevel::Hopeless => {
                 self.counters.slow_peers += 1;
                 let reason = PeerCloseReason::SlowReader { queued };
                 self.close(Action::ClosePeer { peer, reason });
                 return fills;
             }
-            Level::Behind => self.notice(Notice::PeerBehind { peer, queued }),
-            Level::Same | Level::CaughtUp { .. } => {}
+            QueueLevel::Behind => self.notice(NodeNotice::PeerBehind { peer, queued }),
+            QueueLevel::Same | QueueLevel::CaughtUp { .. } => {}
         }
         self.actions.push_back(Action::SendPeer {
             peer,
@@ -118,8 +118,8 @@ impl Router {
             return;
         };
         let level = link.written(&mut self.links.shares, len);
-        if let Level::CaughtUp { dropped } = level {
-            self.notice(Notice::SessionCaughtUp { session, dropped });
+        if let QueueLevel::CaughtUp { dropped } = level {
+            self.notice(NodeNotice::SessionCaughtUp { session, dropped });
         }
     }
 
@@ -139,8 +139,8 @@ impl Router {
             self.pauses.remove(&peer);
             self.resume(paused);
         }
-        if let Level::CaughtUp { dropped } = level {
-            self.notice(Notice::PeerCaughtUp { peer, dropped });
+        if let QueueLevel::CaughtUp { dropped } = level {
+            self.notice(NodeNotice::PeerCaughtUp { peer, dropped });
         }
     }
 }

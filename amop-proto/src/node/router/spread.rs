@@ -17,15 +17,15 @@ use super::{
 use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME},
     node::{
-        Lane, Message, PeerId,
-        digest::Digest,
-        mesh::{Hop, Proof, Recent, extension},
+        HashedFrame, Lane, PeerId,
+        digest::FrameDigest,
+        mesh::{Hop, SealProof, SeenMessages, extension},
     },
     p2p::{
         Body, PeerFrame,
         mesh::{
-            MAX_TARGETS, NodeKey, Numbered, Purpose, RelayedSpread, Seal, Spread, Statement,
-            decode_confirmed, encode_confirmed, packet,
+            MAX_TARGETS, MacPurpose, MulticastHeader, Numbered, RelayedMulticastHeader, RoutingKey,
+            Seal, Statement, decode_confirmed, encode_confirmed, packet,
         },
     },
 };
@@ -36,13 +36,13 @@ const CONFIRM_AFTER: Duration = Duration::from_millis(20);
 /// The origin and the name of a multicast for overlay nodes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Called {
-    pub(super) voucher: NodeKey,
-    pub(super) source: NodeKey,
+    pub(super) voucher: RoutingKey,
+    pub(super) source: RoutingKey,
     pub(super) id: u64,
 }
 
 /// The next step of a multicast.
-enum Way {
+enum MulticastStep {
     Over(Hop),
     /// There is no path at the moment, or others wait for one.
     Later,
@@ -112,10 +112,10 @@ impl Router {
         now: Instant,
         peer: PeerId,
         message: PeerFrame,
-        digest: Digest,
+        digest: FrameDigest,
     ) -> Option<()> {
-        let (spread, bytes) = Spread::open(message.body)?;
-        let Spread {
+        let (spread, bytes) = MulticastHeader::decode(message.body)?;
+        let MulticastHeader {
             source,
             id,
             targets,
@@ -153,9 +153,9 @@ impl Router {
         now: Instant,
         peer: PeerId,
         message: PeerFrame,
-        digest: Digest,
+        digest: FrameDigest,
     ) -> Option<()> {
-        let (mut spread, bytes) = RelayedSpread::open(message.body)?;
+        let (mut spread, bytes) = RelayedMulticastHeader::decode(message.body)?;
         let (mut here, mut named) = (Vec::new(), BTreeSet::new());
         spread.targets.retain(|&(target, seal)| {
             // A target named twice would cause the work twice.
@@ -194,8 +194,8 @@ impl Router {
         now: Instant,
         peer: PeerId,
         called: Called,
-        here: &[(NodeKey, Seal)],
-        (bytes, digest): (&Bytes, Digest),
+        here: &[(RoutingKey, Seal)],
+        (bytes, digest): (&Bytes, FrameDigest),
     ) -> Option<()> {
         let Called {
             voucher,
@@ -209,7 +209,7 @@ impl Router {
         }
         for (target, seal) in here {
             let statement = Statement {
-                purpose: Purpose::Multicast,
+                purpose: MacPurpose::Multicast,
                 voucher,
                 source,
                 target: *target,
@@ -218,11 +218,11 @@ impl Router {
             };
             let vouches = self.mesh.vouches(voucher, source);
             match self.mesh.prove(&statement, seal) {
-                Proof::New if vouches => {
+                SealProof::New if vouches => {
                     self.multicast_for(now, called, *target, bytes, digest)?;
                 }
                 // A node on the path did not know that the message had arrived.
-                Proof::Before if vouches => self.counters.copies_repeated += 1,
+                SealProof::Before if vouches => self.counters.copies_repeated += 1,
                 _ => self.unproven(peer),
             }
         }
@@ -234,9 +234,9 @@ impl Router {
         &mut self,
         now: Instant,
         called: Called,
-        target: NodeKey,
+        target: RoutingKey,
         bytes: &Bytes,
-        digest: Digest,
+        digest: FrameDigest,
     ) -> Option<()> {
         let Called {
             voucher,
@@ -252,22 +252,31 @@ impl Router {
         if frame.kind != FrameType::MULTICAST {
             return None;
         }
-        if self.recent.see_multicast(now, source, own, id, voucher) {
+        if self
+            .seen_messages
+            .see_multicast(now, source, own, id, voucher)
+        {
             let origin = Origin::Node(source, own, id);
-            self.unicast_or_multicast(now, origin, Message { frame, digest });
+            self.unicast_or_multicast(now, origin, HashedFrame { frame, digest });
         }
         Some(())
     }
 
     /// Returns where a multicast for a node goes, other than back to where it came from.
-    fn way_of(&mut self, target: NodeKey, from: Option<PeerId>, lane: Lane, len: usize) -> Way {
+    fn way_of(
+        &mut self,
+        target: RoutingKey,
+        from: Option<PeerId>,
+        lane: Lane,
+        len: usize,
+    ) -> MulticastStep {
         if self.stranded.is_waiting(target, lane) {
-            return Way::Later;
+            return MulticastStep::Later;
         }
         match self.hop(target, from, lane, len) {
-            Some(hop) => Way::Over(hop),
-            None if self.has_way(target, from) => Way::Full,
-            None => Way::Later,
+            Some(hop) => MulticastStep::Over(hop),
+            None if self.has_way(target, from) => MulticastStep::Full,
+            None => MulticastStep::Later,
         }
     }
 
@@ -278,20 +287,22 @@ impl Router {
         now: Instant,
         from: PeerId,
         called: Called,
-        targets: Vec<(NodeKey, Seal)>,
+        targets: Vec<(RoutingKey, Seal)>,
         (bytes, hops_left): (&Bytes, u32),
     ) {
-        let mut copies: BTreeMap<PeerId, Vec<(NodeKey, Seal)>> = BTreeMap::new();
+        let mut copies: BTreeMap<PeerId, Vec<(RoutingKey, Seal)>> = BTreeMap::new();
         let mut unknown = false;
         let lane = Lane::relayed(from, called.source, bytes);
         for (target, seal) in targets {
             match self.way_of(target, Some(from), lane, bytes.len()) {
-                Way::Over(hop) => copies.entry(hop.peer).or_default().push((target, seal)),
-                Way::Later if self.mesh.is_known(target) => {
+                MulticastStep::Over(hop) => {
+                    copies.entry(hop.peer).or_default().push((target, seal))
+                }
+                MulticastStep::Later if self.mesh.is_known(target) => {
                     let copy = (called, target, Some(seal));
                     self.strand(now, copy, bytes.clone().into(), lane, hops_left);
                 }
-                Way::Later | Way::Full => {
+                MulticastStep::Later | MulticastStep::Full => {
                     unknown |= !self.mesh.is_known(target);
                     self.counters.undeliverable += 1;
                 }
@@ -299,11 +310,11 @@ impl Router {
         }
         self.counters.relayed += u64::from(!copies.is_empty());
         if unknown {
-            self.complain(from, UNKNOWN_TARGET);
+            self.note_misbehaviour(from, UNKNOWN_TARGET);
         }
         for (peer, targets) in copies {
             let spread = called.spread(targets);
-            let body = spread.seal_parts(bytes);
+            let body = spread.encode_parts(bytes);
             let message = carrying(packet::RELAYED_MULTICAST, hops_left, body);
             self.send_multicast(peer, lane, message);
         }
@@ -315,12 +326,12 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        targets: &mut Vec<NodeKey>,
-        message: &Message,
+        targets: &mut Vec<RoutingKey>,
+        message: &HashedFrame,
     ) {
         let frame = &message.frame;
         let voucher = self.mesh.own();
-        let (source, id) = match self.real_source(origin, message) {
+        let (source, id) = match self.fisco_source(origin, message) {
             Some(named) => named,
             None => (voucher, self.next_unicast),
         };
@@ -331,17 +342,17 @@ impl Router {
         };
         self.next_unicast += 1;
         // Usually there is one target, and it is a neighbour.
-        let mut copies: BTreeMap<Hop, Vec<NodeKey>> = BTreeMap::new();
+        let mut copies: BTreeMap<Hop, Vec<RoutingKey>> = BTreeMap::new();
         for &target in &*targets {
             let lane = origin.lane();
             let hop = match self.way_of(target, None, lane, frame.wire_len()) {
-                Way::Over(hop) => hop,
-                Way::Later => {
+                MulticastStep::Over(hop) => hop,
+                MulticastStep::Later => {
                     let copy = (called, target, None);
                     self.strand(now, copy, frame.to_parts(), lane, MAX_HOPS);
                     continue;
                 }
-                Way::Full => {
+                MulticastStep::Full => {
                     self.counters.undeliverable += 1;
                     continue;
                 }
@@ -360,21 +371,22 @@ impl Router {
         let mut content = None;
         for (Hop { peer, key }, targets) in copies {
             if targets[..] == [key] {
-                let body = alone.get_or_insert_with(|| called.direct(Vec::new()).seal_parts(frame));
+                let body =
+                    alone.get_or_insert_with(|| called.direct(Vec::new()).encode_parts(frame));
                 let body = body.clone();
                 self.send_copy(now, origin, peer, packet::MULTICAST, body);
                 continue;
             }
             for targets in targets.chunks(MAX_TARGETS) {
                 if targets.iter().all(|&target| self.mesh.ends_at(key, target)) {
-                    let body = called.direct(targets.to_vec()).seal_parts(frame);
+                    let body = called.direct(targets.to_vec()).encode_parts(frame);
                     self.send_copy(now, origin, peer, packet::MULTICAST, body);
                     continue;
                 }
                 let content = *content.get_or_insert_with(|| message.digest.get(frame));
                 let spread = called.spread(self.seals(called, targets, content));
                 if !spread.targets.is_empty() {
-                    let body = spread.seal_parts(frame);
+                    let body = spread.encode_parts(frame);
                     self.send_copy(now, origin, peer, packet::RELAYED_MULTICAST, body);
                 }
             }
@@ -386,21 +398,21 @@ impl Router {
         let spread = called.direct(Vec::new());
         let link = self.links.peers.get_mut(&peer);
         match link.and_then(|link| link.unconfirmed.as_mut()) {
-            Some(unconfirmed) => spread.seal_parts_in(frame, &mut unconfirmed.blocks),
-            None => spread.seal_parts(frame),
+            Some(unconfirmed) => spread.encode_parts_in(frame, &mut unconfirmed.blocks),
+            None => spread.encode_parts(frame),
         }
     }
 
     pub(super) fn seals(
         &mut self,
         called: Called,
-        targets: &[NodeKey],
+        targets: &[RoutingKey],
         content: [u8; 32],
-    ) -> Vec<(NodeKey, Seal)> {
+    ) -> Vec<(RoutingKey, Seal)> {
         let mut seals = Vec::with_capacity(targets.len());
         for &target in targets {
             let statement = Statement {
-                purpose: Purpose::Multicast,
+                purpose: MacPurpose::Multicast,
                 voucher: called.voucher,
                 source: called.source,
                 target,
@@ -428,23 +440,23 @@ impl Called {
     /// multicasts. Those of a FISCO node are named by their content, so that no node can use up a
     /// name for another message.
     fn is_named(self, content: impl FnOnce() -> [u8; 32]) -> bool {
-        let counted = self.id & Recent::NAME == 0;
+        let counted = self.id & SeenMessages::NAME == 0;
         if self.source == self.voucher {
             return counted;
         }
         !counted && self.id == name_of(&content())
     }
 
-    pub(super) fn direct(self, targets: Vec<NodeKey>) -> Spread {
-        Spread {
+    pub(super) fn direct(self, targets: Vec<RoutingKey>) -> MulticastHeader {
+        MulticastHeader {
             source: self.source,
             id: self.id,
             targets,
         }
     }
 
-    pub(super) fn spread(self, targets: Vec<(NodeKey, Seal)>) -> RelayedSpread {
-        RelayedSpread {
+    pub(super) fn spread(self, targets: Vec<(RoutingKey, Seal)>) -> RelayedMulticastHeader {
+        RelayedMulticastHeader {
             voucher: self.voucher,
             source: self.source,
             id: self.id,

@@ -13,7 +13,7 @@ use super::{
     network::carrying,
     spread::Called,
     transit::PRIVATE,
-    unconfirmed::{Sent, Unconfirmed},
+    unconfirmed::{SentMulticast, Unconfirmed},
     unicast::Origin,
 };
 use crate::{
@@ -21,7 +21,10 @@ use crate::{
     node::{Lane, Sender, mesh::Hop, sooner},
     p2p::{
         Body, PeerMessage,
-        mesh::{Content, NodeKey, Numbered, RelayedSpread, Seal, Spread, packet},
+        mesh::{
+            FrameContent, MulticastHeader, Numbered, RelayedMulticastHeader, RoutingKey, Seal,
+            packet,
+        },
     },
 };
 
@@ -58,7 +61,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A node that messages wait for, and the lane they came in.
-type Wanting = (NodeKey, Lane);
+type Wanting = (RoutingKey, Lane);
 
 /// One copy of a multicast, for one node.
 #[derive(Debug, Clone)]
@@ -93,8 +96,8 @@ impl Copy {
 /// A multicast that was sent over a link that is gone.
 #[derive(Debug, Clone)]
 struct Cut {
-    neighbour: NodeKey,
-    sent: Sent,
+    neighbour: RoutingKey,
+    sent: SentMulticast,
     until: Instant,
 }
 
@@ -131,7 +134,7 @@ pub(super) struct Stranded {
     /// When links of the overlay changed last.
     changed: Option<Instant>,
     /// Nodes that went out of reach, and until when they are remembered.
-    absent: BTreeMap<NodeKey, Instant>,
+    absent: BTreeMap<RoutingKey, Instant>,
     resume: Option<Instant>,
     /// The number of changes of the network at the last search.
     seen: u64,
@@ -157,7 +160,7 @@ impl Stranded {
     }
 
     /// Returns whether a message in a lane for a node must wait behind others.
-    pub(super) fn is_waiting(&self, target: NodeKey, lane: Lane) -> bool {
+    pub(super) fn is_waiting(&self, target: RoutingKey, lane: Lane) -> bool {
         !self.is_empty()
             && (self.unsorted_in.contains_key(&lane) || self.waiting.contains_key(&(target, lane)))
     }
@@ -198,7 +201,7 @@ impl Stranded {
 
     /// Returns some of the waiting entries, in turn.
     fn next_wanting(&mut self) -> Vec<Wanting> {
-        let last = self.turn.unwrap_or((NodeKey(0), Lane::Control));
+        let last = self.turn.unwrap_or((RoutingKey(0), Lane::Control));
         let next = self
             .waiting
             .range((Bound::Excluded(last), Bound::Unbounded));
@@ -236,7 +239,7 @@ impl Router {
     pub(super) fn strand_unconfirmed(
         &mut self,
         now: Instant,
-        neighbour: NodeKey,
+        neighbour: RoutingKey,
         unconfirmed: Unconfirmed,
     ) {
         let until = now + PATIENCE;
@@ -258,7 +261,7 @@ impl Router {
     }
 
     /// Records that a node went out of reach.
-    pub(super) fn node_absent(&mut self, now: Instant, node: NodeKey) {
+    pub(super) fn node_absent(&mut self, now: Instant, node: RoutingKey) {
         let absent = &mut self.stranded.absent;
         absent.retain(|_, until| now < *until);
         if absent.len() < MAX_ABSENT {
@@ -269,7 +272,7 @@ impl Router {
 
     /// Adds to a session's multicast the nodes that had its topic when they went out of reach, a
     /// moment ago. Whether they may be sent private topics is verified again when they are back.
-    pub(super) fn add_absent(&self, origin: Origin, topic: &[u8], nodes: &mut Vec<NodeKey>) {
+    pub(super) fn add_absent(&self, origin: Origin, topic: &[u8], nodes: &mut Vec<RoutingKey>) {
         if !matches!(origin, Origin::Session(_)) || topic.starts_with(PRIVATE) {
             return;
         }
@@ -284,7 +287,7 @@ impl Router {
     pub(super) fn strand(
         &mut self,
         now: Instant,
-        (called, target, seal): (Called, NodeKey, Option<Seal>),
+        (called, target, seal): (Called, RoutingKey, Option<Seal>),
         content: Body,
         lane: Lane,
         hops_left: u32,
@@ -402,7 +405,7 @@ impl Router {
         }
     }
 
-    fn send_stranded_copy(&mut self, hop: Hop, target: NodeKey, copy: Copy) {
+    fn send_stranded_copy(&mut self, hop: Hop, target: RoutingKey, copy: Copy) {
         let Copy {
             called,
             seal,
@@ -417,7 +420,7 @@ impl Router {
             } else {
                 vec![target]
             };
-            let body = called.direct(targets).seal_parts(&content);
+            let body = called.direct(targets).encode_parts(&content);
             let message = carrying(packet::MULTICAST, hops_left, body);
             self.send_multicast(hop.peer, lane, message);
             return;
@@ -427,7 +430,7 @@ impl Router {
             None => self.seals(called, &[target], content.digest()),
         };
         if !targets.is_empty() {
-            let body = called.spread(targets).seal_parts(&content);
+            let body = called.spread(targets).encode_parts(&content);
             let message = carrying(packet::RELAYED_MULTICAST, hops_left, body);
             self.send_multicast(hop.peer, lane, message);
         }
@@ -442,11 +445,11 @@ impl Router {
         } = cut;
         let hops_left = Numbered::of(message.frame.seq).hops_left;
         let own = self.mesh.own();
-        let Some(Parts {
+        let Some(MulticastParts {
             called,
             targets,
             content,
-        }) = Parts::of(message, own, neighbour)
+        }) = MulticastParts::of(message, own, neighbour)
         else {
             return;
         };
@@ -471,19 +474,19 @@ impl Router {
 }
 
 /// A multicast as it was sent, split into its parts.
-struct Parts {
+struct MulticastParts {
     called: Called,
-    targets: Vec<(NodeKey, Option<Seal>)>,
+    targets: Vec<(RoutingKey, Option<Seal>)>,
     content: Body,
 }
 
-impl Parts {
+impl MulticastParts {
     /// Splits a message that `own` sent to a neighbour; `None` does not happen for messages that
     /// were sent.
-    fn of(message: PeerMessage, own: NodeKey, neighbour: NodeKey) -> Option<Self> {
+    fn of(message: PeerMessage, own: RoutingKey, neighbour: RoutingKey) -> Option<Self> {
         let PeerMessage { frame, tail } = message;
         if frame.packet == packet::RELAYED_MULTICAST {
-            let (spread, head) = RelayedSpread::open(frame.body)?;
+            let (spread, head) = RelayedMulticastHeader::decode(frame.body)?;
             let targets = spread.targets.into_iter();
             return Some(Self {
                 called: Called {
@@ -495,7 +498,7 @@ impl Parts {
                 content: Body { head, tail },
             });
         }
-        let (mut spread, head) = Spread::open(frame.body)?;
+        let (mut spread, head) = MulticastHeader::decode(frame.body)?;
         if spread.targets.is_empty() {
             spread.targets.push(neighbour);
         }

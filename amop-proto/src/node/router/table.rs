@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::weighted::Weighted;
 use crate::{
     node::{PeerId, SessionId},
-    p2p::mesh::NodeKey,
+    p2p::mesh::RoutingKey,
     shards::Shards,
 };
 
@@ -17,33 +17,33 @@ const BLOCK_NOTIFY: &[u8] = b"_block_notify_";
 
 /// Subscribers by topic.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
-    topics: Shards<Bytes, Box<Entry>>,
+pub(super) struct SubscriberTable {
+    topics: Shards<Bytes, Box<TopicSubscribers>>,
     /// The number of sessions that hold each topic; ordered, because announcements are.
     local: BTreeMap<Bytes, u32>,
     /// Topics whose local count changed since the last announcement.
-    changed: BTreeMap<Bytes, Change>,
+    changed: BTreeMap<Bytes, CountChange>,
 }
 
 /// The subscribers of one topic.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Entry {
+pub(super) struct TopicSubscribers {
     /// This node's sessions. Each knows its place, so that it is removed without a search.
     pub(super) sessions: Vec<SessionId>,
     /// Overlay nodes with subscribers, weighted by their number.
-    pub(super) nodes: Weighted<NodeKey>,
+    pub(super) nodes: Weighted<RoutingKey>,
     /// Other nodes, which say only that they have subscribers.
     pub(super) peers: Vec<PeerId>,
 }
 
 /// A topic's count before it changed.
 #[derive(Debug, Clone, Copy)]
-struct Change {
+struct CountChange {
     before: u32,
 }
 
-impl Table {
-    pub(super) fn get(&self, topic: &[u8]) -> Option<&Entry> {
+impl SubscriberTable {
+    pub(super) fn get(&self, topic: &[u8]) -> Option<&TopicSubscribers> {
         self.topics.get(topic).map(|entry| &**entry)
     }
 
@@ -136,7 +136,7 @@ impl Table {
         let before = self.local.get(topic).copied().unwrap_or(0);
         self.changed
             .entry(topic.clone())
-            .or_insert(Change { before });
+            .or_insert(CountChange { before });
         match step(before) {
             0 => self.local.remove(topic),
             count => self.local.insert(topic.clone(), count),
@@ -154,13 +154,13 @@ impl Table {
     }
 
     /// Sets how many subscribers an overlay node has for a topic; 0 removes it.
-    pub(super) fn set_node(&mut self, topic: &Bytes, node: NodeKey, count: u32) {
+    pub(super) fn set_node(&mut self, topic: &Bytes, node: RoutingKey, count: u32) {
         self.remote(topic, count > 0, |entry| {
             entry.nodes.set(node, count.into())
         });
     }
 
-    fn remote(&mut self, topic: &Bytes, adds: bool, set: impl FnOnce(&mut Entry)) {
+    fn remote(&mut self, topic: &Bytes, adds: bool, set: impl FnOnce(&mut TopicSubscribers)) {
         if topic.starts_with(BLOCK_NOTIFY) {
             return;
         }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn counts_change_only_when_they_end_up_different() {
-        let mut table = Table::default();
+        let mut table = SubscriberTable::default();
         let topic = Bytes::from_static(b"hello");
         table.add_session(&topic, SessionId(1));
         assert_eq!(table.take_changes(), [(topic.clone(), 0, 1)]);
@@ -204,11 +204,11 @@ mod tests {
 
     #[test]
     fn block_notifications_are_no_amop_topics() {
-        let mut table = Table::default();
+        let mut table = SubscriberTable::default();
         let topic = Bytes::from_static(b"_block_notify_1");
         table.add_session(&topic, SessionId(1));
         table.set_peer(&topic, PeerId(1), true);
-        table.set_node(&topic, NodeKey(1), 1);
+        table.set_node(&topic, RoutingKey(1), 1);
         assert!(table.get(&topic).is_none());
         assert_eq!(table.take_changes(), []);
     }

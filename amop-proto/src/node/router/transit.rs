@@ -14,12 +14,12 @@ use super::{
     Router,
     places::allowance,
     spread::Called,
-    table::Entry,
-    unicast::{Drawn, Origin, Reach, Target, Unicast},
+    table::TopicSubscribers,
+    unicast::{Drawn, Origin, Reach, Unicast, UnicastTarget},
 };
 use crate::{
-    node::{Message, PeerId, SessionId, mesh::Recent},
-    p2p::mesh::NodeKey,
+    node::{HashedFrame, PeerId, SessionId, mesh::SeenMessages},
+    p2p::mesh::RoutingKey,
 };
 
 /// The prefix of topics that serve private topics (channel-v2 section 9).
@@ -32,7 +32,7 @@ const REDRAWS: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Audience {
     pub(super) sessions: Vec<SessionId>,
-    pub(super) nodes: Vec<NodeKey>,
+    pub(super) nodes: Vec<RoutingKey>,
     pub(super) peers: Vec<PeerId>,
 }
 
@@ -48,7 +48,7 @@ impl Audience {
 pub(super) fn name_of(digest: &[u8; 32]) -> u64 {
     let first = digest.iter().take(8);
     let name = first.fold(0, |name, &byte| name << 8 | u64::from(byte));
-    name | Recent::NAME
+    name | SeenMessages::NAME
 }
 
 impl Router {
@@ -134,18 +134,18 @@ impl Router {
 
     /// Returns how often a target is among the subscribers of a topic: a FISCO node is there once
     /// under each of its names.
-    fn names_drawn(&self, entry: &Entry, target: Target) -> usize {
+    fn names_drawn(&self, entry: &TopicSubscribers, target: UnicastTarget) -> usize {
         if !self.mesh.has_announced() {
             return 1;
         }
         let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
         let fisco = match target {
-            Target::Session(_) => None,
-            Target::Node(node) => self.mesh.fisco_at(node),
-            Target::Peer(peer) => node_of(&peer),
+            UnicastTarget::Session(_) => None,
+            UnicastTarget::Node(node) => self.mesh.fisco_at(node),
+            UnicastTarget::Fisco(peer) => node_of(&peer),
         };
         let Some(fisco) = fisco else { return 1 };
-        let names = self.mesh.names_of(NodeKey::from(&fisco));
+        let names = self.mesh.names_of(RoutingKey::from(&fisco));
         let far = names.into_iter().filter(|&name| entry.nodes.contains(name));
         let near = entry
             .peers
@@ -160,18 +160,18 @@ impl Router {
             Origin::Session(_) => Reach::Anyone,
             Origin::Node(_, target, _) if target == self.mesh.own() => Reach::Sessions,
             Origin::Node(_, target, _) => match self.mesh.border(target) {
-                Some(peer) => Reach::Peer(peer),
+                Some(peer) => Reach::Fisco(peer),
                 // The FISCO node is gone.
                 None => Reach::Sessions,
             },
-            Origin::Peer(from, _) if self.is_transit(from) && !topic.starts_with(PRIVATE) => {
+            Origin::Fisco(from, _) if self.is_transit(from) && !topic.starts_with(PRIVATE) => {
                 let key = self.links.peers.get(&from).and_then(|link| link.key);
                 Reach::Beyond {
                     from,
                     not: key.map(|key| self.mesh.names_of(key)).unwrap_or_default(),
                 }
             }
-            Origin::Peer(..) => Reach::Sessions,
+            Origin::Fisco(..) => Reach::Sessions,
         }
     }
 
@@ -189,9 +189,9 @@ impl Router {
         };
         sessions.extend_from_slice(&entry.sessions);
         let reach = self.reach(origin, topic);
-        let reached = |&peer: &PeerId| reach.allows(Target::Peer(peer), &self.links);
+        let reached = |&peer: &PeerId| reach.allows(UnicastTarget::Fisco(peer), &self.links);
         peers.extend(entry.peers.iter().copied().filter(reached));
-        let reached = |&node: &NodeKey| reach.allows(Target::Node(node), &self.links);
+        let reached = |&node: &RoutingKey| reach.allows(UnicastTarget::Node(node), &self.links);
         nodes.extend(entry.nodes.iter().map(|(node, _)| node).filter(reached));
         if !nodes.is_empty() && !peers.is_empty() && self.mesh.has_announced() {
             let node_of = |peer: &PeerId| self.links.peers.get(peer)?.node;
@@ -210,25 +210,30 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        message: &Message,
+        message: &HashedFrame,
         peers: &mut Vec<PeerId>,
     ) {
         if peers.is_empty() {
             return;
         }
-        if let Some((source, id)) = self.real_source(origin, message) {
+        if let Some((source, id)) = self.fisco_source(origin, message) {
             peers.retain(|&peer| {
-                self.mesh
-                    .border_of(peer)
-                    .is_none_or(|target| self.recent.see_multicast(now, source, target, id, source))
+                self.mesh.border_of(peer).is_none_or(|target| {
+                    self.seen_messages
+                        .see_multicast(now, source, target, id, source)
+                })
             });
         }
     }
 
     /// Returns the name of a FISCO node's multicast in the whole overlay: it depends on the whole
     /// message, so that no node can use up the name for another one.
-    pub(super) fn real_source(&self, origin: Origin, message: &Message) -> Option<(NodeKey, u64)> {
-        let Origin::Peer(peer, _) = origin else {
+    pub(super) fn fisco_source(
+        &self,
+        origin: Origin,
+        message: &HashedFrame,
+    ) -> Option<(RoutingKey, u64)> {
+        let Origin::Fisco(peer, _) = origin else {
             return None;
         };
         let source = self.links.peers.get(&peer)?.key?;
@@ -241,18 +246,21 @@ impl Router {
         &mut self,
         now: Instant,
         origin: Origin,
-        message: &Message,
+        message: &HashedFrame,
     ) -> bool {
-        let Origin::Peer(peer, _) = origin else {
+        let Origin::Fisco(peer, _) = origin else {
             return true;
         };
         let node = self.links.peers.get(&peer).and_then(|link| link.node);
-        if !node.is_some_and(|node| self.mesh.is_announced(NodeKey::from(&node))) {
+        if !node.is_some_and(|node| self.mesh.is_announced(RoutingKey::from(&node))) {
             return true;
         }
         let own = self.mesh.own();
-        self.real_source(origin, message)
-            .is_none_or(|(source, id)| self.recent.see_multicast(now, source, own, id, source))
+        self.fisco_source(origin, message)
+            .is_none_or(|(source, id)| {
+                self.seen_messages
+                    .see_multicast(now, source, own, id, source)
+            })
     }
 
     /// Hands a multicast to the FISCO node behind this one that it is for.
@@ -260,7 +268,7 @@ impl Router {
         &mut self,
         now: Instant,
         called: Called,
-        target: NodeKey,
+        target: RoutingKey,
         bytes: &Bytes,
     ) {
         let Called {
@@ -269,7 +277,9 @@ impl Router {
             id,
         } = called;
         if let Some(peer) = self.mesh.border(target)
-            && self.recent.see_multicast(now, source, target, id, voucher)
+            && self
+                .seen_messages
+                .see_multicast(now, source, target, id, voucher)
         {
             let origin = Origin::Node(source, target, id);
             self.multicast_to_peers(now, origin, &[peer], bytes.clone().into());

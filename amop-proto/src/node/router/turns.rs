@@ -10,7 +10,7 @@ use crate::{
 
 /// A session that has something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Job {
+pub(super) struct SessionTurn {
     /// The place of its agency.
     pub(super) agency: usize,
     pub(super) holder: HolderId,
@@ -19,19 +19,19 @@ pub(super) struct Job {
 
 /// Sessions with something to do.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turns {
+pub(super) struct SessionTurns {
     agencies: VecDeque<usize>,
     holders: HashMap<usize, VecDeque<HolderId>>,
     sessions: HashMap<HolderId, VecDeque<SessionId>>,
 }
 
-impl Turns {
+impl SessionTurns {
     pub(super) fn is_empty(&self) -> bool {
         self.agencies.is_empty()
     }
 
     /// Puts a job behind the others of its key, its agency and all, or before them.
-    pub(super) fn push(&mut self, job: Job, first: bool) {
+    pub(super) fn push(&mut self, job: SessionTurn, first: bool) {
         if !put(&mut self.sessions, job.holder, job.session, first) {
             return;
         }
@@ -45,7 +45,7 @@ impl Turns {
     }
 
     /// Takes the job whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<Job> {
+    pub(super) fn pop(&mut self) -> Option<SessionTurn> {
         let agency = self.agencies.pop_front()?;
         let (holder, _) = take(&mut self.holders, agency)?;
         let (session, more) = take(&mut self.sessions, holder)?;
@@ -55,7 +55,7 @@ impl Turns {
         if self.holders.contains_key(&agency) {
             self.agencies.push_back(agency);
         }
-        Some(Job {
+        Some(SessionTurn {
             agency,
             holder,
             session,

@@ -18,15 +18,15 @@ const UNDER_WAY: usize = 16 << 20;
 pub(super) const AT_ONCE: u32 = 4096;
 
 /// A multicast as it was sent.
-pub(super) type Sent = (Lane, PeerMessage);
+pub(super) type SentMulticast = (Lane, PeerMessage);
 
 /// The stored part of a sent multicast.
 #[derive(Debug, Clone)]
-struct Place {
+struct StoredMulticast {
     /// The bytes it counts for, confirmed or not: it shares memory with those before it.
     counts: usize,
     /// `None` once it is confirmed.
-    sent: Option<Sent>,
+    sent: Option<SentMulticast>,
 }
 
 /// The unconfirmed multicasts of one connection.
@@ -35,7 +35,7 @@ pub(super) struct Unconfirmed {
     /// The number of the last one that was sent.
     last: u32,
     /// By their numbers. The first one is not confirmed.
-    sent: VecDeque<Place>,
+    sent: VecDeque<StoredMulticast>,
     bytes: usize,
     /// Memory for further messages.
     pub(super) blocks: Blocks,
@@ -51,7 +51,7 @@ impl Unconfirmed {
         message.frame.seq = Numbered { number, hops_left }.seq();
         let counts = message.wire_len() + BESIDE;
         self.bytes += counts;
-        self.sent.push_back(Place {
+        self.sent.push_back(StoredMulticast {
             counts,
             sent: Some((lane, message.clone())),
         });
@@ -96,7 +96,7 @@ impl Unconfirmed {
     }
 
     /// Returns all unconfirmed messages, the oldest first.
-    pub(super) fn into_sent(self) -> impl Iterator<Item = Sent> {
+    pub(super) fn into_sent(self) -> impl Iterator<Item = SentMulticast> {
         self.sent.into_iter().filter_map(|place| place.sent)
     }
 }

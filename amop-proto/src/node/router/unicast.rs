@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    credit::{Allowance, Given},
+    credit::{Allowance, UsedCredit},
     links::Links,
-    table::Entry,
+    table::TopicSubscribers,
 };
 use crate::{
     channel::Frame,
-    node::{Lane, PeerId, SessionId, dice::Dice, digest::Digest, shares::HolderId},
-    p2p::mesh::NodeKey,
+    node::{Lane, PeerId, SessionId, dice::Dice, digest::FrameDigest, shares::HolderId},
+    p2p::mesh::RoutingKey,
 };
 
 use rand::RngExt;
@@ -34,10 +34,10 @@ pub(super) enum Origin {
     /// A publisher of this node.
     Session(SessionId),
     /// A peer that is not an overlay node, with the P2P seq of its request.
-    Peer(PeerId, u32),
+    Fisco(PeerId, u32),
     /// An overlay node; the name it sent the message to, which is this node or a FISCO node behind
     /// it; and its id of the message.
-    Node(NodeKey, NodeKey, u64),
+    Node(RoutingKey, RoutingKey, u64),
 }
 
 impl Origin {
@@ -45,7 +45,7 @@ impl Origin {
     pub(super) fn lane(self) -> Lane {
         match self {
             Self::Session(session) => Lane::session(session),
-            Self::Peer(peer, _) => Lane::peer(peer),
+            Self::Fisco(peer, _) => Lane::peer(peer),
             Self::Node(source, ..) => Lane::node(source),
         }
     }
@@ -53,12 +53,12 @@ impl Origin {
 
 /// A destination of a unicast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
+pub(super) enum UnicastTarget {
     Session(SessionId),
     /// A peer that is not an overlay node.
-    Peer(PeerId),
+    Fisco(PeerId),
     /// An overlay node, at any distance.
-    Node(NodeKey),
+    Node(RoutingKey),
 }
 
 /// The targets that may be asked on behalf of an origin.
@@ -69,41 +69,42 @@ pub(super) enum Reach {
     /// this node.
     Sessions,
     /// The FISCO node it was sent to.
-    Peer(PeerId),
+    Fisco(PeerId),
     /// All targets but the FISCO node that the message comes from, under any of its names, and
     /// peers that do not take part in the overlay.
     Beyond {
         from: PeerId,
-        not: Vec<NodeKey>,
+        not: Vec<RoutingKey>,
     },
 }
 
 impl Reach {
-    pub(super) fn allows(&self, target: Target, links: &Links) -> bool {
+    pub(super) fn allows(&self, target: UnicastTarget, links: &Links) -> bool {
         match (self, target) {
-            (Self::Anyone, _) | (Self::Sessions | Self::Beyond { .. }, Target::Session(_)) => true,
-            (Self::Peer(only), Target::Peer(peer)) => *only == peer,
-            (Self::Beyond { from, .. }, Target::Peer(peer)) => {
+            (Self::Anyone, _)
+            | (Self::Sessions | Self::Beyond { .. }, UnicastTarget::Session(_)) => true,
+            (Self::Fisco(only), UnicastTarget::Fisco(peer)) => *only == peer,
+            (Self::Beyond { from, .. }, UnicastTarget::Fisco(peer)) => {
                 peer != *from && links.peers.get(&peer).is_some_and(|link| link.transit)
             }
-            (Self::Beyond { not, .. }, Target::Node(node)) => !not.contains(&node),
-            (Self::Sessions | Self::Peer(_), _) => false,
+            (Self::Beyond { not, .. }, UnicastTarget::Node(node)) => !not.contains(&node),
+            (Self::Sessions | Self::Fisco(_), _) => false,
         }
     }
 }
 
 /// Where a unicast is, and how its answer will be recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub(super) enum AttemptState {
     /// The answer has the frame's own seq.
     Session(SessionId),
     /// The answer has this P2P seq.
-    Peer(PeerId, u32),
+    Fisco(PeerId, u32),
     /// The answer has the unicast's id.
     Node {
-        node: NodeKey,
+        node: RoutingKey,
         /// The credit that the attempt uses.
-        given: Given,
+        given: UsedCredit,
         /// When to give this node up.
         until: Instant,
         /// How long after the last sending to send again, in case the message was lost.
@@ -116,13 +117,13 @@ pub(super) enum Attempt {
     Joined(UnicastId),
 }
 
-impl Attempt {
+impl AttemptState {
     /// Returns the target that has the unicast; `None` if it waits for another copy.
-    pub(super) fn target(self) -> Option<Target> {
+    pub(super) fn target(self) -> Option<UnicastTarget> {
         match self {
-            Self::Session(session) => Some(Target::Session(session)),
-            Self::Peer(peer, _) => Some(Target::Peer(peer)),
-            Self::Node { node, .. } => Some(Target::Node(node)),
+            Self::Session(session) => Some(UnicastTarget::Session(session)),
+            Self::Fisco(peer, _) => Some(UnicastTarget::Fisco(peer)),
+            Self::Node { node, .. } => Some(UnicastTarget::Node(node)),
             Self::Joined(_) => None,
         }
     }
@@ -132,7 +133,7 @@ impl Attempt {
     pub(super) fn lane(self) -> Option<Lane> {
         match self {
             Self::Session(session) => Some(Lane::session(session)),
-            Self::Peer(peer, _) => Some(Lane::peer(peer)),
+            Self::Fisco(peer, _) => Some(Lane::peer(peer)),
             Self::Node { node, .. } => Some(Lane::node(node)),
             Self::Joined(_) => None,
         }
@@ -147,17 +148,17 @@ pub(super) struct Unicast {
     pub(super) holder: HolderId,
     /// The publisher's frame: it is sent on unchanged, and its body comes back with result 104.
     pub(super) frame: Frame,
-    pub(super) digest: Digest,
+    pub(super) digest: FrameDigest,
     /// The position of the topic in the frame's body.
     pub(super) topic: Range<usize>,
     /// The subscriber it was sent to, which has not answered yet.
-    pub(super) at: Option<Attempt>,
+    pub(super) at: Option<AttemptState>,
     /// Copies that end together with this unicast.
     pub(super) joined: Vec<UnicastId>,
     /// The targets not to try again.
     pub(super) tried: Tried,
     /// The progress of the search through all subscribers, once random draws find none.
-    pub(super) walk: Option<Walk>,
+    pub(super) walk: Option<SubscriberWalk>,
     /// Whether a subscriber was asked and did not take it, or is too busy to be asked.
     pub(super) refused: bool,
     /// When the unicast ends in any case.
@@ -169,7 +170,7 @@ pub(super) struct Unicast {
 /// The result of drawing a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Drawn {
-    Target(Target),
+    Target(UnicastTarget),
     /// No subscriber can be asked.
     Nobody {
         /// Whether some subscriber has the topic but cannot be sent the message now.
@@ -186,11 +187,11 @@ pub(super) enum Drawn {
 /// nodes lack credit because of others of their agency. However many subscribers refuse a unicast,
 /// each is looked at a limited number of times.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Walk {
+pub(super) struct SubscriberWalk {
     at: u64,
     /// The number of subscribers left in this round.
     left: u64,
-    round: Round,
+    round: SearchRound,
     /// Whether some nodes lack credit because of others of their agency.
     crowded: bool,
     busy: bool,
@@ -199,7 +200,7 @@ pub(super) struct Walk {
 
 /// The targets that a round considers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Round {
+enum SearchRound {
     /// Targets that have credit.
     Credit,
     /// Also targets that lack credit only because of others of their agency.
@@ -207,7 +208,7 @@ enum Round {
     Any,
 }
 
-impl Round {
+impl SearchRound {
     fn allows(self, credit: Allowance) -> bool {
         match self {
             Self::Credit => credit.more,
@@ -217,7 +218,7 @@ impl Round {
     }
 }
 
-impl Walk {
+impl SubscriberWalk {
     /// Moves on to the next subscriber, in the next round if this one has ended; returns `false` if
     /// all rounds have ended.
     fn step(&mut self, total: u64) -> bool {
@@ -227,8 +228,8 @@ impl Walk {
         if self.left == 0 {
             self.left = total;
             self.round = match self.round {
-                Round::Credit if self.crowded => Round::Alone,
-                _ => Round::Any,
+                SearchRound::Credit if self.crowded => SearchRound::Alone,
+                _ => SearchRound::Any,
             };
         }
         self.left -= 1;
@@ -236,25 +237,25 @@ impl Walk {
     }
 
     fn is_over(&self) -> bool {
-        self.left == 0 && self.round == Round::Any
+        self.left == 0 && self.round == SearchRound::Any
     }
 }
 
 /// A set of targets, usually of one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tried {
-    first: Option<Target>,
-    others: BTreeSet<Target>,
+    first: Option<UnicastTarget>,
+    others: BTreeSet<UnicastTarget>,
 }
 
 impl Tried {
-    pub(super) fn insert(&mut self, target: Target) {
+    pub(super) fn insert(&mut self, target: UnicastTarget) {
         if *self.first.get_or_insert(target) != target {
             self.others.insert(target);
         }
     }
 
-    fn contains(&self, target: Target) -> bool {
+    fn contains(&self, target: UnicastTarget) -> bool {
         self.first == Some(target) || self.others.contains(&target)
     }
 }
@@ -268,7 +269,7 @@ impl Unicast {
     /// overlay node.
     pub(super) fn sent_at(&self) -> Option<u64> {
         match self.at {
-            Some(Attempt::Node { changes, .. }) => Some(changes),
+            Some(AttemptState::Node { changes, .. }) => Some(changes),
             _ => None,
         }
     }
@@ -282,9 +283,9 @@ impl Unicast {
     /// others).
     pub(super) fn draw(
         &mut self,
-        entry: &Entry,
+        entry: &TopicSubscribers,
         reach: &Reach,
-        (links, credits): (&Links, &impl Fn(NodeKey) -> Allowance),
+        (links, credits): (&Links, &impl Fn(RoutingKey) -> Allowance),
         rng: &mut Dice,
     ) -> Drawn {
         let nobody = Drawn::Nobody {
@@ -292,19 +293,21 @@ impl Unicast {
             asked: None,
         };
         let own = match self.origin {
-            Origin::Session(session) => Some(Target::Session(session)),
-            Origin::Peer(..) | Origin::Node(..) => None,
+            Origin::Session(session) => Some(UnicastTarget::Session(session)),
+            Origin::Fisco(..) | Origin::Node(..) => None,
         };
         let local_only = matches!(reach, Reach::Sessions);
-        let usable = |target: Target| {
+        let usable = |target: UnicastTarget| {
             reach.allows(target, links)
                 && !self.tried.contains(target)
                 && self.may_take(target, links)
         };
         let has_choice = entry.sessions.len() + entry.nodes.len() + entry.peers.len() > 1;
-        let credit = |target: Target| match target {
-            Target::Node(node) if has_choice => credits(node),
-            Target::Node(_) | Target::Session(_) | Target::Peer(_) => Allowance::ONE,
+        let credit = |target: UnicastTarget| match target {
+            UnicastTarget::Node(node) if has_choice => credits(node),
+            UnicastTarget::Node(_) | UnicastTarget::Session(_) | UnicastTarget::Fisco(_) => {
+                Allowance::ONE
+            }
         };
         let remote = if local_only {
             0
@@ -335,12 +338,15 @@ impl Unicast {
         let sessions = entry
             .sessions
             .iter()
-            .map(|&session| (Target::Session(session), 1));
+            .map(|&session| (UnicastTarget::Session(session), 1));
         let nodes = entry
             .nodes
             .iter()
-            .map(|(node, count)| (Target::Node(node), count));
-        let peers = entry.peers.iter().map(|&peer| (Target::Peer(peer), 1));
+            .map(|(node, count)| (UnicastTarget::Node(node), count));
+        let peers = entry
+            .peers
+            .iter()
+            .map(|&peer| (UnicastTarget::Fisco(peer), 1));
         let candidates = sessions
             .chain(nodes.chain(peers).filter(|_| !local_only))
             .filter(|&(target, _)| Some(target) != own && usable(target))
@@ -362,11 +368,15 @@ impl Unicast {
     }
 
     /// Returns why none of a small number of subscribers can be asked.
-    fn nobody(&self, entry: &Entry, reach: &Reach, links: &Links) -> Drawn {
-        let untried = |target: Target| reach.allows(target, links) && !self.tried.contains(target);
-        let here = entry.sessions.iter().copied().map(Target::Session);
-        let nodes = entry.nodes.iter().map(|(node, _)| Target::Node(node));
-        let peers = entry.peers.iter().copied().map(Target::Peer);
+    fn nobody(&self, entry: &TopicSubscribers, reach: &Reach, links: &Links) -> Drawn {
+        let untried =
+            |target: UnicastTarget| reach.allows(target, links) && !self.tried.contains(target);
+        let here = entry.sessions.iter().copied().map(UnicastTarget::Session);
+        let nodes = entry
+            .nodes
+            .iter()
+            .map(|(node, _)| UnicastTarget::Node(node));
+        let peers = entry.peers.iter().copied().map(UnicastTarget::Fisco);
         Drawn::Nobody {
             busy: here.chain(nodes.chain(peers)).any(untried),
             asked: None,
@@ -376,16 +386,16 @@ impl Unicast {
     /// Continues the search through all subscribers, a part of it at once.
     fn walk(
         &mut self,
-        entry: &Entry,
+        entry: &TopicSubscribers,
         total: u64,
         start: impl FnOnce() -> u64,
-        (own, reach, links): (Option<Target>, &Reach, &Links),
-        credit: impl Fn(Target) -> Allowance,
+        (own, reach, links): (Option<UnicastTarget>, &Reach, &Links),
+        credit: impl Fn(UnicastTarget) -> Allowance,
     ) -> Drawn {
-        let mut walk = self.walk.unwrap_or_else(|| Walk {
+        let mut walk = self.walk.unwrap_or_else(|| SubscriberWalk {
             at: start(),
             left: total,
-            round: Round::Credit,
+            round: SearchRound::Credit,
             crowded: false,
             busy: false,
             asked: None,
@@ -404,14 +414,14 @@ impl Unicast {
                 continue;
             }
             // In the last round any target is acceptable.
-            if walk.round != Round::Any {
+            if walk.round != SearchRound::Any {
                 let credit = credit(target);
                 walk.crowded |= credit.alone && !credit.more;
                 if !walk.round.allows(credit) {
                     continue;
                 }
             }
-            if let Target::Session(session) = target
+            if let UnicastTarget::Session(session) = target
                 && links.is_asked(session, &self.frame.seq)
             {
                 walk.asked = Some(session);
@@ -431,8 +441,8 @@ impl Unicast {
         }
         let topic = self.topic();
         let own = own.filter(|&own| match own {
-            Target::Session(session) => links.has_topic(session, topic),
-            Target::Peer(_) | Target::Node(_) => false,
+            UnicastTarget::Session(session) => links.has_topic(session, topic),
+            UnicastTarget::Fisco(_) | UnicastTarget::Node(_) => false,
         });
         match own.filter(|&own| !self.tried.contains(own) && self.may_take(own, links)) {
             Some(own) => Drawn::Target(own),
@@ -444,15 +454,15 @@ impl Unicast {
     }
 
     /// Returns whether a target can be sent the message now.
-    fn may_take(&self, target: Target, links: &Links) -> bool {
+    fn may_take(&self, target: UnicastTarget, links: &Links) -> bool {
         match target {
-            Target::Session(session) => links.session_takes(session, &self.frame.seq),
-            Target::Peer(peer) => {
+            UnicastTarget::Session(session) => links.session_takes(session, &self.frame.seq),
+            UnicastTarget::Fisco(peer) => {
                 let group = |_| links.shares.identity(self.holder).group();
                 links.peer_takes(peer, self.origin.lane(), self.frame.wire_len(), group)
             }
             // Whether there is a path is found out when the message is sent.
-            Target::Node(_) => true,
+            UnicastTarget::Node(_) => true,
         }
     }
 }
@@ -464,7 +474,7 @@ impl Unicast {
 /// have used their credit, nodes with a larger credit are drawn more often, and all unproven nodes
 /// of an agency together as often as one node: the subscribers that they claim do not count. A node
 /// that pauses is drawn only if there is no other.
-fn by_credit(mut candidates: Vec<(Target, u64, Allowance)>) -> Vec<(Target, u64)> {
+fn by_credit(mut candidates: Vec<(UnicastTarget, u64, Allowance)>) -> Vec<(UnicastTarget, u64)> {
     /// A shared credit is divided, so it is counted in parts.
     const PARTS: u64 = 1 << 16;
     if candidates.iter().any(|(.., credit)| credit.more) {
@@ -491,27 +501,31 @@ fn by_credit(mut candidates: Vec<(Target, u64, Allowance)>) -> Vec<(Target, u64)
 }
 
 /// Returns the target at a point of the line on which every subscriber takes one step.
-fn pick(entry: &Entry, point: u64) -> Option<Target> {
+fn pick(entry: &TopicSubscribers, point: u64) -> Option<UnicastTarget> {
     let sessions = entry.sessions.len() as u64;
     if point < sessions {
         return entry
             .sessions
             .get(point as usize)
             .copied()
-            .map(Target::Session);
+            .map(UnicastTarget::Session);
     }
     let point = point - sessions;
     if let Some(node) = entry.nodes.at(point) {
-        return Some(Target::Node(node));
+        return Some(UnicastTarget::Node(node));
     }
     let point = point.checked_sub(entry.nodes.total())?;
-    entry.peers.get(point as usize).copied().map(Target::Peer)
+    entry
+        .peers
+        .get(point as usize)
+        .copied()
+        .map(UnicastTarget::Fisco)
 }
 
-fn is_subscribed(entry: &Entry, target: Target) -> bool {
+fn is_subscribed(entry: &TopicSubscribers, target: UnicastTarget) -> bool {
     match target {
-        Target::Session(session) => entry.sessions.contains(&session),
-        Target::Peer(_) | Target::Node(_) => false,
+        UnicastTarget::Session(session) => entry.sessions.contains(&session),
+        UnicastTarget::Fisco(_) | UnicastTarget::Node(_) => false,
     }
 }
 
@@ -522,7 +536,7 @@ mod tests {
     #[test]
     fn all_that_were_tried_are_known() {
         let mut tried = Tried::default();
-        let target = |n| Target::Session(SessionId(n));
+        let target = |n| UnicastTarget::Session(SessionId(n));
         assert!(!tried.contains(target(1)));
         for n in [1, 2, 1, 3, 2] {
             tried.insert(target(n));
@@ -530,6 +544,6 @@ mod tests {
         for n in 0..5 {
             assert_eq!(tried.contains(target(n)), (1..4).contains(&n), "{n}");
         }
-        assert!(!tried.contains(Target::Peer(PeerId(1))));
+        assert!(!tried.contains(UnicastTarget::Fisco(PeerId(1))));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 /// Bytes by sender. Usually one sends at a time, so one sender is stored where it is found without
 /// a lookup. Agencies and keys are counted only while much waits.
 #[derive(Clone, Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingBytes {
     /// A sender that is not in `others`. Without bytes it is unused.
     one: Option<Sender>,
     bytes: usize,
@@ -24,9 +24,9 @@ pub(super) struct Waiting {
 struct Groups {
     /// Every sender that has bytes.
     senders: HashMap<Sender, One>,
-    agencies: HashMap<u64, Part>,
+    agencies: HashMap<u64, GroupCount>,
     /// By agency and key.
-    keys: HashMap<(u64, u64), Part>,
+    keys: HashMap<(u64, u64), GroupCount>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ struct One {
 
 /// The counts of an agency or of a key.
 #[derive(Debug, Clone, Copy, Default)]
-struct Part {
+struct GroupCount {
     /// The number of its keys, or of its senders, that have bytes.
     members: usize,
     late: usize,
@@ -45,7 +45,7 @@ struct Part {
 
 /// The waiting bytes of a sender, how many of them it sent late, and how many others there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct SenderBytes {
     pub(super) sender: usize,
     pub(super) sender_late: usize,
     pub(super) key_late: usize,
@@ -59,7 +59,7 @@ pub(super) struct Held {
 }
 
 /// Shows a plain map: where a sender is stored does not matter.
-impl fmt::Debug for Waiting {
+impl fmt::Debug for WaitingBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let one = self.one.as_ref().filter(|_| self.bytes > 0);
         let one = one.map(|one| (one, &self.bytes));
@@ -67,7 +67,7 @@ impl fmt::Debug for Waiting {
     }
 }
 
-impl Waiting {
+impl WaitingBytes {
     pub(super) fn of(&self, sender: Sender) -> usize {
         if self.one == Some(sender) {
             return self.bytes;
@@ -77,11 +77,11 @@ impl Waiting {
 
     /// Returns what a sender of this group has, and the number of others if that is
     /// [counted](Self::count).
-    pub(super) fn held(&self, sender: Sender, group: Group) -> Held {
+    pub(super) fn held(&self, sender: Sender, group: Group) -> SenderBytes {
         let bytes = self.of(sender);
         match &self.groups {
             Some(groups) => groups.held(sender, group, bytes),
-            None => Held {
+            None => SenderBytes {
                 sender: bytes,
                 sender_late: 0,
                 key_late: 0,
@@ -182,14 +182,14 @@ impl Waiting {
 }
 
 impl Groups {
-    fn held(&self, sender: Sender, group: Group, bytes: usize) -> Held {
+    fn held(&self, sender: Sender, group: Group, bytes: usize) -> SenderBytes {
         let one = self.senders.get(&sender);
         let (is_new, late) = one.map_or((true, 0), |one| (false, one.late));
         let key = self.keys.get(&(group.agency, group.key));
         let agency = self.agencies.get(&group.agency);
-        let members = |part: Option<&Part>| part.map_or(0, |part| part.members);
-        let late_of = |part: Option<&Part>| part.map_or(0, |part| part.late);
-        Held {
+        let members = |part: Option<&GroupCount>| part.map_or(0, |part| part.members);
+        let late_of = |part: Option<&GroupCount>| part.map_or(0, |part| part.late);
+        SenderBytes {
             sender: bytes,
             sender_late: late,
             key_late: late_of(key),
@@ -209,7 +209,7 @@ impl Groups {
         // A sender that has bytes stays in the group it had when they came.
         let Group { agency, key } = one.group;
         let (is_new_key, key) = match self.keys.entry((agency, key)) {
-            Entry::Vacant(entry) => (true, entry.insert(Part::default())),
+            Entry::Vacant(entry) => (true, entry.insert(GroupCount::default())),
             Entry::Occupied(entry) => (false, entry.into_mut()),
         };
         key.members += usize::from(is_new);
@@ -232,12 +232,12 @@ impl Groups {
             entry.remove();
         }
         let key = self.keys.entry((group.agency, group.key));
-        let key_ends = Part::give(key, ends, gone);
-        Part::give(self.agencies.entry(group.agency), key_ends, gone);
+        let key_ends = GroupCount::give(key, ends, gone);
+        GroupCount::give(self.agencies.entry(group.agency), key_ends, gone);
     }
 }
 
-impl Part {
+impl GroupCount {
     /// Removes a member, and late bytes. Returns whether it was the last member.
     fn give<K>(entry: Entry<'_, K, Self>, member: bool, late: usize) -> bool {
         let Entry::Occupied(mut part) = entry else {
@@ -284,7 +284,7 @@ mod tests {
         fn it_counts_as_maps_do(
             steps in proptest::collection::vec((0..12u64, 0..9u8, 1..5usize, any::<bool>()), 0..96),
         ) {
-            let mut waiting = Waiting::default();
+            let mut waiting = WaitingBytes::default();
             // The bytes, and how many of them were late.
             let mut map = BTreeMap::<u64, (usize, usize)>::new();
             for (n, what, bytes, late) in steps {
@@ -324,7 +324,7 @@ mod tests {
                     let groups = all.iter().map(|&n| group(sender(n)));
                     let of_key = groups.clone().filter(|&other| other == of);
                     let of_agency = groups.clone().filter(|other| other.agency == of.agency);
-                    let held = Held {
+                    let held = SenderBytes {
                         sender: own.0,
                         sender_late: own.1,
                         key_late: sum(&|other| other == of),

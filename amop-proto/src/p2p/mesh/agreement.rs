@@ -11,12 +11,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
 
-use super::{NodeKey, Seal};
+use super::{RoutingKey, Seal};
 use crate::p2p::NodeId;
 
 /// The purpose of a MAC. A MAC for one purpose is invalid for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum MacPurpose {
     /// A unicast on its way to its target.
     Unicast,
     /// The answer to a unicast.
@@ -30,13 +30,13 @@ pub enum Purpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statement {
     /// The kind of message.
-    pub purpose: Purpose,
+    pub purpose: MacPurpose,
     /// The node whose key makes the MAC.
-    pub voucher: NodeKey,
+    pub voucher: RoutingKey,
     /// The publisher's node: the voucher, or a FISCO node behind it.
-    pub source: NodeKey,
+    pub source: RoutingKey,
     /// The destination: the node at the other end of the key, or a FISCO node behind it.
-    pub target: NodeKey,
+    pub target: RoutingKey,
     /// The message's id.
     pub id: u64,
     /// The SHA-256 of the channel frame.
@@ -155,9 +155,9 @@ impl PairKey {
         let mut mac = keyed(&self.0);
         mac.update(b"amop mesh message");
         mac.update(&[match purpose {
-            Purpose::Unicast => 1,
-            Purpose::Answer => 2,
-            Purpose::Multicast => 3,
+            MacPurpose::Unicast => 1,
+            MacPurpose::Answer => 2,
+            MacPurpose::Multicast => 3,
         }]);
         for number in [voucher.0, source.0, target.0, *id, counter] {
             mac.update(&number.to_be_bytes());
@@ -197,17 +197,17 @@ mod tests {
     fn a_seal_is_for_one_message() {
         let key = PairKey::from_bytes([9; 32]);
         let statement = Statement {
-            purpose: Purpose::Unicast,
-            voucher: NodeKey(1),
-            source: NodeKey(1),
-            target: NodeKey(2),
+            purpose: MacPurpose::Unicast,
+            voucher: RoutingKey(1),
+            source: RoutingKey(1),
+            target: RoutingKey(2),
             id: 3,
             content: [4; 32],
         };
         let seal = key.seal(&statement, 5);
         assert!(key.is_sealed(&statement, &seal));
-        let purpose = Purpose::Answer;
-        let (one, two) = (NodeKey(8), NodeKey(9));
+        let purpose = MacPurpose::Answer;
+        let (one, two) = (RoutingKey(8), RoutingKey(9));
         for other in [
             Statement {
                 purpose,

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
-use super::{NodeKey, keys};
+use super::{RoutingKey, keys};
 use crate::{
     channel::Frame,
     p2p::{Blocks, Body, FRAGMENT},
@@ -15,17 +15,17 @@ pub const MAX_TARGETS: usize = 1024;
 
 /// The address of a unicast in transit through the network, or of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Envelope {
+pub struct UnicastHeader {
     /// The node that sent it into the network.
-    pub source: NodeKey,
+    pub source: RoutingKey,
     /// The destination.
-    pub target: NodeKey,
+    pub target: RoutingKey,
     /// The number of the unicast at the node that sent it; an answer has the same number.
     pub id: u64,
 }
 
-impl Envelope {
-    /// The length of an envelope in bytes.
+impl UnicastHeader {
+    /// The length of a header in bytes.
     pub const LEN: usize = 8 + 8 + 8;
 
     fn put(&self, out: &mut BytesMut) {
@@ -36,9 +36,9 @@ impl Envelope {
         out.put_slice(&bytes);
     }
 
-    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
-    pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        sealed_parts(frame, |room| {
+    /// Does the same as [`encode`](Self::encode); a long frame is not copied.
+    pub fn encode_parts(&self, frame: &impl FrameContent) -> Body {
+        encoded_parts(frame, |room| {
             let mut out = BytesMut::with_capacity(Self::LEN + room);
             self.put(&mut out);
             out
@@ -46,13 +46,13 @@ impl Envelope {
     }
 
     /// Returns the node that sent the body of a packet into the network. Relays use it.
-    pub fn source_of(body: &[u8]) -> Option<NodeKey> {
+    pub fn source_of(body: &[u8]) -> Option<RoutingKey> {
         let source = body.first_chunk()?;
-        Some(NodeKey(u64::from_be_bytes(*source)))
+        Some(RoutingKey(u64::from_be_bytes(*source)))
     }
 
     /// Returns the body of a packet with a channel frame, for a neighbour.
-    pub fn seal(&self, frame: &Frame) -> Bytes {
+    pub fn encode(&self, frame: &Frame) -> Bytes {
         let mut out = BytesMut::with_capacity(Self::LEN + frame.wire_len());
         self.put(&mut out);
         frame.encode(&mut out);
@@ -60,25 +60,25 @@ impl Envelope {
     }
 
     /// Returns the destination of the body of a packet. Relays use it.
-    pub fn target_of(body: &[u8]) -> Option<NodeKey> {
-        let (envelope, _) = body.split_at_checked(Self::LEN)?;
-        let target = envelope[8..].first_chunk()?;
-        Some(NodeKey(u64::from_be_bytes(*target)))
+    pub fn target_of(body: &[u8]) -> Option<RoutingKey> {
+        let (header, _) = body.split_at_checked(Self::LEN)?;
+        let target = header[8..].first_chunk()?;
+        Some(RoutingKey(u64::from_be_bytes(*target)))
     }
 
-    /// Reads the envelope, and returns it with the bytes of the channel frame.
-    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
+    /// Reads the header, and returns it with the bytes of the channel frame.
+    pub fn decode(mut body: Bytes) -> Option<(Self, Bytes)> {
         let (words, _) = body.first_chunk::<{ Self::LEN }>()?.as_chunks();
         let [source, target, id] = *words else {
             return None;
         };
-        let envelope = Self {
-            source: NodeKey(u64::from_be_bytes(source)),
-            target: NodeKey(u64::from_be_bytes(target)),
+        let header = Self {
+            source: RoutingKey(u64::from_be_bytes(source)),
+            target: RoutingKey(u64::from_be_bytes(target)),
             id: u64::from_be_bytes(id),
         };
         body.advance(Self::LEN);
-        Some((envelope, body))
+        Some((header, body))
     }
 }
 
@@ -110,48 +110,49 @@ impl Seal {
 
 /// The address of a unicast or answer that passes relays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Relayed {
-    /// The envelope. It is at the beginning of the body, as in a message that is not relayed.
-    pub envelope: Envelope,
+pub struct RelayedUnicastHeader {
+    /// The header. It is at the beginning of the body, as in a message that is not relayed.
+    pub header: UnicastHeader,
     /// The seal for the target.
     pub seal: Seal,
 }
 
-impl Relayed {
+impl RelayedUnicastHeader {
     /// Returns the bytes of the channel frame. Relays use it.
     pub fn content_of(body: &[u8]) -> &[u8] {
-        body.get(Envelope::LEN + Seal::LEN..).unwrap_or_default()
+        body.get(UnicastHeader::LEN + Seal::LEN..)
+            .unwrap_or_default()
     }
 
     /// Returns the body of a packet with a channel frame.
-    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
-        sealed(frame, |room| self.start(room))
+    pub fn encode(&self, frame: &(impl FrameContent + ?Sized)) -> Bytes {
+        encoded(frame, |room| self.start(room))
     }
 
-    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
-    pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        sealed_parts(frame, |room| self.start(room))
+    /// Does the same as [`encode`](Self::encode); a long frame is not copied.
+    pub fn encode_parts(&self, frame: &impl FrameContent) -> Body {
+        encoded_parts(frame, |room| self.start(room))
     }
 
-    /// Returns the envelope and its seal, with room for `room` more bytes.
+    /// Returns the header and its seal, with room for `room` more bytes.
     fn start(&self, room: usize) -> BytesMut {
-        let mut out = BytesMut::with_capacity(Envelope::LEN + Seal::LEN + room);
-        self.envelope.put(&mut out);
+        let mut out = BytesMut::with_capacity(UnicastHeader::LEN + Seal::LEN + room);
+        self.header.put(&mut out);
         self.seal.put(&mut out);
         out
     }
 
-    /// Reads the envelope and the seal, and returns them with the bytes of the channel frame.
-    pub fn open(body: Bytes) -> Option<(Self, Bytes)> {
-        let (envelope, mut body) = Envelope::open(body)?;
+    /// Reads the header and the seal, and returns them with the bytes of the channel frame.
+    pub fn decode(body: Bytes) -> Option<(Self, Bytes)> {
+        let (header, mut body) = UnicastHeader::decode(body)?;
         let seal = Seal::take(&mut body)?;
-        Some((Self { envelope, seal }, body))
+        Some((Self { header, seal }, body))
     }
 }
 
 /// The content of packets: a channel frame, either parsed or as bytes.
 #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
-pub trait Content {
+pub trait FrameContent {
     /// Returns the frame's length in bytes.
     fn len(&self) -> usize;
     /// Appends the frame's bytes.
@@ -179,7 +180,7 @@ fn if_long(bytes: &Bytes) -> Bytes {
     }
 }
 
-impl Content for Frame {
+impl FrameContent for Frame {
     fn len(&self) -> usize {
         self.wire_len()
     }
@@ -206,7 +207,7 @@ impl Content for Frame {
     }
 }
 
-impl Content for [u8] {
+impl FrameContent for [u8] {
     fn len(&self) -> usize {
         <[u8]>::len(self)
     }
@@ -220,7 +221,7 @@ impl Content for [u8] {
     }
 }
 
-impl Content for Bytes {
+impl FrameContent for Bytes {
     fn len(&self) -> usize {
         Self::len(self)
     }
@@ -244,7 +245,7 @@ impl Content for Bytes {
     }
 }
 
-impl Content for Body {
+impl FrameContent for Body {
     fn len(&self) -> usize {
         Self::len(self)
     }
@@ -279,14 +280,14 @@ pub fn content_digest(frame: &[u8]) -> [u8; 32] {
 
 /// Returns an address, which `start` makes with room for the given number of bytes, with a channel
 /// frame after it.
-fn sealed(frame: &(impl Content + ?Sized), start: impl FnOnce(usize) -> BytesMut) -> Bytes {
+fn encoded(frame: &(impl FrameContent + ?Sized), start: impl FnOnce(usize) -> BytesMut) -> Bytes {
     let mut out = start(frame.len());
     frame.put(&mut out);
     out.freeze()
 }
 
-/// Does the same as [`sealed`]; a long frame is not copied.
-fn sealed_parts(frame: &impl Content, start: impl FnOnce(usize) -> BytesMut) -> Body {
+/// Does the same as [`encoded`]; a long frame is not copied.
+fn encoded_parts(frame: &impl FrameContent, start: impl FnOnce(usize) -> BytesMut) -> Body {
     let tail = frame.tail();
     let mut head = start(frame.len() - tail.len());
     frame.put_head(&mut head);
@@ -298,17 +299,17 @@ fn sealed_parts(frame: &impl Content, start: impl FnOnce(usize) -> BytesMut) -> 
 
 /// The address of a multicast for a neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spread {
+pub struct MulticastHeader {
     /// The node that sent it into the network: the neighbour, or a FISCO node behind it.
-    pub source: NodeKey,
+    pub source: RoutingKey,
     /// The number that, together with the source, identifies the multicast.
     pub id: u64,
     /// The targets of this copy: the receiver and FISCO nodes behind it. If empty, only the
     /// receiver.
-    pub targets: Vec<NodeKey>,
+    pub targets: Vec<RoutingKey>,
 }
 
-impl Spread {
+impl MulticastHeader {
     /// The length of an address without targets, in bytes.
     const LEN: usize = 8 + 8 + 2;
 
@@ -329,13 +330,13 @@ impl Spread {
     }
 
     /// Returns the body of a packet with a channel frame.
-    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
-        sealed(frame, |room| self.start(room))
+    pub fn encode(&self, frame: &(impl FrameContent + ?Sized)) -> Bytes {
+        encoded(frame, |room| self.start(room))
     }
 
-    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
-    pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        sealed_parts(frame, |room| self.start(room))
+    /// Does the same as [`encode`](Self::encode); a long frame is not copied.
+    pub fn encode_parts(&self, frame: &impl FrameContent) -> Body {
+        encoded_parts(frame, |room| self.start(room))
     }
 
     /// Returns the address, with room for `room` more bytes.
@@ -345,9 +346,9 @@ impl Spread {
         out
     }
 
-    /// Does the same as [`seal_parts`](Self::seal_parts), in memory that is shared with other
+    /// Does the same as [`encode_parts`](Self::encode_parts), in memory that is shared with other
     /// messages.
-    pub(crate) fn seal_parts_in(&self, frame: &impl Content, blocks: &mut Blocks) -> Body {
+    pub(crate) fn encode_parts_in(&self, frame: &impl FrameContent, blocks: &mut Blocks) -> Body {
         let tail = frame.tail();
         let head = blocks.put(self.len() + frame.len() - tail.len(), |room| {
             self.put(room);
@@ -356,7 +357,7 @@ impl Spread {
         Body { head, tail }
     }
 
-    fn named(&self) -> &[NodeKey] {
+    fn named(&self) -> &[RoutingKey] {
         &self.targets[..self.targets.len().min(MAX_TARGETS)]
     }
 
@@ -376,8 +377,8 @@ impl Spread {
     }
 
     /// Reads the address, and returns it with the bytes of the channel frame.
-    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
-        let source = NodeKey(body.try_get_u64().ok()?);
+    pub fn decode(mut body: Bytes) -> Option<(Self, Bytes)> {
+        let source = RoutingKey(body.try_get_u64().ok()?);
         let id = body.try_get_u64().ok()?;
         let count = usize::from(body.try_get_u16().ok()?);
         if count > MAX_TARGETS {
@@ -397,37 +398,37 @@ impl Spread {
 
 /// The address of a multicast that passes relays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayedSpread {
+pub struct RelayedMulticastHeader {
     /// The node whose keys make the seals.
-    pub voucher: NodeKey,
+    pub voucher: RoutingKey,
     /// The publisher's node: the voucher, or a FISCO node behind it.
-    pub source: NodeKey,
+    pub source: RoutingKey,
     /// The number that, together with the source, identifies the multicast.
     pub id: u64,
     /// The targets of this copy. Each node is named in only one copy.
-    pub targets: Vec<(NodeKey, Seal)>,
+    pub targets: Vec<(RoutingKey, Seal)>,
 }
 
-impl RelayedSpread {
+impl RelayedMulticastHeader {
     /// Returns the body of a packet with a channel frame.
-    pub fn seal(&self, frame: &(impl Content + ?Sized)) -> Bytes {
-        sealed(frame, |room| self.start(room))
+    pub fn encode(&self, frame: &(impl FrameContent + ?Sized)) -> Bytes {
+        encoded(frame, |room| self.start(room))
     }
 
-    /// Does the same as [`seal`](Self::seal); a long frame is not copied.
-    pub fn seal_parts(&self, frame: &impl Content) -> Body {
-        sealed_parts(frame, |room| self.start(room))
+    /// Does the same as [`encode`](Self::encode); a long frame is not copied.
+    pub fn encode_parts(&self, frame: &impl FrameContent) -> Body {
+        encoded_parts(frame, |room| self.start(room))
     }
 
     /// Returns the targets in the body of a packet, without reading the rest.
-    pub fn targets_of(body: &[u8]) -> impl Iterator<Item = NodeKey> {
+    pub fn targets_of(body: &[u8]) -> impl Iterator<Item = RoutingKey> {
         const HEAD: usize = 8 + 8 + 8 + 2;
         let count = body.get(HEAD - 2..HEAD).map_or(0, |count| {
             usize::from(u16::from_be_bytes([count[0], count[1]]))
         });
         let targets = body.get(HEAD..).unwrap_or_default();
         let each = targets.chunks_exact(8 + Seal::LEN).take(count);
-        each.filter_map(|target| Some(NodeKey(u64::from_be_bytes(*target.first_chunk()?))))
+        each.filter_map(|target| Some(RoutingKey(u64::from_be_bytes(*target.first_chunk()?))))
     }
 
     /// Returns the bytes of the channel frame in the body of a packet.
@@ -455,9 +456,9 @@ impl RelayedSpread {
     }
 
     /// Reads the address, and returns it with the bytes of the channel frame.
-    pub fn open(mut body: Bytes) -> Option<(Self, Bytes)> {
-        let voucher = NodeKey(body.try_get_u64().ok()?);
-        let source = NodeKey(body.try_get_u64().ok()?);
+    pub fn decode(mut body: Bytes) -> Option<(Self, Bytes)> {
+        let voucher = RoutingKey(body.try_get_u64().ok()?);
+        let source = RoutingKey(body.try_get_u64().ok()?);
         let id = body.try_get_u64().ok()?;
         let count = usize::from(body.try_get_u16().ok()?);
         if count > MAX_TARGETS || body.len() / (8 + Seal::LEN) < count {
@@ -465,7 +466,7 @@ impl RelayedSpread {
         }
         let mut targets = Vec::with_capacity(count);
         for _ in 0..count {
-            let target = NodeKey(body.try_get_u64().ok()?);
+            let target = RoutingKey(body.try_get_u64().ok()?);
             targets.push((target, Seal::take(&mut body)?));
         }
         Some((
@@ -489,9 +490,9 @@ mod tests {
         Frame::new(FrameType::UNICAST, Seq([b'0'; 32]), "\x02tpayload")
     }
 
-    const ENVELOPE: Envelope = Envelope {
-        source: NodeKey(1),
-        target: NodeKey(2),
+    const HEADER: UnicastHeader = UnicastHeader {
+        source: RoutingKey(1),
+        target: RoutingKey(2),
         id: 7,
     };
 
@@ -501,52 +502,61 @@ mod tests {
     };
 
     #[test]
-    fn envelopes_round_trip() {
+    fn headers_round_trip() {
         let frame = frame();
-        let body = ENVELOPE.seal(&frame);
+        let body = HEADER.encode(&frame);
         assert_eq!(
-            Envelope::open(body.clone()),
-            Some((ENVELOPE, frame.to_bytes()))
+            UnicastHeader::decode(body.clone()),
+            Some((HEADER, frame.to_bytes()))
         );
-        assert_eq!(Envelope::target_of(&body), Some(NodeKey(2)));
-        assert_eq!(Envelope::target_of(&body[..23]), None);
-        assert_eq!(Envelope::open(body.slice(..23)), None);
-        let relayed = Relayed {
-            envelope: ENVELOPE,
+        assert_eq!(UnicastHeader::target_of(&body), Some(RoutingKey(2)));
+        assert_eq!(UnicastHeader::target_of(&body[..23]), None);
+        assert_eq!(UnicastHeader::decode(body.slice(..23)), None);
+        let relayed = RelayedUnicastHeader {
+            header: HEADER,
             seal: SEAL,
         };
-        let body = relayed.seal(&frame);
-        assert_eq!(body, relayed.seal(&frame.to_bytes()[..]));
-        assert_eq!(Envelope::target_of(&body), Some(NodeKey(2)));
-        let header = Envelope::LEN + Seal::LEN;
-        assert_eq!(Relayed::open(body.slice(..header - 1)), None);
-        assert_eq!(Relayed::open(body), Some((relayed, frame.to_bytes())));
+        let body = relayed.encode(&frame);
+        assert_eq!(body, relayed.encode(&frame.to_bytes()[..]));
+        assert_eq!(UnicastHeader::target_of(&body), Some(RoutingKey(2)));
+        let header = UnicastHeader::LEN + Seal::LEN;
+        assert_eq!(RelayedUnicastHeader::decode(body.slice(..header - 1)), None);
+        assert_eq!(
+            RelayedUnicastHeader::decode(body),
+            Some((relayed, frame.to_bytes()))
+        );
     }
 
     #[test]
     fn spreads_round_trip() {
         let frame = frame();
-        let spread = Spread {
-            source: NodeKey(1),
+        let spread = MulticastHeader {
+            source: RoutingKey(1),
             id: 7,
-            targets: vec![NodeKey(2), NodeKey(3)],
+            targets: vec![RoutingKey(2), RoutingKey(3)],
         };
-        let body = spread.seal(&frame);
-        assert_eq!(Spread::open(body.slice(..33)), None);
-        assert_eq!(Spread::id_of(&body), Some(7));
-        assert_eq!(Spread::id_of(&body[..15]), None);
-        assert_eq!(Spread::content_of(&body), frame.to_bytes());
-        assert_eq!(Spread::content_of(&body[..33]), b"");
-        assert_eq!(Spread::open(body), Some((spread, frame.to_bytes())));
-        let spread = RelayedSpread {
-            voucher: NodeKey(4),
-            source: NodeKey(1),
+        let body = spread.encode(&frame);
+        assert_eq!(MulticastHeader::decode(body.slice(..33)), None);
+        assert_eq!(MulticastHeader::id_of(&body), Some(7));
+        assert_eq!(MulticastHeader::id_of(&body[..15]), None);
+        assert_eq!(MulticastHeader::content_of(&body), frame.to_bytes());
+        assert_eq!(MulticastHeader::content_of(&body[..33]), b"");
+        assert_eq!(
+            MulticastHeader::decode(body),
+            Some((spread, frame.to_bytes()))
+        );
+        let spread = RelayedMulticastHeader {
+            voucher: RoutingKey(4),
+            source: RoutingKey(1),
             id: 7,
-            targets: vec![(NodeKey(2), SEAL), (NodeKey(3), SEAL)],
+            targets: vec![(RoutingKey(2), SEAL), (RoutingKey(3), SEAL)],
         };
-        let body = spread.seal(&frame);
-        assert_eq!(RelayedSpread::open(body.slice(..89)), None);
-        assert_eq!(RelayedSpread::open(body), Some((spread, frame.to_bytes())));
+        let body = spread.encode(&frame);
+        assert_eq!(RelayedMulticastHeader::decode(body.slice(..89)), None);
+        assert_eq!(
+            RelayedMulticastHeader::decode(body),
+            Some((spread, frame.to_bytes()))
+        );
     }
 
     #[test]
@@ -569,20 +579,20 @@ mod tests {
 
     #[test]
     fn long_frames_are_shared_and_short_ones_copied() {
-        let relayed = Relayed {
-            envelope: ENVELOPE,
+        let relayed = RelayedUnicastHeader {
+            header: HEADER,
             seal: SEAL,
         };
-        let direct = Spread {
-            source: NodeKey(1),
+        let direct = MulticastHeader {
+            source: RoutingKey(1),
             id: 7,
-            targets: vec![NodeKey(2)],
+            targets: vec![RoutingKey(2)],
         };
-        let spread = RelayedSpread {
-            voucher: NodeKey(4),
-            source: NodeKey(1),
+        let spread = RelayedMulticastHeader {
+            voucher: RoutingKey(4),
+            source: RoutingKey(1),
             id: 7,
-            targets: vec![(NodeKey(2), SEAL)],
+            targets: vec![(RoutingKey(2), SEAL)],
         };
         for len in [10, FRAGMENT, FRAGMENT + 1] {
             let frame = Frame::new(FrameType::UNICAST, Seq([b'0'; 32]), vec![1; len]);
@@ -590,14 +600,14 @@ mod tests {
                 head: frame.header().to_vec().into(),
                 tail: frame.body.clone(),
             };
-            let sealed = [
-                (ENVELOPE.seal_parts(&frame), ENVELOPE.seal(&frame)),
-                (relayed.seal_parts(&parts), relayed.seal(&frame)),
-                (direct.seal_parts(&frame), direct.seal(&frame)),
-                (spread.seal_parts(&frame), spread.seal(&frame)),
-                (spread.seal_parts(&frame.body), spread.seal(&frame.body)),
+            let encoded = [
+                (HEADER.encode_parts(&frame), HEADER.encode(&frame)),
+                (relayed.encode_parts(&parts), relayed.encode(&frame)),
+                (direct.encode_parts(&frame), direct.encode(&frame)),
+                (spread.encode_parts(&frame), spread.encode(&frame)),
+                (spread.encode_parts(&frame.body), spread.encode(&frame.body)),
             ];
-            for (n, (body, whole)) in sealed.into_iter().enumerate() {
+            for (n, (body, whole)) in encoded.into_iter().enumerate() {
                 let long = len > FRAGMENT;
                 assert_eq!(body.tail.is_empty(), !long, "{n} {len}");
                 assert!(!long || shares(&body.tail, &frame), "{n} {len}");
@@ -608,19 +618,22 @@ mod tests {
 
     #[test]
     fn a_spread_shows_whom_it_is_for_unopened() {
-        let spread = RelayedSpread {
-            voucher: NodeKey(4),
-            source: NodeKey(1),
+        let spread = RelayedMulticastHeader {
+            voucher: RoutingKey(4),
+            source: RoutingKey(1),
             id: 7,
-            targets: vec![(NodeKey(2), SEAL), (NodeKey(3), SEAL)],
+            targets: vec![(RoutingKey(2), SEAL), (RoutingKey(3), SEAL)],
         };
-        let body = spread.seal(&frame());
-        let targets: Vec<NodeKey> = RelayedSpread::targets_of(&body).collect();
-        assert_eq!(targets, [NodeKey(2), NodeKey(3)]);
-        assert_eq!(RelayedSpread::content_of(&body), frame().to_bytes());
+        let body = spread.encode(&frame());
+        let targets: Vec<RoutingKey> = RelayedMulticastHeader::targets_of(&body).collect();
+        assert_eq!(targets, [RoutingKey(2), RoutingKey(3)]);
+        assert_eq!(
+            RelayedMulticastHeader::content_of(&body),
+            frame().to_bytes()
+        );
         for len in 0..body.len() {
-            assert!(RelayedSpread::targets_of(&body[..len]).count() <= 2);
-            RelayedSpread::content_of(&body[..len]);
+            assert!(RelayedMulticastHeader::targets_of(&body[..len]).count() <= 2);
+            RelayedMulticastHeader::content_of(&body[..len]);
         }
     }
 }

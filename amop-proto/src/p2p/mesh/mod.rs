@@ -33,11 +33,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
 pub use self::{
-    agreement::{Agreement, PairKey, Purpose, Statement},
+    agreement::{Agreement, MacPurpose, PairKey, Statement},
     message::{
-        Content, Envelope, MAX_TARGETS, Relayed, RelayedSpread, Seal, Spread, content_digest,
+        FrameContent, MAX_TARGETS, MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader,
+        Seal, UnicastHeader, content_digest,
     },
-    proof::{Identified, Refusal, Signer, Verifier},
+    proof::{Identified, IdentityRefusal, StatementSigner, StatementVerifier},
     record::{
         MAX_CHAIN, MAX_NEIGHBOURS, MAX_VERSION, Record, RecordsError, SignedRecord, SignedRecords,
         Subject, Whole,
@@ -51,15 +52,15 @@ use super::NodeId;
 /// The key of a node in routing: the first eight bytes of the SHA-256 of its ID, so that the length
 /// of the ID does not matter, and similar IDs have different keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeKey(pub u64);
+pub struct RoutingKey(pub u64);
 
-impl From<&NodeId> for NodeKey {
+impl From<&NodeId> for RoutingKey {
     fn from(id: &NodeId) -> Self {
         Self::first_of(&Sha256::digest(id.0))
     }
 }
 
-impl NodeKey {
+impl RoutingKey {
     /// Returns the key of a FISCO node behind the border node that announces it. Finding IDs that
     /// give another node's key takes about 2^64 hashes, and a record is refused if its key is
     /// already used for another ID.
@@ -105,7 +106,7 @@ pub mod packet {
     pub const RELAYED_MULTICAST: u16 = 11;
     /// Confirms multicasts, so that their sender need not keep them any more.
     pub const CONFIRMED: u16 = 12;
-    /// A part of a long frame: see [`Assembler`](crate::p2p::Assembler).
+    /// A part of a long frame: see [`FragmentAssembler`](crate::p2p::FragmentAssembler).
     pub const FRAGMENT: u16 = 20;
 }
 
@@ -214,15 +215,15 @@ pub fn decode_confirmed(mut body: Bytes, max: u32) -> Option<Vec<(u32, u32)>> {
     Some(runs)
 }
 
-fn keys(body: &mut Bytes, count: usize) -> Option<Vec<NodeKey>> {
+fn keys(body: &mut Bytes, count: usize) -> Option<Vec<RoutingKey>> {
     if body.remaining() / 8 < count {
         return None;
     }
-    Some((0..count).map(|_| NodeKey(body.get_u64())).collect())
+    Some((0..count).map(|_| RoutingKey(body.get_u64())).collect())
 }
 
 /// Writes the body of an ask packet.
-pub fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
+pub fn encode_keys(keys: impl IntoIterator<Item = RoutingKey>) -> Bytes {
     let mut out = BytesMut::new();
     for key in keys {
         out.put_u64(key.0);
@@ -231,14 +232,14 @@ pub fn encode_keys(keys: impl IntoIterator<Item = NodeKey>) -> Bytes {
 }
 
 /// Reads the body of an ask packet; returns `None` if it is malformed or has more than `max` keys.
-pub fn decode_keys(mut body: Bytes, max: usize) -> Option<Vec<NodeKey>> {
+pub fn decode_keys(mut body: Bytes, max: usize) -> Option<Vec<RoutingKey>> {
     let count = body.len() / 8;
     let whole = body.len().is_multiple_of(8) && count <= max;
     whole.then(|| keys(&mut body, count)).flatten()
 }
 
 /// Writes the body of a known packet.
-pub fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
+pub fn encode_known(known: impl IntoIterator<Item = (RoutingKey, u64)>) -> Bytes {
     let mut out = BytesMut::new();
     for (key, version) in known {
         out.put_u64(key.0);
@@ -249,14 +250,14 @@ pub fn encode_known(known: impl IntoIterator<Item = (NodeKey, u64)>) -> Bytes {
 
 /// Reads the body of a known packet; returns `None` if it is malformed or has more than `max`
 /// nodes.
-pub fn decode_known(mut body: Bytes, max: usize) -> Option<Vec<(NodeKey, u64)>> {
+pub fn decode_known(mut body: Bytes, max: usize) -> Option<Vec<(RoutingKey, u64)>> {
     let count = body.len() / 16;
     if !body.len().is_multiple_of(16) || count > max {
         return None;
     }
     Some(
         (0..count)
-            .map(|_| (NodeKey(body.get_u64()), body.get_u64()))
+            .map(|_| (RoutingKey(body.get_u64()), body.get_u64()))
             .collect(),
     )
 }
@@ -287,21 +288,21 @@ mod tests {
     #[test]
     fn keys_follow_from_all_of_an_id() {
         let mut id = NodeId([7; 64]);
-        let key = NodeKey::from(&id);
+        let key = RoutingKey::from(&id);
         id.0[63] = 8;
-        assert_ne!(NodeKey::from(&id), key, "IDs that begin alike");
+        assert_ne!(RoutingKey::from(&id), key, "IDs that begin alike");
         let (a, b) = (NodeId([1; 64]), NodeId([2; 64]));
-        assert_ne!(NodeKey::stub(&a, &b), NodeKey::stub(&b, &a));
-        assert_ne!(NodeKey::stub(&a, &b), NodeKey::from(&a));
+        assert_ne!(RoutingKey::stub(&a, &b), RoutingKey::stub(&b, &a));
+        assert_ne!(RoutingKey::stub(&a, &b), RoutingKey::from(&a));
     }
 
     #[test]
     fn lists_of_keys_and_versions_are_bounded() {
-        let known = [(NodeKey(1), 2), (NodeKey(3), 4)];
+        let known = [(RoutingKey(1), 2), (RoutingKey(3), 4)];
         assert_eq!(decode_known(encode_known(known), 2), Some(known.to_vec()));
         assert_eq!(decode_known(encode_known(known), 1), None);
         assert_eq!(decode_known(encode_known(known).slice(1..), 2), None);
-        let keys = [NodeKey(1), NodeKey(3)];
+        let keys = [RoutingKey(1), RoutingKey(3)];
         assert_eq!(decode_keys(encode_keys(keys), 2), Some(keys.to_vec()));
         assert_eq!(decode_keys(encode_keys(keys), 1), None);
         assert_eq!(decode_keys(encode_keys(keys).slice(1..), 2), None);

@@ -11,7 +11,7 @@ use crate::p2p::NodeId;
 ///
 /// The node machine calls it when its statement changes, at most about 20 times a second; it must
 /// not block.
-pub trait Signer: fmt::Debug + Send + Sync {
+pub trait StatementSigner: fmt::Debug + Send + Sync {
     /// Returns the number of the algorithm: 1 is ECDSA on secp256k1 with SHA-256, in DER; 2 is RSA
     /// with PKCS#1 v1.5 and SHA-256. The others up to 127 are reserved; those from 128 on are for
     /// tests.
@@ -36,7 +36,7 @@ pub trait Signer: fmt::Debug + Send + Sync {
 /// Why an identity is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refusal(pub String);
+pub struct IdentityRefusal(pub String);
 
 /// A node's identity according to its certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,23 +53,23 @@ pub struct Identified {
 ///
 /// All functions may take hundreds of microseconds, so they are called without the node's lock.
 /// They must not block.
-pub trait Verifier: fmt::Debug + Send + Sync {
+pub trait StatementVerifier: fmt::Debug + Send + Sync {
     /// Returns the node with these certificates (in DER, its own first). They must lead to the CA,
     /// belong to a node, be unexpired and not revoked, and the node's access lists must admit the
     /// node.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] with the rule that is violated.
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal>;
+    /// [`IdentityRefusal`] with the rule that is violated.
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal>;
 
     /// Checks whether the access lists admit a FISCO node of which there are no certificates,
     /// because it is behind another node.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if they do not.
-    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal>;
+    /// [`IdentityRefusal`] if they do not.
+    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal>;
 
     /// Whether the node with this full ID signed the message.
     fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool;
@@ -128,7 +128,7 @@ impl SharedSecret {
 }
 
 #[cfg(feature = "test-util")]
-impl Signer for SharedSecret {
+impl StatementSigner for SharedSecret {
     fn algorithm(&self) -> u8 {
         Self::ALGORITHM
     }
@@ -144,21 +144,21 @@ impl Signer for SharedSecret {
 }
 
 #[cfg(feature = "test-util")]
-impl Verifier for SharedSecret {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
+impl StatementVerifier for SharedSecret {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
         let first = chain.first().and_then(|first| first[..].try_into().ok());
-        let node = NodeId(first.ok_or_else(|| Refusal("no certificate of a test".into()))?);
+        let node = NodeId(first.ok_or_else(|| IdentityRefusal("no certificate of a test".into()))?);
         let authority = Self::agency_of(&node);
         self.admits(&node).map(|()| Identified { node, authority })
     }
 
-    fn admits(&self, node: &NodeId) -> Result<(), Refusal> {
+    fn admits(&self, node: &NodeId) -> Result<(), IdentityRefusal> {
         let refused = self
             .refused
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if refused.contains(node) {
-            return Err(Refusal(format!("the lists do not let {node} in")));
+            return Err(IdentityRefusal(format!("the lists do not let {node} in")));
         }
         Ok(())
     }

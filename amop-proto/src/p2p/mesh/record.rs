@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{NodeKey, Signer, Verifier, keys};
+use super::{RoutingKey, StatementSigner, StatementVerifier, keys};
 use crate::{MAX_TOPIC_LEN, p2p::NodeId};
 
 /// The first byte of a record.
@@ -51,10 +51,10 @@ pub enum Subject {
 impl Subject {
     /// Returns the node's key in routing.
     #[must_use]
-    pub fn key(&self) -> NodeKey {
+    pub fn key(&self) -> RoutingKey {
         match self {
             Self::Node(node) => node.into(),
-            Self::Stub { fisco, border } => NodeKey::stub(fisco, border),
+            Self::Stub { fisco, border } => RoutingKey::stub(fisco, border),
         }
     }
 
@@ -107,7 +107,7 @@ pub struct Record {
     /// Present in a whole record, except a stub's.
     pub whole: Option<Whole>,
     /// Present in a whole record, and in a change of the neighbours; never in a stub's.
-    pub neighbours: Option<Vec<NodeKey>>,
+    pub neighbours: Option<Vec<RoutingKey>>,
     /// Topics and their numbers of subscribers: all, or those that changed. Each topic occurs once,
     /// in order.
     pub topics: Vec<(Bytes, u32)>,
@@ -119,19 +119,23 @@ type WithLongId = (Record, Option<Bytes>);
 impl Record {
     /// Returns the subject's key in routing.
     #[must_use]
-    pub fn key(&self) -> NodeKey {
+    pub fn key(&self) -> RoutingKey {
         self.subject.key()
     }
 
     /// Signs the record, and returns it as it is sent. `None` if the signer cannot sign.
     #[must_use]
-    pub fn sign(self, signer: &dyn Signer) -> Option<SignedRecord> {
+    pub fn sign(self, signer: &dyn StatementSigner) -> Option<SignedRecord> {
         let key = self.key();
         self.sign_as(key, signer)
     }
 
     /// Does the same as [`sign`](Self::sign), for a caller that knows the [`key`](Self::key).
-    pub(crate) fn sign_as(mut self, key: NodeKey, signer: &dyn Signer) -> Option<SignedRecord> {
+    pub(crate) fn sign_as(
+        mut self,
+        key: RoutingKey,
+        signer: &dyn StatementSigner,
+    ) -> Option<SignedRecord> {
         self.topics.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.topics.dedup_by(|(a, _), (b, _)| a == b);
         self.topics
@@ -273,7 +277,7 @@ impl Record {
 pub struct SignedRecord {
     record: Record,
     /// The record's key. It is a hash, stored so that it is computed only once.
-    key: NodeKey,
+    key: RoutingKey,
     bytes: Bytes,
     /// The number of bytes that are signed.
     statement: usize,
@@ -291,7 +295,7 @@ impl SignedRecord {
 
     /// Returns the subject's key in routing.
     #[must_use]
-    pub fn key(&self) -> NodeKey {
+    pub fn key(&self) -> RoutingKey {
         self.key
     }
 
@@ -320,7 +324,7 @@ impl SignedRecord {
 
     /// Whether the right node signed it. This does not say whether that node can be trusted.
     #[must_use]
-    pub fn is_signed(&self, verifier: &dyn Verifier) -> bool {
+    pub fn is_signed(&self, verifier: &dyn StatementVerifier) -> bool {
         // The algorithm and the length are before the signature.
         let signature = self.bytes.get(self.statement + 3..).unwrap_or_default();
         let message = [DOMAIN, &self.bytes[..self.statement]].concat();
@@ -491,7 +495,7 @@ mod tests {
                 agreement: [5; 32],
                 chain: SharedSecret::new(NodeId([3; 64])).chain(),
             }),
-            neighbours: Some(vec![NodeKey(2), NodeKey(u64::MAX)]),
+            neighbours: Some(vec![RoutingKey(2), RoutingKey(u64::MAX)]),
             topics: vec![(Bytes::new(), 0), (Bytes::from_static(b"hello"), 3)],
         }
     }
@@ -560,7 +564,7 @@ mod tests {
     #[test]
     fn a_record_names_so_many_neighbours_and_no_more() {
         let with = |count: usize| Record {
-            neighbours: Some((0..count as u64).map(NodeKey).collect()),
+            neighbours: Some((0..count as u64).map(RoutingKey).collect()),
             ..record()
         };
         let most = signed(&with(MAX_NEIGHBOURS));
@@ -648,7 +652,7 @@ mod tests {
         }
     }
 
-    impl Signer for Long {
+    impl StatementSigner for Long {
         fn algorithm(&self) -> u8 {
             SharedSecret::ALGORITHM
         }

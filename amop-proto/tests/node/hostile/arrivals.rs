@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use amop_proto::{node::Notice, p2p::mesh::packet};
+use amop_proto::{node::NodeNotice, p2p::mesh::packet};
 
 use super::{FAR, LIAR, TOPIC, counters, once, topics_at, with_liar};
 use crate::support::{Link, Net, change, hello, records, state, topics_of};
@@ -21,8 +21,8 @@ fn taken(net: &mut Net, link: Link) -> usize {
 #[test]
 fn what_one_neighbour_states_does_not_hold_up_what_another_does() {
     let mut net = Net::new(1);
-    let flood = net.ours(0, LIAR, &[]);
-    let honest = net.ours(0, 7, &[]);
+    let flood = net.overlay_peer(0, LIAR, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     let own = state(LIAR, 500, &[0, 20, 21, 22, 23, 24], &[]);
     net.peer_send(flood, records(8, &[own]));
     let topics = names(20_000);
@@ -42,7 +42,7 @@ fn what_one_neighbour_states_does_not_hold_up_what_another_does() {
 #[test]
 fn a_long_record_of_one_neighbour_is_whole_before_another_one_changes_it() {
     let (mut net, liar) = with_liar(&[]);
-    let other = net.ours(0, 7, &[]);
+    let other = net.overlay_peer(0, 7, &[]);
     let topics = names(20_000);
     net.peer_send(
         liar,
@@ -63,7 +63,7 @@ fn a_long_record_of_one_neighbour_is_whole_before_another_one_changes_it() {
 #[test]
 fn who_repeats_records_is_counted_and_named_and_holds_up_nobody() {
     let (mut net, liar) = with_liar(&[]);
-    let honest = net.ours(0, 7, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     let same = vec![state(FAR, 500, &[LIAR], &[]); 1000];
     for _ in 0..50 {
         net.peer_send(liar, records(9, &same));
@@ -72,7 +72,7 @@ fn who_repeats_records_is_counted_and_named_and_holds_up_nobody() {
     assert_eq!(topics_of(&net, honest), [TOPIC]);
     assert!(counters(&net).records_repeated >= 45);
     assert!(taken(&mut net, liar) <= 2);
-    let named = |notice: &Notice| matches!(notice, Notice::PeerMisbehaves { what, .. } if what.contains("known records"));
+    let named = |notice: &NodeNotice| matches!(notice, NodeNotice::PeerMisbehaves { what, .. } if what.contains("known records"));
     assert!(net.notices(0).iter().any(named));
     // New statements still count.
     net.peer_send(liar, records(9, &[state(FAR, 501, &[LIAR], &[(TOPIC, 1)])]));
@@ -82,7 +82,7 @@ fn who_repeats_records_is_counted_and_named_and_holds_up_nobody() {
 #[test]
 fn packets_without_records_cost_as_much_as_one() {
     let (mut net, liar) = with_liar(&[]);
-    let honest = net.ours(0, 7, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     for _ in 0..5000 {
         net.peer_send(liar, records(9, &[]));
     }
@@ -96,7 +96,7 @@ fn packets_without_records_cost_as_much_as_one() {
 #[test]
 fn what_comes_over_every_link_is_no_repetition() {
     let (mut net, first) = with_liar(&[]);
-    let others = [7, 8].map(|n| net.ours(0, n, &[]));
+    let others = [7, 8].map(|n| net.overlay_peer(0, n, &[]));
     for version in 501..4000 {
         let counts = [("a", (version % 2) as u32)];
         let news = records(9, &[change(FAR, version, version - 1, &counts)]);

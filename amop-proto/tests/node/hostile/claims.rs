@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use amop_proto::{
-    node::{Event, Limits},
-    p2p::mesh::{NodeKey, Record, Subject},
+    node::{Limits, NodeEvent},
+    p2p::mesh::{Record, RoutingKey, Subject},
 };
 
 use super::{LIAR, TOPIC, counters, with_liar, with_limits};
@@ -19,7 +19,7 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
     let stubs: Vec<Record> = (100..250)
         .map(|n| stub(n, LIAR, 1, &[(TOPIC, 1_000_000)]))
         .collect();
-    let keys = (100..250).map(|n| NodeKey::stub(&node_id(n), &node_id(LIAR)));
+    let keys = (100..250).map(|n| RoutingKey::stub(&node_id(n), &node_id(LIAR)));
     let own = Record {
         neighbours: Some(keys.chain([key(0)]).collect()),
         ..change(LIAR, 501, 500, &[(TOPIC, 1_000_000)])
@@ -75,7 +75,7 @@ fn assert_draws(net: &mut Net, liar: Link, mine: &[Sdk], others: u32) {
 fn border(version: u64, count: u32, fisco: &[usize]) -> Record {
     let stubs = fisco
         .iter()
-        .map(|&n| NodeKey::stub(&node_id(n), &node_id(LIAR)));
+        .map(|&n| RoutingKey::stub(&node_id(n), &node_id(LIAR)));
     Record {
         neighbours: Some(stubs.chain([key(0)]).collect()),
         ..state(LIAR, version, &[], &[(TOPIC, count)])
@@ -118,7 +118,7 @@ fn a_border_and_its_fisco_nodes_share_what_it_may_claim_whatever_changes() {
         fisco: node_id(n),
         border: node_id(LIAR),
     });
-    net.event(0, Event::Disbelieve(gone.collect()));
+    net.event(0, NodeEvent::Disbelieve(gone.collect()));
     assert_draws(&mut net, liar, &mine, 16);
     net.peer_send(liar, records(4, &[border(507, 2, &[])]));
     assert_draws(&mut net, liar, &mine, 2);
@@ -128,7 +128,7 @@ fn a_border_and_its_fisco_nodes_share_what_it_may_claim_whatever_changes() {
 #[test]
 fn fisco_nodes_are_never_as_many_as_a_border_may_claim() {
     let mut net = with_limits(|config| config.limits.stubs = 1000);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     let fisco: Vec<usize> = (100..140).collect();
     let mine: Vec<Sdk> = (0..4).map(|_| net.subscriber(0, &[TOPIC])).collect();
     let stubs: Vec<Record> = fisco
@@ -150,17 +150,17 @@ fn fisco_nodes_are_never_as_many_as_a_border_may_claim() {
 #[test]
 fn no_fisco_node_has_the_name_of_a_node_that_speaks_for_itself() {
     let mut net = Net::new(1);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     // Before the overlay node appears, after it, and with this node's own ID.
     let stubs = [7, 8, 0].map(|n| stub(n, LIAR, 1, &[(TOPIC, 1)]));
-    let names = [7, 8, 0].map(|n| NodeKey::stub(&node_id(n), &node_id(LIAR)));
+    let names = [7, 8, 0].map(|n| RoutingKey::stub(&node_id(n), &node_id(LIAR)));
     let own = Record {
         neighbours: Some(names.into_iter().chain([key(0)]).collect()),
         ..state(LIAR, 500, &[], &[])
     };
     net.peer_send(liar, records(3, &[own, stubs[0].clone()]));
-    let seven = net.ours(0, 7, &[(TOPIC, 1)]);
-    let eight = net.ours(0, 8, &[(TOPIC, 1)]);
+    let seven = net.overlay_peer(0, 7, &[(TOPIC, 1)]);
+    let eight = net.overlay_peer(0, 8, &[(TOPIC, 1)]);
     net.peer_send(liar, records(4, &stubs[1..]));
     assert_eq!(net.nodes[0].machine.router().known_nodes(), 3);
     for link in [liar, seven, eight] {
@@ -184,8 +184,8 @@ fn whoever_claims_a_fisco_node_draws_nothing_from_the_one_it_is_behind() {
     let borders: Vec<Link> = [LIAR, 7, 8]
         .into_iter()
         .map(|border| {
-            let link = net.ours(0, border, &[]);
-            let name = NodeKey::stub(&node_id(FISCO), &node_id(border));
+            let link = net.overlay_peer(0, border, &[]);
+            let name = RoutingKey::stub(&node_id(FISCO), &node_id(border));
             let own = Record {
                 neighbours: Some(vec![key(0), name]),
                 ..state(border, 500, &[], &[])
@@ -207,7 +207,7 @@ fn whoever_claims_a_fisco_node_draws_nothing_from_the_one_it_is_behind() {
         assert_eq!(copies.collect::<Vec<_>>(), [1, 1, 1], "{n}");
     }
     // A FISCO node that is a neighbour of this node gets it from this node, and from no other.
-    let fisco = net.foreign(0, FISCO, TOPIC);
+    let fisco = net.fisco_peer(0, FISCO, TOPIC);
     for &link in &borders {
         net.peer_inbox(link);
     }

@@ -34,8 +34,8 @@ fn statements(net: &mut Net, at: Link) -> usize {
 #[test]
 fn a_link_that_comes_and_goes_is_held_down_for_everybody_and_heals_in_seconds() {
     let mut net = Net::new(1);
-    let liar = net.ours(0, LIAR, &[]);
-    let honest = net.ours(0, 7, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     net.peer_inbox(honest);
     let (mut changes, mut before) = (0, Some(1));
     for version in 501..1101 {
@@ -105,8 +105,8 @@ fn a_connection_that_comes_and_goes_is_held_down_too() {
 #[test]
 fn what_a_link_far_away_makes_a_node_send_again_is_bounded() {
     let mut net = Net::new(1);
-    let liar = net.ours(0, LIAR, &[]);
-    let honest = net.ours(0, 7, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     let far = state(FAR, 500, &[LIAR, 7], &[(TOPIC, 1)]);
     net.peer_send(honest, records(3, &[state(7, 500, &[0, FAR], &[]), far]));
     net.peer_send(liar, records(3, &[state(LIAR, 500, &[0, FAR], &[])]));

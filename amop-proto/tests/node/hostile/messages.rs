@@ -2,18 +2,18 @@
 
 use amop_proto::{
     channel::Frame,
-    node::Notice,
+    node::NodeNotice,
     p2p::{
         self, PeerFrame,
-        mesh::{self, Envelope, NodeKey, Record, Spread, packet},
+        mesh::{self, MulticastHeader, Record, RoutingKey, UnicastHeader, packet},
         protocol,
     },
 };
 
 use super::{FAR, LIAR, TOPIC, counters, distance, forged, with_liar, with_limits};
 use crate::support::{
-    Link, Net, change, enveloped, extension, hello, key, multicast, node_id, peer_frame, records,
-    relayed, relayed_envelope, relayed_multicast, reply, signed_records, state, stub, unicast,
+    Link, Net, change, extension, hello, key, multicast, node_id, peer_frame, records, relayed,
+    relayed_envelope, relayed_multicast, reply, signed_records, state, stub, unicast, with_header,
 };
 
 /// Returns the id that the network uses for a FISCO node's multicast.
@@ -24,12 +24,12 @@ fn name_of(message: &Frame) -> u64 {
 
 /// Returns a multicast to a neighbour, in the name of `source`.
 fn direct(source: usize, id: u64, message: &Frame) -> PeerFrame {
-    let spread = Spread {
+    let spread = MulticastHeader {
         source: key(source),
         id,
         targets: Vec::new(),
     };
-    extension(packet::MULTICAST, 32, spread.seal(message))
+    extension(packet::MULTICAST, 32, spread.encode(message))
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
     let (mut net, liar) = with_liar(&[]);
     let subscriber = net.subscriber(0, &[TOPIC]);
     net.peer_inbox(liar);
-    let envelope = Envelope {
+    let header = UnicastHeader {
         source: key(FAR),
         target: key(0),
         id: 7,
@@ -45,9 +45,9 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
     let request = unicast(1, TOPIC, "");
     net.peer_send(
         liar,
-        extension(packet::UNICAST, 32, envelope.seal(&request)),
+        extension(packet::UNICAST, 32, header.encode(&request)),
     );
-    let spread = Spread {
+    let spread = MulticastHeader {
         source: key(FAR),
         id: 7,
         targets: Vec::new(),
@@ -55,7 +55,7 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
     let message = multicast(2, TOPIC, "");
     net.peer_send(
         liar,
-        extension(packet::MULTICAST, 32, spread.seal(&message)),
+        extension(packet::MULTICAST, 32, spread.encode(&message)),
     );
     // It is sealed with the liar's own key, or with none.
     let names = (LIAR, FAR, 0);
@@ -160,7 +160,7 @@ fn messages_for_invented_nodes_are_counted_and_leave_nothing_behind() {
     assert_eq!(counters(&net).undeliverable, 2 * 230);
     let after = format!("{:?}", net.nodes[0].machine.router()).len();
     assert!(after < before + 1000, "{before} to {after} bytes of state");
-    let misbehaves = |notice: &Notice| matches!(notice, Notice::PeerMisbehaves { .. });
+    let misbehaves = |notice: &NodeNotice| matches!(notice, NodeNotice::PeerMisbehaves { .. });
     assert!(net.notices(0).iter().any(misbehaves));
 }
 
@@ -183,22 +183,22 @@ fn a_sealed_message_is_for_one_target_one_way() {
 #[test]
 fn an_answer_is_taken_from_the_node_that_was_asked() {
     let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
-    let other = net.ours(0, 7, &[]);
+    let other = net.overlay_peer(0, 7, &[]);
     let publisher = net.sdk(0);
     net.peer_inbox(liar);
     net.send(publisher, unicast(1, TOPIC, ""));
     let asked = net.peer_only(liar);
-    let (envelope, request) = relayed_envelope(&asked, packet::RELAYED_UNICAST);
-    assert_eq!(envelope.target, key(FAR));
-    let id = envelope.id;
+    let (header, request) = relayed_envelope(&asked, packet::RELAYED_UNICAST);
+    assert_eq!(header.target, key(FAR));
+    let id = header.id;
     let lie = reply(&request, "a lie");
     for (link, source) in [(liar, FAR), (liar, LIAR), (other, 7), (other, FAR)] {
-        let envelope = Envelope {
+        let header = UnicastHeader {
             source: key(source),
             target: key(0),
             id,
         };
-        net.peer_send(link, extension(packet::ANSWER, 32, envelope.seal(&lie)));
+        net.peer_send(link, extension(packet::ANSWER, 32, header.encode(&lie)));
     }
     let sealed = relayed(packet::RELAYED_ANSWER, (7, 0), (id, 1 << 30), &lie);
     net.peer_send(other, sealed);
@@ -215,7 +215,7 @@ fn a_fisco_node_is_a_destination_of_its_border_and_nothing_else() {
     let real = 9;
     let stubs = [stub(real, LIAR, 1, &[("real", 1)])];
     net.peer_send(liar, records(3, &stubs));
-    let stub_key = NodeKey::stub(&node_id(real), &node_id(LIAR));
+    let stub_key = RoutingKey::stub(&node_id(real), &node_id(LIAR));
     let own = Record {
         neighbours: Some(vec![key(0), key(FAR), stub_key]),
         ..change(LIAR, 501, 500, &[])
@@ -225,8 +225,8 @@ fn a_fisco_node_is_a_destination_of_its_border_and_nothing_else() {
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, "real", ""));
     // The target is one link away, so no seal is needed.
-    let (envelope, _) = enveloped(&net.peer_only(liar), packet::UNICAST);
-    assert_eq!(envelope.target, stub_key);
+    let (header, _) = with_header(&net.peer_only(liar), packet::UNICAST);
+    assert_eq!(header.target, stub_key);
     // The liar may send in the name of this FISCO node, but not of another one.
     let subscriber = net.subscriber(0, &[TOPIC]);
     let message = multicast(2, TOPIC, "");
@@ -250,7 +250,7 @@ const FISCO: usize = 9;
 
 fn with_three_borders() -> (Net, Link, Link) {
     let (mut net, liar) = with_liar(&[]);
-    let honest = net.ours(0, 7, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     for border in [LIAR, FAR] {
         net.peer_send(liar, records(3, &[stub(FISCO, border, 1, &[])]));
     }
@@ -308,9 +308,9 @@ fn a_fisco_node_next_to_this_one_is_not_silenced_by_who_says_it_is_next_to_it() 
     let mut net = with_limits(|config| {
         config.transit.insert(node_id(FISCO));
     });
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     net.peer_send(liar, records(3, &[stub(FISCO, LIAR, 1, &[])]));
-    let fisco = net.foreign(0, FISCO, TOPIC);
+    let fisco = net.fisco_peer(0, FISCO, TOPIC);
     let subscriber = net.subscriber(0, &[TOPIC]);
     let truth = multicast(1, TOPIC, "true");
     let lie = multicast(1, TOPIC, "a lie");

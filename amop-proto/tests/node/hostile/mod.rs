@@ -11,7 +11,7 @@ mod silence;
 mod waits;
 
 use amop_proto::{
-    node::NodeConfig,
+    node::MachineConfig,
     p2p::mesh::{self, Record, SharedSecret},
 };
 
@@ -27,7 +27,7 @@ const LIAR: usize = 5;
 /// Returns a node, a neighbour of it that the test plays, and a node behind that neighbour.
 fn with_liar(topics: &[(&str, u32)]) -> (Net, Link) {
     let mut net = Net::new(1);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     net.peer_send(liar, records(1, &[state(LIAR, 500, &[0, FAR], &[])]));
     net.peer_send(liar, records(2, &[state(FAR, 500, &[LIAR], topics)]));
     net.peer_inbox(liar);
@@ -56,7 +56,7 @@ fn forged(record: &Record, by: usize) -> mesh::SignedRecord {
         .unwrap()
 }
 
-fn with_limits(set: impl FnOnce(&mut NodeConfig)) -> Net {
+fn with_limits(set: impl FnOnce(&mut MachineConfig)) -> Net {
     let mut config = config(0);
     set(&mut config);
     Net::with([config])

@@ -12,7 +12,7 @@ use crate::support::{Net, change, hello, key, known, records, state, topics_of};
 #[test]
 fn links_that_come_and_go_are_priced_by_what_they_show_and_hide() {
     let mut net = with_limits(|config| config.limits.peer_topics = 2000);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     let topics: Vec<String> = (0..2000).map(|n| format!("topic {n}")).collect();
     let mut version = 500;
     let whole = state(LIAR, version, &[0], &once(&topics));
@@ -40,7 +40,7 @@ fn links_that_come_and_go_are_priced_by_what_they_show_and_hide() {
     assert!((4..=12).contains(&toggles), "{toggles}");
     assert!(counters(&net).statements_late > 0);
     // Others are not affected, and the node is accepted again when it has become stable.
-    let honest = net.ours(0, 7, &[(TOPIC, 1)]);
+    let honest = net.overlay_peer(0, 7, &[(TOPIC, 1)]);
     assert_eq!(topics_of(&net, honest), [TOPIC]);
     for _ in 0..10 {
         net.peer_send(liar, hello());
@@ -54,7 +54,7 @@ fn links_that_come_and_go_are_priced_by_what_they_show_and_hide() {
 #[test]
 fn who_lets_a_node_behind_it_come_and_go_pays_for_that_one() {
     let mut net = with_limits(|config| config.limits.peer_topics = 2000);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     let topics: Vec<String> = (0..2000).map(|n| format!("topic {n}")).collect();
     let chain = [
         state(LIAR, 500, &[0, 7], &[]),
@@ -85,7 +85,7 @@ fn who_lets_a_node_behind_it_come_and_go_pays_for_that_one() {
 #[test]
 fn a_storm_of_changes_is_few_statements() {
     let mut net = Net::new(1);
-    let peer = net.ours(0, 7, &[]);
+    let peer = net.overlay_peer(0, 7, &[]);
     let sdk = net.sdk(0);
     net.peer_inbox(peer);
     let mut statements = 0;
@@ -128,7 +128,7 @@ fn a_node_that_states_too_much_is_believed_when_it_has_calmed_down() {
 #[test]
 fn neighbours_are_asked_again_less_and_less_often_and_only_those_that_were_refused() {
     let (mut net, liar) = with_liar(&[]);
-    let honest = net.ours(0, 7, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     let mut version = 501;
     let (mut asked, mut others) = (0, 0);
     for _ in 0..120 {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use amop_proto::{
-    channel::code,
-    node::{Checker, Event, PeerCloseReason, RecordsFault},
+    channel::result_code,
+    node::{Checker, NodeEvent, PeerCloseReason, RecordsFault},
     p2p::mesh::{self, Record, SharedSecret, Subject, packet},
 };
 
@@ -21,7 +21,7 @@ use crate::support::{
 fn a_forged_record_changes_nothing_and_costs_the_connection() {
     let (mut net, liar) = with_liar(&[(TOPIC, 1)]);
     assert_eq!(distance(&net, FAR), Some(2));
-    let good = net.ours(0, 7, &[(TOPIC, 1)]);
+    let good = net.overlay_peer(0, 7, &[(TOPIC, 1)]);
     // It comes with a genuine record, which is not accepted either.
     let lie = forged(&state(7, 1 << 40, &[], &[]), LIAR);
     let truth = forged(&state(LIAR, 600, &[0], &[("new", 1)]), LIAR);
@@ -44,7 +44,7 @@ fn a_forged_record_changes_nothing_and_costs_the_connection() {
 fn no_version_is_so_high_that_a_node_that_starts_again_is_not_believed() {
     const YEAR: u64 = 365 * 24 * 3600 * 1_000_000;
     let mut net = Net::new(2);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     // An attacker who had the node's key for a moment states as much as possible.
     for version in [
         mesh::MAX_VERSION,
@@ -74,7 +74,7 @@ fn an_old_record_does_not_come_back() {
     net.peer_send(liar, records(4, &[state(FAR, 500, &[LIAR], &[(TOPIC, 1)])]));
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     // The same after the node was unreachable and is forgotten.
     net.peer_send(liar, records(5, &[state(LIAR, 501, &[0], &[])]));
     for _ in 0..70 {
@@ -140,11 +140,11 @@ fn a_node_that_is_no_longer_believed_is_forgotten_and_its_neighbour_is_not_to_bl
         .collect();
     let refused = net.nodes[0].checker.disbelieved(chains);
     assert_eq!(refused, [Subject::Node(node_id(FAR))]);
-    net.event(0, Event::Disbelieve(refused));
+    net.event(0, NodeEvent::Disbelieve(refused));
     assert_eq!(distance(&net, FAR), None);
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
     net.peer_inbox(liar);
     let mine = state(LIAR, 600, &[0, FAR], &[("mine", 1)]);
     net.peer_send(liar, records(9, &[state(FAR, 600, &[LIAR], &[]), mine]));
@@ -183,7 +183,7 @@ fn a_fisco_node_behind_somebody_else_is_forgotten_once_lists_refuse_it() {
     let known: Vec<_> = known.map(|(node, chain)| (node, chain.to_vec())).collect();
     let refused = net.nodes[0].checker.disbelieved(known);
     assert_eq!(refused, [known_stub(FISCO)]);
-    net.event(0, Event::Disbelieve(refused));
+    net.event(0, NodeEvent::Disbelieve(refused));
     assert_eq!(subscribers(&net), [false, true]);
     // Its border node continues to announce it, and is not at fault.
     net.peer_send(liar, records(4, &stubs(600)));
@@ -191,13 +191,13 @@ fn a_fisco_node_behind_somebody_else_is_forgotten_once_lists_refuse_it() {
     assert!(net.is_up(liar));
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, TOPIC, ""));
-    assert_eq!(net.only(publisher).result, code::NO_SUBSCRIBER);
+    assert_eq!(net.only(publisher).result, result_code::NO_SUBSCRIBER);
 }
 
 #[test]
 fn a_neighbour_is_told_that_its_record_is_taken_when_it_is() {
     let mut net = with_limits(|config| config.limits.record_bytes = 20_000);
-    let peer = net.ours(0, 7, &[]);
+    let peer = net.overlay_peer(0, 7, &[]);
     net.peer_inbox(peer);
     let takes = |net: &mut Net| {
         let told = net.peer_inbox(peer).into_iter();
@@ -264,7 +264,7 @@ fn what_somebody_kept_of_a_node_that_is_long_gone_does_not_bring_it_back() {
     let now = 1000 * 24 * HOUR;
     let mut net = with_limits(|config| config.epoch = now);
     // A neighbour counts, whatever its clock says.
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     let old = [
         state(LIAR, 500, &[0, FAR, 7], &[]),
         state(FAR, now - 25 * HOUR, &[LIAR], &[(TOPIC, 1)]),

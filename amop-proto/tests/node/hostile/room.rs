@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amop_proto::{channel::code, node::Event, p2p::PeerFrame};
+use amop_proto::{channel::result_code, node::NodeEvent, p2p::PeerFrame};
 
 use super::{LIAR, TOPIC, counters, distance, once, topics_at, topics_of_bytes, with_limits};
 use crate::support::{
@@ -13,7 +13,7 @@ use crate::support::{
 fn what_a_neighbour_makes_a_node_hold_is_bounded_and_others_get_their_share() {
     const MAX: usize = 400_000;
     let mut net = with_limits(|config| config.limits.records_bytes = MAX);
-    let flood = net.ours(0, LIAR, &[]);
+    let flood = net.overlay_peer(0, LIAR, &[]);
     let topics: Vec<String> = (0..20)
         .map(|n| format!("a topic of the flood {n}"))
         .collect();
@@ -24,7 +24,7 @@ fn what_a_neighbour_makes_a_node_hold_is_bounded_and_others_get_their_share() {
         assert!(held <= MAX, "{held}");
     }
     assert!(counters(&net).over_budget > 0);
-    let honest = net.ours(0, 7, &[(TOPIC, 1)]);
+    let honest = net.overlay_peer(0, 7, &[(TOPIC, 1)]);
     net.peer_send(honest, records(9, &[state(8, 1, &[7], &[("far", 1)])]));
     net.peer_send(
         honest,
@@ -38,7 +38,7 @@ fn what_a_neighbour_makes_a_node_hold_is_bounded_and_others_get_their_share() {
 #[test]
 fn a_long_record_is_worked_on_bit_by_bit() {
     let mut net = Net::new(1);
-    let peer = net.ours(0, LIAR, &[]);
+    let peer = net.overlay_peer(0, LIAR, &[]);
     let publisher = net.sdk(0);
     let topics: Vec<String> = (0..50_000).map(|n| format!("topic {n}")).collect();
     let many: Vec<(&str, u32)> = topics.iter().map(|topic| (&topic[..], 1)).collect();
@@ -63,7 +63,7 @@ fn a_long_record_is_worked_on_bit_by_bit() {
     net.advance(Duration::from_secs(1));
     assert_eq!(held(&net), 0);
     net.send(publisher, unicast(3, "topic 7", ""));
-    let refused = error(3, code::NO_SUBSCRIBER, "");
+    let refused = error(3, result_code::NO_SUBSCRIBER, "");
     assert!(net.inbox(publisher).contains(&refused));
 }
 
@@ -75,11 +75,13 @@ fn four_neighbours_with_all_they_can_state_leave_room_for_what_others_state() {
         config.limits.record_bytes = MAX / 4;
     });
     let long = topics_of_bytes("long", MAX / 4 - 8_000);
-    let hogs: Vec<Link> = (20..24).map(|n| net.ours(0, n, &once(&long))).collect();
+    let hogs: Vec<Link> = (20..24)
+        .map(|n| net.overlay_peer(0, n, &once(&long)))
+        .collect();
     net.secs(1);
     let held = |net: &Net| net.nodes[0].machine.router().records_bytes();
     assert!(held(&net) > MAX * 8 / 10, "{}", held(&net));
-    let honest = net.ours(0, 7, &[]);
+    let honest = net.overlay_peer(0, 7, &[]);
     let some = topics_of_bytes("some", 20_000);
     net.announce(honest, &once(&some));
     let far = state(8, 1 << 40, &[7], &once(&some));
@@ -110,7 +112,7 @@ fn what_comes_over_the_same_relay_finds_room_too() {
         config.limits.records_bytes = MAX;
         config.limits.record_bytes = MAX / 4;
     });
-    let relay = net.ours(0, 7, &[(TOPIC, 1)]);
+    let relay = net.overlay_peer(0, 7, &[(TOPIC, 1)]);
     let long = topics_of_bytes("long", MAX / 4 - 8_000);
     net.peer_send(relay, records(9, &[state(LIAR, 500, &[7], &once(&long))]));
     for n in 20..26 {
@@ -133,7 +135,7 @@ fn what_comes_over_the_same_relay_finds_room_too() {
 
 /// Sends a frame in parts, as a node does that checks one record at a time.
 fn send_in_parts(net: &mut Net, link: Link, frame: PeerFrame) -> usize {
-    let frame = Event::PeerFrame(link.id, frame.into());
+    let frame = NodeEvent::PeerFrame(link.id, frame.into());
     let checker = &net.nodes[link.node].checker;
     let mut check = checker.begin(&frame).unwrap();
     let mut parts = Vec::new();
@@ -164,7 +166,7 @@ fn a_frame_of_which_a_part_finds_no_room_is_not_acknowledged() {
     };
     for (room, whole) in [(64 << 20, true), (2 << 20, false)] {
         let mut net = with_limits(|config| config.limits.records_bytes = room);
-        let peer = net.ours(0, LIAR, &[]);
+        let peer = net.overlay_peer(0, LIAR, &[]);
         net.secs(1);
         net.peer_inbox(peer);
         assert!(send_in_parts(&mut net, peer, records(9, &all)) > 2);

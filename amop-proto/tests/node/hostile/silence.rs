@@ -3,28 +3,30 @@
 use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use amop_proto::{
-    channel::{Frame, FrameType, code},
+    channel::{Frame, FrameType, result_code},
     p2p::{
         PeerFrame,
-        mesh::{Envelope, packet},
+        mesh::{UnicastHeader, packet},
     },
 };
 
 use super::{LIAR, TOPIC, counters, with_liar};
 use crate::support::{
-    Link, Net, Sdk, enveloped, error, extension, hello, key, records, relayed_envelope, reply,
-    state, unicast,
+    Link, Net, Sdk, error, extension, hello, key, records, relayed_envelope, reply, state, unicast,
+    with_header,
 };
 
 /// Whether a frame says that another node was asked instead.
 fn is_taken_back(frame: &Frame) -> bool {
-    frame.kind == FrameType::RESPONSE && frame.result == code::NO_SESSION && frame.body.is_empty()
+    frame.kind == FrameType::RESPONSE
+        && frame.result == result_code::NO_SESSION
+        && frame.body.is_empty()
 }
 
 /// Returns the number of unicasts, and how many of them were taken back.
 fn asked(frames: Vec<PeerFrame>) -> (usize, usize) {
     let frames = frames.into_iter().filter_map(|frame| match frame.packet {
-        packet::UNICAST => Some(enveloped(&frame, packet::UNICAST).1),
+        packet::UNICAST => Some(with_header(&frame, packet::UNICAST).1),
         packet::RELAYED_UNICAST => Some(relayed_envelope(&frame, packet::RELAYED_UNICAST).1),
         _ => None,
     });
@@ -71,7 +73,7 @@ fn a_silent_neighbour_holds_a_unicast_no_longer_than_a_silent_subscriber() {
     let mut net = Net::new(2);
     net.connect(0, 1);
     let honest = net.subscriber(1, &[TOPIC]);
-    let silent = net.ours(0, LIAR, &[(TOPIC, 100)]);
+    let silent = net.overlay_peer(0, LIAR, &[(TOPIC, 100)]);
     net.peer_inbox(silent);
     assert_eq!(publish(&mut net, silent, honest, 8), 50);
     // All are published at once, before either of the two has answered a message.
@@ -107,7 +109,9 @@ fn with_issued(issued: Range<usize>) -> (Net, Sdk, Vec<Link>) {
     let mut net = Net::new(2);
     net.connect(0, 1);
     let honest = net.subscriber(1, &[TOPIC]);
-    let links: Vec<Link> = issued.map(|n| net.ours(0, n, &[(TOPIC, 100)])).collect();
+    let links: Vec<Link> = issued
+        .map(|n| net.overlay_peer(0, n, &[(TOPIC, 100)]))
+        .collect();
     for &link in &links {
         net.peer_inbox(link);
     }
@@ -160,7 +164,7 @@ fn who_refuses_what_it_is_given_soon_gets_none_for_a_while_and_nor_does_its_agen
             asked
         };
         for n in 0..2000 {
-            refused += turn(&mut net, n, code::NO_SESSION);
+            refused += turn(&mut net, n, result_code::NO_SESSION);
         }
         // The number of messages refused in 8 s: two at first, and then one after 250 ms, 500 ms, 1
         // s and so on.
@@ -174,7 +178,7 @@ fn who_refuses_what_it_is_given_soon_gets_none_for_a_while_and_nor_does_its_agen
 #[test]
 fn nodes_of_an_agency_far_away_are_given_no_more_than_one() {
     let mut net = Net::new(1);
-    let liar = net.ours(0, LIAR, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     let links: Vec<usize> = [0].into_iter().chain(ISSUED).collect();
     net.peer_send(liar, records(1, &[state(LIAR, 500, &links, &[])]));
     for n in ISSUED {
@@ -197,7 +201,9 @@ fn a_new_node_is_asked_though_others_of_its_agency_answer_nothing() {
     // Few subscribers, which are all checked, and many.
     for count in [1, 100] {
         let mut net = Net::new(1);
-        let links: Vec<Link> = ISSUED.map(|n| net.ours(0, n, &[(TOPIC, count)])).collect();
+        let links: Vec<Link> = ISSUED
+            .map(|n| net.overlay_peer(0, n, &[(TOPIC, count)]))
+            .collect();
         let publisher = net.sdk(0);
         let mut answered = 0;
         for n in 0..1000 {
@@ -279,29 +285,29 @@ fn a_slow_subscriber_of_another_node_has_its_time() {
 }
 
 fn take_back(from: usize, id: u64) -> PeerFrame {
-    let envelope = Envelope {
+    let header = UnicastHeader {
         source: key(from),
         target: key(0),
         id,
     };
-    let frame = error(1, code::NO_SESSION, "");
-    extension(packet::UNICAST, 32, envelope.seal(&frame))
+    let frame = error(1, result_code::NO_SESSION, "");
+    extension(packet::UNICAST, 32, header.encode(&frame))
 }
 
 fn ask(from: usize, id: u64) -> PeerFrame {
-    let envelope = Envelope {
+    let header = UnicastHeader {
         source: key(from),
         target: key(0),
         id,
     };
-    extension(packet::UNICAST, 32, envelope.seal(&unicast(1, TOPIC, "")))
+    extension(packet::UNICAST, 32, header.encode(&unicast(1, TOPIC, "")))
 }
 
 #[test]
 fn what_is_taken_back_is_handed_to_nobody_else() {
     let mut net = Net::new(1);
-    let asker = net.ours(0, 7, &[]);
-    let liar = net.ours(0, LIAR, &[]);
+    let asker = net.overlay_peer(0, 7, &[]);
+    let liar = net.overlay_peer(0, LIAR, &[]);
     let mine = [(); 3].map(|()| net.subscriber(0, &[TOPIC]));
     let got = |net: &mut Net| mine.iter().map(|&sdk| net.inbox(sdk).len()).sum::<usize>();
     let wait = |net: &mut Net, seconds| {

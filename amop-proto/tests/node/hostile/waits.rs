@@ -23,7 +23,7 @@ fn answered(net: &mut Net, sdk: Sdk) -> bool {
 #[test]
 fn a_mute_peer_delays_a_subscription_once_and_not_again() {
     let mut net = Net::new(1);
-    let mute = net.ours(0, LIAR, &[]);
+    let mute = net.overlay_peer(0, LIAR, &[]);
     let sdk = net.subscriber(0, &["first"]);
     assert!(!heartbeat(&mut net, sdk));
     net.secs(1);
@@ -76,7 +76,7 @@ fn a_peer_that_acknowledges_slowly_delays_subscriptions_by_a_second_a_minute() {
     for late in [400, 900] {
         let late = Duration::from_millis(late);
         let mut net = Net::new(1);
-        let slow = net.ours(0, LIAR, &[]);
+        let slow = net.overlay_peer(0, LIAR, &[]);
         let sdk = net.sdk(0);
         let mut delays = Vec::new();
         // This takes two minutes.
@@ -94,7 +94,7 @@ fn a_peer_that_acknowledges_slowly_delays_subscriptions_by_a_second_a_minute() {
 fn a_peer_that_acknowledges_in_time_is_waited_for_each_time() {
     let late = Duration::from_millis(80);
     let mut net = Net::new(1);
-    let peer = net.ours(0, 7, &[]);
+    let peer = net.overlay_peer(0, 7, &[]);
     let sdk = net.sdk(0);
     for n in 0..100 {
         let delay = delay(&mut net, sdk, peer, late, &format!("topic {n}"));

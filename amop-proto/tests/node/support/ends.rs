@@ -5,8 +5,8 @@ use std::{collections::VecDeque, mem::take, time::Duration};
 use amop_proto::{
     channel::{Frame, FrameDecoder, FrameType, encode_topics},
     node::{
-        CloseReason, Event, Notice, PeerCloseReason, PeerId, PeerIdentity, SessionId,
-        SessionIdentity,
+        NodeEvent, NodeNotice, PeerCloseReason, PeerId, PeerIdentity, SessionCloseReason,
+        SessionId, SessionIdentity,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -18,8 +18,8 @@ use bytes::BytesMut;
 
 use super::{
     frames::{
-        change, enveloped, extension, hello, known, records, reply, seq, state, taken, topic_list,
-        topic_seq,
+        change, extension, hello, known, records, reply, seq, state, taken, topic_list, topic_seq,
+        with_header,
     },
     net::{Link, Net, PeerEnd, Sdk, SdkEnd, node_id, number},
 };
@@ -35,7 +35,7 @@ impl Net {
     }
 
     fn open_session(&mut self, node: usize, session: SessionId, identity: SessionIdentity) {
-        self.event(node, Event::SessionOpened { session, identity });
+        self.event(node, NodeEvent::SessionOpened { session, identity });
     }
 
     /// Returns an SDK with its own certificate, of this agency and with this key.
@@ -69,11 +69,11 @@ impl Net {
     pub(crate) fn send(&mut self, sdk: Sdk, frame: Frame) {
         let mut wire = BytesMut::from(&frame.to_bytes()[..]);
         let frame = FrameDecoder::default().decode(&mut wire).unwrap().unwrap();
-        let event = match Event::session_frame(sdk.id, frame) {
-            Event::SessionFrame(id, input)
+        let event = match NodeEvent::session_frame(sdk.id, frame) {
+            NodeEvent::SessionFrame(id, input)
                 if self.nodes[sdk.node].machine.router().has_distant() =>
             {
-                Event::SessionFrame(id, input.digested())
+                NodeEvent::SessionFrame(id, input.digested())
             }
             event => event,
         };
@@ -110,12 +110,12 @@ impl Net {
         let end = self.end(sdk);
         let bytes = bytes.min(end.unwritten);
         end.unwritten -= bytes;
-        self.event(sdk.node, Event::SessionWritten(sdk.id, bytes));
+        self.event(sdk.node, NodeEvent::SessionWritten(sdk.id, bytes));
     }
 
     pub(crate) fn hang_up(&mut self, sdk: Sdk) {
         self.end(sdk).gone = true;
-        self.event(sdk.node, Event::SessionClosed(sdk.id));
+        self.event(sdk.node, NodeEvent::SessionClosed(sdk.id));
     }
 
     pub(crate) fn is_open(&self, sdk: Sdk) -> bool {
@@ -127,7 +127,7 @@ impl Net {
         end.opened && !end.gone
     }
 
-    pub(crate) fn closed(&mut self, sdk: Sdk) -> Option<CloseReason> {
+    pub(crate) fn closed(&mut self, sdk: Sdk) -> Option<SessionCloseReason> {
         self.end(sdk).closed.clone()
     }
 
@@ -177,7 +177,7 @@ impl Net {
         end.opened = true;
         let (identity, dialled) = (end.identity.clone(), end.dialled);
         let peer = link.id;
-        let opened = Event::PeerOpened {
+        let opened = NodeEvent::PeerOpened {
             peer,
             identity,
             dialled,
@@ -207,7 +207,7 @@ impl Net {
     }
 
     /// Returns a peer that behaves like a FISCO node with these topics, after its greeting.
-    pub(crate) fn foreign(&mut self, node: usize, remote: usize, topics: &str) -> Link {
+    pub(crate) fn fisco_peer(&mut self, node: usize, remote: usize, topics: &str) -> Link {
         let link = self.raw_peer(node, node_id(remote), false);
         self.peer_send(link, topic_seq("1"));
         let asked = self.peer_inbox(link);
@@ -221,7 +221,12 @@ impl Net {
 
     /// Returns a peer that behaves like an overlay node with these subscribers and no other link,
     /// after its greeting. It has acknowledged the node's state.
-    pub(crate) fn ours(&mut self, node: usize, remote: usize, topics: &[(&str, u32)]) -> Link {
+    pub(crate) fn overlay_peer(
+        &mut self,
+        node: usize,
+        remote: usize,
+        topics: &[(&str, u32)],
+    ) -> Link {
         let link = self.raw_peer(node, node_id(remote), false);
         self.peer_send(link, hello());
         self.peer_send(link, known(&[]));
@@ -278,8 +283,8 @@ impl Net {
             if frame.packet != mesh::packet::UNICAST {
                 continue;
             }
-            let (asked, message) = enveloped(&frame, mesh::packet::UNICAST);
-            let envelope = mesh::Envelope {
+            let (asked, message) = with_header(&frame, mesh::packet::UNICAST);
+            let header = mesh::UnicastHeader {
                 source: asked.target,
                 target: asked.source,
                 id: asked.id,
@@ -288,7 +293,7 @@ impl Net {
                 result,
                 ..reply(&message, "")
             };
-            let body = envelope.seal(&answer);
+            let body = header.encode(&answer);
             self.peer_send(link, extension(mesh::packet::ANSWER, 32, body));
             count += 1;
         }
@@ -311,7 +316,7 @@ impl Net {
             if part == 0 {
                 break;
             }
-            written.push(Event::PeerWritten(link.id, *lane, part));
+            written.push(NodeEvent::PeerWritten(link.id, *lane, part));
             (bytes, *queued) = (bytes - part, *queued - part);
             if *queued == 0 {
                 end.unwritten_of.pop_front();
@@ -327,7 +332,7 @@ impl Net {
         let other = self.link(link).other;
         for link in [Some(link), other].into_iter().flatten() {
             if !std::mem::replace(&mut self.link(link).gone, true) {
-                self.event(link.node, Event::PeerClosed(link.id));
+                self.event(link.node, NodeEvent::PeerClosed(link.id));
             }
         }
     }
@@ -339,7 +344,7 @@ impl Net {
             self.link(other).deaf = true;
         }
         if !std::mem::replace(&mut self.link(link).gone, true) {
-            self.event(link.node, Event::PeerClosed(link.id));
+            self.event(link.node, NodeEvent::PeerClosed(link.id));
         }
     }
 
@@ -396,6 +401,6 @@ pub(crate) fn topics_of(net: &Net, peer: Link) -> Vec<String> {
 pub(crate) fn bad_messages(net: &mut Net) -> usize {
     let notices = net.notices(0).into_iter();
     notices
-        .filter(|notice| matches!(notice, Notice::BadPeerMessage { .. }))
+        .filter(|notice| matches!(notice, NodeNotice::BadPeerMessage { .. }))
         .count()
 }

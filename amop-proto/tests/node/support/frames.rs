@@ -1,12 +1,13 @@
 //! The frames of the tests.
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, code, split_topic},
+    channel::{Frame, FrameType, Seq, result_code, split_topic},
     p2p::{
         PeerFrame,
         mesh::{
-            self, Agreement, Envelope, NodeKey, Purpose, Record, Relayed, RelayedSpread,
-            SharedSecret, SignedRecord, Signer, Spread, Statement, Subject, Whole,
+            self, Agreement, MacPurpose, MulticastHeader, Record, RelayedMulticastHeader,
+            RelayedUnicastHeader, RoutingKey, SharedSecret, SignedRecord, Statement,
+            StatementSigner, Subject, UnicastHeader, Whole,
         },
         packet, protocol,
     },
@@ -88,8 +89,8 @@ pub(crate) fn inner(message: &PeerFrame) -> Frame {
 }
 
 /// Returns a node's key in routing.
-pub(crate) fn key(n: usize) -> NodeKey {
-    NodeKey::from(&node_id(n))
+pub(crate) fn key(n: usize) -> RoutingKey {
+    RoutingKey::from(&node_id(n))
 }
 
 /// Returns a packet of the extension that overlay nodes use.
@@ -189,14 +190,14 @@ pub(crate) fn relayed(
     (id, counter): (u64, u64),
     frame: &Frame,
 ) -> PeerFrame {
-    let envelope = Envelope {
+    let header = UnicastHeader {
         source: key(from),
         target: key(to),
         id,
     };
     let purpose = match packet {
-        mesh::packet::RELAYED_ANSWER => Purpose::Answer,
-        _ => Purpose::Unicast,
+        mesh::packet::RELAYED_ANSWER => MacPurpose::Answer,
+        _ => MacPurpose::Unicast,
     };
     let statement = Statement {
         purpose,
@@ -207,7 +208,11 @@ pub(crate) fn relayed(
         content: mesh::content_digest(&frame.to_bytes()),
     };
     let seal = pair_key(from, to).seal(&statement, counter);
-    extension(packet, 32, Relayed { envelope, seal }.seal(frame))
+    extension(
+        packet,
+        32,
+        RelayedUnicastHeader { header, seal }.encode(frame),
+    )
 }
 
 /// Returns a relayed multicast of node number `from` to node number `to`, in the name of `source`.
@@ -217,7 +222,7 @@ pub(crate) fn relayed_multicast(
     frame: &Frame,
 ) -> PeerFrame {
     let statement = Statement {
-        purpose: Purpose::Multicast,
+        purpose: MacPurpose::Multicast,
         voucher: key(from),
         source: key(source),
         target: key(to),
@@ -225,13 +230,13 @@ pub(crate) fn relayed_multicast(
         content: mesh::content_digest(&frame.to_bytes()),
     };
     let seal = pair_key(from, to).seal(&statement, counter);
-    let spread = RelayedSpread {
+    let spread = RelayedMulticastHeader {
         voucher: key(from),
         source: key(source),
         id,
         targets: vec![(key(to), seal)],
     };
-    extension(mesh::packet::RELAYED_MULTICAST, 32, spread.seal(frame))
+    extension(mesh::packet::RELAYED_MULTICAST, 32, spread.encode(frame))
 }
 
 /// Returns the key that two nodes share.
@@ -246,36 +251,36 @@ pub(crate) fn taken(seq: u32) -> PeerFrame {
 }
 
 /// Reads a unicast between overlay nodes, or its answer.
-pub(crate) fn enveloped(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
+pub(crate) fn with_header(frame: &PeerFrame, packet: u16) -> (UnicastHeader, Frame) {
     assert_eq!(
         (frame.protocol, frame.packet),
         (protocol::EXTENSION, packet),
         "{frame:?}"
     );
-    let (envelope, bytes) = Envelope::open(frame.body.clone()).unwrap();
-    (envelope, Frame::from_bytes(bytes, usize::MAX).unwrap())
+    let (header, bytes) = UnicastHeader::decode(frame.body.clone()).unwrap();
+    (header, Frame::from_bytes(bytes, usize::MAX).unwrap())
 }
 
 /// Reads a relayed unicast or answer.
-pub(crate) fn relayed_envelope(frame: &PeerFrame, packet: u16) -> (Envelope, Frame) {
+pub(crate) fn relayed_envelope(frame: &PeerFrame, packet: u16) -> (UnicastHeader, Frame) {
     assert_eq!(
         (frame.protocol, frame.packet),
         (protocol::EXTENSION, packet),
         "{frame:?}"
     );
-    let (relayed, bytes) = Relayed::open(frame.body.clone()).unwrap();
+    let (relayed, bytes) = RelayedUnicastHeader::decode(frame.body.clone()).unwrap();
     let frame = Frame::from_bytes(bytes, usize::MAX).unwrap();
-    (relayed.envelope, frame)
+    (relayed.header, frame)
 }
 
 /// Reads a multicast between overlay nodes.
-pub(crate) fn spread(frame: &PeerFrame) -> (Spread, Frame) {
+pub(crate) fn spread(frame: &PeerFrame) -> (MulticastHeader, Frame) {
     assert_eq!(
         (frame.protocol, frame.packet),
         (protocol::EXTENSION, mesh::packet::MULTICAST),
         "{frame:?}"
     );
-    let (spread, bytes) = Spread::open(frame.body.clone()).unwrap();
+    let (spread, bytes) = MulticastHeader::decode(frame.body.clone()).unwrap();
     (spread, Frame::from_bytes(bytes, usize::MAX).unwrap())
 }
 
@@ -292,7 +297,7 @@ pub(crate) fn error(n: u64, result: i32, body: impl Into<Bytes>) -> Frame {
 pub(crate) fn refused(request: &Frame) -> Frame {
     Frame {
         kind: FrameType::RESPONSE,
-        result: code::NO_SESSION,
+        result: result_code::NO_SESSION,
         ..request.clone()
     }
 }

@@ -10,8 +10,9 @@ use std::{
 use amop_proto::{
     channel::{Frame, FrameDecoder, rpc::NodeFacts},
     node::{
-        Action, Checker, CloseReason, Event, Lane, Limits, Node, NodeConfig, Notice,
-        PeerCloseReason, PeerId, PeerIdentity, Restatement, SessionId, Timeouts,
+        Action, Checker, Lane, Limits, MachineConfig, NodeEvent, NodeMachine, NodeNotice,
+        PeerCloseReason, PeerId, PeerIdentity, Restatement, SessionCloseReason, SessionId,
+        Timeouts,
     },
     p2p::{NodeId, PeerCodec, PeerFrame, mesh::SharedSecret},
 };
@@ -34,7 +35,7 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 pub(crate) struct SdkEnd {
     pub(crate) inbox: VecDeque<Frame>,
-    pub(crate) closed: Option<CloseReason>,
+    pub(crate) closed: Option<SessionCloseReason>,
     pub(crate) coalesced: bool,
     pub(crate) paused: bool,
     /// Whether the SDK does not read: frames stay unwritten.
@@ -65,9 +66,9 @@ pub(crate) struct PeerEnd {
 }
 
 pub(crate) struct TestNode {
-    pub(crate) machine: Node,
+    pub(crate) machine: NodeMachine,
     pub(crate) checker: Checker,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) notices: Vec<NodeNotice>,
     /// Whether the test assembles its long statements later.
     pub(crate) restates_late: bool,
     pub(crate) restatements: Vec<Restatement>,
@@ -89,7 +90,7 @@ pub(crate) struct Net {
     wire: VecDeque<(Link, OnWire)>,
     /// Whether packets between nodes are held in transit.
     pub(crate) wire_held: bool,
-    written: VecDeque<(usize, Event)>,
+    written: VecDeque<(usize, NodeEvent)>,
     next_id: u64,
     pub(crate) log: Option<Vec<String>>,
 }
@@ -107,8 +108,8 @@ pub(super) fn number(id: &NodeId) -> usize {
     usize::from(id.0[0]) - 1
 }
 
-pub(crate) fn config(n: usize) -> NodeConfig {
-    NodeConfig {
+pub(crate) fn config(n: usize) -> MachineConfig {
+    MachineConfig {
         node: node_id(n),
         signer: Arc::new(SharedSecret::new(node_id(n))),
         facts: NodeFacts {
@@ -129,12 +130,12 @@ pub(crate) fn config(n: usize) -> NodeConfig {
 }
 
 impl TestNode {
-    fn new(config: NodeConfig) -> Self {
+    fn new(config: MachineConfig) -> Self {
         let verifier = SharedSecret::new(config.node);
         Self {
             checker: Checker::new(Arc::new(verifier), config.limits.peer_topics)
                 .of_node(&config.node, &config.transit),
-            machine: Node::new(config),
+            machine: NodeMachine::new(config),
             notices: Vec::new(),
             restates_late: false,
             restatements: Vec::new(),
@@ -149,7 +150,7 @@ impl Net {
         Self::with((0..nodes).map(config))
     }
 
-    pub(crate) fn with(configs: impl IntoIterator<Item = NodeConfig>) -> Self {
+    pub(crate) fn with(configs: impl IntoIterator<Item = MachineConfig>) -> Self {
         let base = Instant::now();
         Self {
             base,
@@ -165,7 +166,7 @@ impl Net {
     }
 
     /// Restarts a node with this configuration; it loses all its connections.
-    pub(crate) fn restart(&mut self, node: usize, config: NodeConfig) {
+    pub(crate) fn restart(&mut self, node: usize, config: MachineConfig) {
         for id in self.links(node) {
             self.cut(Link { node, id });
         }
@@ -211,7 +212,7 @@ impl Net {
             self.now = self.now.max(at);
             for node in 0..self.nodes.len() {
                 if due(&self.nodes[node]).is_some_and(|at| at <= self.now) {
-                    self.event(node, Event::Timeout);
+                    self.event(node, NodeEvent::Timeout);
                     let next = due(&self.nodes[node]);
                     assert!(
                         next.is_none_or(|at| at > self.now),
@@ -227,7 +228,7 @@ impl Net {
         self.advance(Duration::from_secs(seconds));
     }
 
-    pub(crate) fn notices(&mut self, node: usize) -> Vec<Notice> {
+    pub(crate) fn notices(&mut self, node: usize) -> Vec<NodeNotice> {
         take(&mut self.nodes[node].notices)
     }
 
@@ -237,7 +238,7 @@ impl Net {
     }
 
     /// Passes an event to a machine and carries out everything that follows from it.
-    pub(crate) fn event(&mut self, node: usize, event: Event) {
+    pub(crate) fn event(&mut self, node: usize, event: NodeEvent) {
         self.handle(node, event);
         self.settle();
     }
@@ -295,7 +296,7 @@ impl Net {
         }
     }
 
-    fn handle(&mut self, node: usize, event: Event) {
+    fn handle(&mut self, node: usize, event: NodeEvent) {
         self.nodes[node].machine.handle(self.now, event);
         while let Some(action) = self.nodes[node].machine.poll_action() {
             if let Some(log) = &mut self.log {
@@ -314,7 +315,7 @@ impl Net {
             }
             OnWire::Closed if !self.link(link).gone => {
                 self.link(link).gone = true;
-                self.handle(link.node, Event::PeerClosed(link.id));
+                self.handle(link.node, NodeEvent::PeerClosed(link.id));
             }
             OnWire::Closed => {}
         }
@@ -354,7 +355,7 @@ impl Net {
                 if end.stalled {
                     end.unwritten += frame.wire_len();
                 } else {
-                    let written = Event::SessionWritten(session, frame.wire_len());
+                    let written = NodeEvent::SessionWritten(session, frame.wire_len());
                     self.written.push_back((node, written));
                 }
             }
@@ -381,7 +382,7 @@ impl Net {
                 open(self, session);
                 let reply = self.nodes[node].machine.answer(&question);
                 self.written
-                    .push_back((node, Event::SessionReply(session, reply)));
+                    .push_back((node, NodeEvent::SessionReply(session, reply)));
             }
             Action::Restate(restatement) if self.nodes[node].restates_late => {
                 self.nodes[node].restatements.push(*restatement);
@@ -404,7 +405,7 @@ impl Net {
                     end.unwritten += frame.wire_len();
                     end.unwritten_of.push_back((lane, frame.wire_len()));
                 } else {
-                    let written = Event::PeerWritten(peer, lane, frame.wire_len());
+                    let written = NodeEvent::PeerWritten(peer, lane, frame.wire_len());
                     self.written.push_back((node, written));
                 }
                 match self.link(link).other {

@@ -22,7 +22,7 @@ pub(super) fn to_vec(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, JsonE
     let refused = RefCell::new(None);
     let at = At {
         refused: &refused,
-        place: &Place::Root,
+        place: &ValuePath::Root,
         depth: 0,
         in_some: false,
     };
@@ -38,15 +38,15 @@ pub(super) fn to_vec(value: &(impl Serialize + ?Sized)) -> Result<Vec<u8>, JsonE
 }
 
 /// The place of a value, as a chain from the inside out.
-enum Place<'a> {
+enum ValuePath<'a> {
     Root,
-    Field(&'a Place<'a>, &'static str),
-    Element(&'a Place<'a>, usize),
+    Field(&'a ValuePath<'a>, &'static str),
+    Element(&'a ValuePath<'a>, usize),
     /// A value of a map, with a function that writes its key.
-    Value(&'a Place<'a>, &'a dyn Fn() -> String),
+    Value(&'a ValuePath<'a>, &'a dyn Fn() -> String),
 }
 
-impl Display for Place<'_> {
+impl Display for ValuePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
@@ -62,7 +62,7 @@ impl Display for Place<'_> {
 #[derive(Clone, Copy)]
 struct At<'a> {
     refused: &'a RefCell<Option<JsonError>>,
-    place: &'a Place<'a>,
+    place: &'a ValuePath<'a>,
     depth: u32,
     /// Whether this is directly inside of a `Some`.
     in_some: bool,
@@ -103,7 +103,7 @@ impl<'a> At<'a> {
         })
     }
 
-    fn wrap<'b, T: ?Sized>(self, place: &'b Place<'b>, value: &'b T) -> Wrapped<'b, T>
+    fn wrap<'b, T: ?Sized>(self, place: &'b ValuePath<'b>, value: &'b T) -> Wrapped<'b, T>
     where
         'a: 'b,
     {
@@ -173,7 +173,7 @@ impl<'a, C> Inside<'a, C> {
             return Ok(());
         }
         let name = || key.clone();
-        let place = Place::Value(self.at.place, &name);
+        let place = ValuePath::Value(self.at.place, &name);
         let at = At {
             place: &place,
             ..self.at
@@ -272,7 +272,7 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let at = self.at.below(1)?;
-        let place = Place::Field(at.place, variant);
+        let place = ValuePath::Field(at.place, variant);
         let value = at.wrap(&place, value);
         self.inner
             .serialize_newtype_variant(name, index, variant, &value)
@@ -365,7 +365,7 @@ macro_rules! elements {
                 type Error = C::Error;
 
                 fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-                    let place = Place::Element(self.at.place, self.elements);
+                    let place = ValuePath::Element(self.at.place, self.elements);
                     self.elements += 1;
                     self.inner.$method(&self.at.wrap(&place, value))
                 }
@@ -398,7 +398,7 @@ macro_rules! fields {
                     name: &'static str,
                     value: &T,
                 ) -> Result<(), C::Error> {
-                    let place = Place::Field(self.at.place, name);
+                    let place = ValuePath::Field(self.at.place, name);
                     self.inner.serialize_field(name, &self.at.wrap(&place, value))
                 }
 
@@ -426,7 +426,7 @@ impl<C: SerializeMap> SerializeMap for Inside<'_, C> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
-        let place = Place::Element(self.at.place, self.elements);
+        let place = ValuePath::Element(self.at.place, self.elements);
         self.elements += 1;
         self.inner.serialize_value(&self.at.wrap(&place, value))
     }
@@ -438,7 +438,7 @@ impl<C: SerializeMap> SerializeMap for Inside<'_, C> {
     ) -> Result<(), C::Error> {
         self.once(key)?;
         let name = || serde_json::to_string(key).unwrap_or_default();
-        let place = Place::Value(self.at.place, &name);
+        let place = ValuePath::Value(self.at.place, &name);
         self.elements += 1;
         self.inner
             .serialize_entry(key, &self.at.wrap(&place, value))

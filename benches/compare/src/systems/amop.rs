@@ -30,7 +30,10 @@ impl Client for AmopClient {
     }
 
     async fn publish(&self, topic: &str, payload: Bytes) -> Result<()> {
-        Ok(self.0.multicast(&TopicName::new(topic)?, payload).await?)
+        Ok(self
+            .0
+            .publish_multicast_raw(&TopicName::new(topic)?, payload)
+            .await?)
     }
 
     async fn publish_all(&self, topic: &str, payload: Bytes, gate: &Gate) -> Result<()> {
@@ -55,7 +58,10 @@ impl Asking for AmopClient {
     }
 
     async fn ask(&self, topic: &str, payload: Bytes) -> Result<Bytes> {
-        let reply = self.0.unicast(&TopicName::new(topic)?, payload).await?;
+        let reply = self
+            .0
+            .publish_unicast_raw(&TopicName::new(topic)?, payload)
+            .await?;
         Ok(reply.payload)
     }
 }

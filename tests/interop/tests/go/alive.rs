@@ -46,7 +46,7 @@ async fn heartbeats_keep_idle_sessions_open() {
 
     let reply = within(
         "the answer",
-        publisher.unicast(&topic, "still there?".into()),
+        publisher.publish_unicast_raw(&topic, "still there?".into()),
     )
     .await;
     assert_eq!(reply.unwrap().payload, "here");
@@ -93,7 +93,11 @@ async fn restart(network: &Network) -> Node {
 }
 
 async fn is_answered(publisher: &Client, topic: &TopicName) {
-    let reply = within("the answer", publisher.unicast(topic, "hello".into())).await;
+    let reply = within(
+        "the answer",
+        publisher.publish_unicast_raw(topic, "hello".into()),
+    )
+    .await;
     assert_eq!(reply.unwrap().payload, "here");
 }
 

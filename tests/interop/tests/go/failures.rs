@@ -1,6 +1,6 @@
 //! The errors of go-sdk when no subscriber takes a message.
 
-use amop::{PublishError, TopicName, code};
+use amop::{PublishError, TopicName, result_code};
 use amop_interop::known_at;
 use amop_tests::{client, network, within};
 
@@ -38,14 +38,22 @@ async fn nothing_is_sent_to_block_notifications() {
     let publisher = client(&network, 0).await;
     known_at(&network, 0, "other", 1).await;
     let blocks = TopicName::new("_block_notify_1").unwrap();
-    let error = publisher.unicast(&blocks, "boo".into()).await.unwrap_err();
+    let error = publisher
+        .publish_unicast_raw(&blocks, "boo".into())
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, PublishError::NoSubscriber { .. }),
         "{error:?}"
     );
-    publisher.multicast(&blocks, "boo".into()).await.unwrap();
+    publisher
+        .publish_multicast_raw(&blocks, "boo".into())
+        .await
+        .unwrap();
     let other = TopicName::new("other").unwrap();
-    let reply = publisher.unicast(&other, "still there?".into()).await;
+    let reply = publisher
+        .publish_unicast_raw(&other, "still there?".into())
+        .await;
     assert_eq!(reply.unwrap().payload, "alive");
     let received = bystander.expect("received").await;
     assert_eq!(received.text.as_deref(), Some("still there?"));
@@ -63,7 +71,7 @@ async fn refusals_are_told() {
     let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
     for (refusal, text) in [
         (
-            code::NO_SESSION,
+            result_code::NO_SESSION,
             "error code 104, send channel message failed",
         ),
         (4711, "response error: 4711"),

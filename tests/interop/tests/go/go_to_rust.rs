@@ -1,6 +1,6 @@
 //! go-sdk publishes, the native client subscribes.
 
-use amop::{Kind, TopicName};
+use amop::{MessageKind, TopicName};
 use amop_tests::{client, network, within};
 
 use crate::{MIB, binary, go_sdk};
@@ -34,7 +34,7 @@ async fn a_unicast_is_answered() {
             let question = within("a question", questions.next()).await;
             let question = question.unwrap().unwrap();
             assert_eq!(*question, Ask(format!("你好 {number}")));
-            assert_eq!(question.kind(), Kind::Unicast);
+            assert_eq!(question.kind(), MessageKind::Unicast);
             question.reply(format!("answer {number}")).unwrap();
         }
         publisher.expect("connected").await;
@@ -113,7 +113,7 @@ async fn multicasts_reach_subscribers_on_both_nodes() {
         let sending = publisher.expect("sending").await;
         for stream in &mut streams {
             let message = within("the message", stream.next()).await.unwrap();
-            assert_eq!(message.kind(), Kind::Multicast);
+            assert_eq!(message.kind(), MessageKind::Multicast);
             assert!(sending.has(&message[..]), "{sending:?}");
         }
         publisher.expect("accepted").await;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use amop::{
-    Client, Event, Events, Kind, PrivateName, RawSubscription, TopicKey, TopicPublicKey,
+    Client, Event, Events, MessageKind, PrivateName, RawSubscription, TopicKey, TopicPublicKey,
     VerificationFailure,
 };
 use amop_interop::{Go, GoSdk, known_at};
@@ -92,7 +92,7 @@ fn the_accounts_keys_are_read_in_all_their_forms() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_client_verifies_subscribers_on_go_sdk() {
+async fn a_native_client_verifies_subscribers_on_go_sdk() {
     let Some(go) = go_sdk() else { return };
     let network = network(3).await;
     let topic = topic("deal");
@@ -113,11 +113,11 @@ async fn our_client_verifies_subscribers_on_go_sdk() {
 
     for number in 0..10 {
         let text = format!("for the custodian {number}");
-        let sending = publisher.unicast(topic.topic(), text.clone().into());
+        let sending = publisher.publish_unicast_raw(topic.topic(), text.clone().into());
         let reply = within("an answer", sending).await.unwrap();
         assert_eq!(reply.payload, "custodian");
         assert!(custodian.expect("received").await.has(&text));
-        let sending = publisher.multicast(topic.topic(), text.clone().into());
+        let sending = publisher.publish_multicast_raw(topic.topic(), text.clone().into());
         within("multicasting", sending).await.unwrap();
         assert!(custodian.expect("received").await.has(&text));
     }
@@ -126,7 +126,7 @@ async fn our_client_verifies_subscribers_on_go_sdk() {
     let keys = [public_key("stranger")];
     publisher.grant_to(&topic, &keys).await.unwrap();
     assert_eq!(verification(&mut of_stranger, &strangers).await, Ok(()));
-    let sending = publisher.multicast(topic.topic(), "for both".into());
+    let sending = publisher.publish_multicast_raw(topic.topic(), "for both".into());
     within("multicasting", sending).await.unwrap();
     for subscriber in [&mut custodian, &mut stranger] {
         // This is the stranger's first message: none of those before arrived.
@@ -138,7 +138,7 @@ async fn our_client_verifies_subscribers_on_go_sdk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn go_sdk_verifies_subscribers_on_our_client() {
+async fn go_sdk_verifies_subscribers_on_a_native_client() {
     let Some(go) = go_sdk() else { return };
     for (mode, key) in [
         ("unicast", CUSTODIAN.to_owned()),
@@ -161,7 +161,7 @@ async fn go_sdk_verifies_subscribers_on_our_client() {
         for _ in 0..5 {
             let message = within("a message", messages.next()).await.unwrap();
             assert!(message.starts_with(mode.as_bytes()), "{message:?}");
-            if message.kind() == Kind::Unicast {
+            if message.kind() == MessageKind::Unicast {
                 message.reply_bytes(b"mine").unwrap();
                 // The messages before the verdict found no subscriber.
                 let answer = answered(&mut publisher).await;
@@ -216,7 +216,7 @@ async fn end(network: &Network, topic: &PrivateName) {
     let publisher = client(network, 2).await;
     let keys = [public_key("custodian")];
     publisher.grant_to(topic, &keys).await.unwrap();
-    let sending = publisher.multicast(topic.topic(), "end".into());
+    let sending = publisher.publish_multicast_raw(topic.topic(), "end".into());
     within("multicasting", sending).await.unwrap();
     publisher.close().await;
 }
@@ -235,7 +235,7 @@ async fn answered(publisher: &mut Go) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn go_sdk_verifies_go_sdk_across_our_nodes() {
+async fn go_sdk_verifies_go_sdk_across_overlay_nodes() {
     let Some(go) = go_sdk() else { return };
     let network = network(3).await;
     let mut custodian = go_subscriber(go, &network, 1, "deal", "custodian").await;

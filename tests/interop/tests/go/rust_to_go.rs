@@ -48,7 +48,7 @@ async fn a_mebibyte_comes_back_unchanged() {
         // Again on the same connection: nothing may remain of the first message.
         for _ in 0..3 {
             let reply = publisher
-                .unicast(&topic, sent.clone().into())
+                .publish_unicast_raw(&topic, sent.clone().into())
                 .await
                 .unwrap();
             assert!(reply.payload == sent, "the reply differs");
@@ -69,7 +69,10 @@ async fn an_empty_message_gets_an_empty_answer() {
     let topic = TopicName::new("empty").unwrap();
     let mut subscriber = go.subscribe(&network, 1, "empty", &[]).await;
     known_at(&network, 0, "empty", 1).await;
-    let reply = publisher.unicast(&topic, "".into()).await.unwrap();
+    let reply = publisher
+        .publish_unicast_raw(&topic, "".into())
+        .await
+        .unwrap();
     assert_eq!(reply.payload, "");
     assert_eq!(subscriber.expect("received").await.bytes, Some(0));
     publisher.close().await;
@@ -93,7 +96,7 @@ async fn multicasts_reach_all_subscribers_once() {
     let messages = [b"first".to_vec(), binary(MIB), b"last".to_vec()];
     for message in &messages {
         publisher
-            .multicast(&topic, message.clone().into())
+            .publish_multicast_raw(&topic, message.clone().into())
             .await
             .unwrap();
         // go-sdk hands each message to its own goroutine, in no fixed order.
@@ -103,7 +106,11 @@ async fn multicasts_reach_all_subscribers_once() {
         }
     }
     // The answers to multicasts are not answers to this unicast.
-    let reply = within("an answer", publisher.unicast(&topic, "you?".into())).await;
+    let reply = within(
+        "an answer",
+        publisher.publish_unicast_raw(&topic, "you?".into()),
+    )
+    .await;
     assert_eq!(reply.unwrap().payload, "thanks");
     publisher.close().await;
     network.shutdown().await;
@@ -124,7 +131,7 @@ async fn a_burst_is_read_whole() {
     for number in 0..COUNT {
         let text = number.to_string();
         publisher
-            .multicast(&topic, text.clone().into())
+            .publish_multicast_raw(&topic, text.clone().into())
             .await
             .unwrap();
         expected.push(text);

@@ -26,7 +26,7 @@ async fn a_java_sdk_at_two_nodes_gets_a_multicast_by_each_of_them_once() {
     for (at, client) in clients.iter().enumerate() {
         let text = format!("from us at {at}");
         client
-            .multicast(&topic("news"), text.clone().into())
+            .publish_multicast_raw(&topic("news"), text.clone().into())
             .await
             .unwrap();
         for _ in &clients {

@@ -159,7 +159,7 @@ pub(crate) async fn ask(client: &Client, topic: &TopicName, payload: impl Into<B
     let payload = payload.into();
     let asking = async {
         loop {
-            match client.unicast(topic, payload.clone()).await {
+            match client.publish_unicast_raw(topic, payload.clone()).await {
                 Ok(reply) => return reply,
                 Err(PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
                 Err(error) => panic!("{topic}: {error}"),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use amop::{Client, Event, Kind, PrivateName, RawSubscription, TopicKey, TopicPublicKey};
+use amop::{Client, Event, MessageKind, PrivateName, RawSubscription, TopicKey, TopicPublicKey};
 use amop_interop::{Java, JavaSdks, Mode, Running};
 use amop_tests::{log, within};
 
@@ -111,7 +111,7 @@ async fn is_asked(client: &Client, at: usize, sdk: &mut Running) {
             };
             break question;
         };
-        assert_eq!(question.kind(), Kind::Unicast);
+        assert_eq!(question.kind(), MessageKind::Unicast);
         let asked = question.to_vec();
         question.reply_bytes(&asked).unwrap();
         let answer = sdk.find("answered").await;
@@ -154,7 +154,10 @@ async fn multicasts(clients: &[Client; 2], java: &mut Running, web: &mut Running
         ask(client, &topic(name), "there?").await;
         assert!(sdk.find("received").await.has("there?"));
     }
-    clients[0].multicast(&news, "from us".into()).await.unwrap();
+    clients[0]
+        .publish_multicast_raw(&news, "from us".into())
+        .await
+        .unwrap();
     java.does(&["multicast", "news", "text:from java-sdk"])
         .await;
     web.does(&["multicast", "news", "text:from web3sdk"]).await;
@@ -163,7 +166,7 @@ async fn multicasts(clients: &[Client; 2], java: &mut Running, web: &mut Running
         let mut got = Vec::new();
         for _ in texts {
             let message = within("news", stream.next()).await.unwrap();
-            assert_eq!(message.kind(), Kind::Multicast);
+            assert_eq!(message.kind(), MessageKind::Multicast);
             got.push(String::from_utf8(message.to_vec()).unwrap());
         }
         got.sort();

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use amop_proto::{
     channel::{Frame, Seq},
-    node::{Event as NodeEvent, PeerId, SessionId},
+    node::{NodeEvent, PeerId, SessionId},
     p2p::{
         PeerCodec, PeerFrame,
-        mesh::{NodeKey, Record, SharedSecret, Subject, packet},
+        mesh::{Record, RoutingKey, SharedSecret, Subject, packet},
         protocol,
     },
 };
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// Returns the connection of a node to an honest neighbour with this key.
-    fn peer_with(&self, host: usize, key: NodeKey) -> Option<PeerId> {
+    fn peer_with(&self, host: usize, key: RoutingKey) -> Option<PeerId> {
         let mut peers = self.hosts[host].peers.iter();
         let named = peers.find(|&(_, &end)| {
             let other = self.neighbour(end);
@@ -179,14 +179,14 @@ impl World {
     }
 
     /// Returns the latest version that a node stated and its neighbours were told.
-    fn latest(&self, key: NodeKey) -> Option<u64> {
+    fn latest(&self, key: RoutingKey) -> Option<u64> {
         let records = self.traffic.records.as_ref()?.keys();
         let of = records.filter(|(_, _, of, _)| *of == key);
         of.map(|&(_, _, _, version)| version).max()
     }
 
     /// Returns the host with this key.
-    fn with_key(&self, key: NodeKey) -> Option<usize> {
+    fn with_key(&self, key: RoutingKey) -> Option<usize> {
         self.hosts.iter().position(|host| host.key == key)
     }
 
@@ -227,7 +227,7 @@ impl World {
             _ if b == of => Some(a),
             _ => None,
         });
-        let mut neighbours: Vec<NodeKey> = ends.map(|end| self.hosts[end].key).collect();
+        let mut neighbours: Vec<RoutingKey> = ends.map(|end| self.hosts[end].key).collect();
         if neighbours.contains(&self.hosts[to].key) {
             return None;
         }

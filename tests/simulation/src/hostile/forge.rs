@@ -1,13 +1,14 @@
 //! Frames that hostile nodes make.
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, code, split_topic},
+    channel::{Frame, FrameType, Seq, result_code, split_topic},
     p2p::{
         NodeId, PeerFrame,
         mesh::{
-            Envelope, NodeKey, PairKey, Purpose, Record, Relayed, RelayedSpread, Seal,
-            SharedSecret, SignedRecord, Signer, Spread, Statement, Subject, Whole, content_digest,
-            encode_keys, encode_known, packet,
+            MacPurpose, MulticastHeader, PairKey, Record, RelayedMulticastHeader,
+            RelayedUnicastHeader, RoutingKey, Seal, SharedSecret, SignedRecord, Statement,
+            StatementSigner, Subject, UnicastHeader, Whole, content_digest, encode_keys,
+            encode_known, packet,
         },
         protocol,
     },
@@ -68,7 +69,7 @@ fn altered(frame: &Frame) -> Option<Frame> {
         payload.put_u64(FORGED);
     }
     Some(Frame {
-        result: code::SUCCESS,
+        result: result_code::SUCCESS,
         ..Frame::amop(frame.kind, frame.seq, &body.topic, &payload)
     })
 }
@@ -81,11 +82,11 @@ fn read(bytes: Bytes) -> Option<Frame> {
 pub(super) fn alter(frame: &PeerFrame) -> Option<PeerFrame> {
     let body = frame.body.clone();
     let body = if frame.packet == packet::RELAYED_MULTICAST {
-        let (spread, bytes) = RelayedSpread::open(body)?;
-        spread.seal(&altered(&read(bytes)?)?.to_bytes()[..])
+        let (spread, bytes) = RelayedMulticastHeader::decode(body)?;
+        spread.encode(&altered(&read(bytes)?)?.to_bytes()[..])
     } else {
-        let (relayed, bytes) = Relayed::open(body)?;
-        relayed.seal(&altered(&read(bytes)?)?.to_bytes()[..])
+        let (relayed, bytes) = RelayedUnicastHeader::decode(body)?;
+        relayed.encode(&altered(&read(bytes)?)?.to_bytes()[..])
     };
     Some(PeerFrame {
         body,
@@ -97,48 +98,48 @@ pub(super) fn alter(frame: &PeerFrame) -> Option<PeerFrame> {
 /// neighbour or for others.
 pub(super) fn message(
     rng: &mut StdRng,
-    (source, target): (NodeKey, NodeKey),
+    (source, target): (RoutingKey, RoutingKey),
     topic: &[u8],
     id: u64,
 ) -> PeerFrame {
     let seq = Seq::random(rng);
     let unicast = channel_frame(FrameType::UNICAST, seq, topic, FORGED);
     let multicast = channel_frame(FrameType::MULTICAST, seq, topic, FORGED);
-    let envelope = Envelope { source, target, id };
+    let header = UnicastHeader { source, target, id };
     let seal = Seal {
         counter: rng.random(),
         mac: rng.random(),
     };
     let (packet, body) = match rng.random_range(0..4) {
-        0 => (packet::UNICAST, envelope.seal(&unicast)),
+        0 => (packet::UNICAST, header.encode(&unicast)),
         1 => {
-            let relayed = Relayed { envelope, seal };
-            (packet::RELAYED_UNICAST, relayed.seal(&unicast))
+            let relayed = RelayedUnicastHeader { header, seal };
+            (packet::RELAYED_UNICAST, relayed.encode(&unicast))
         }
         2 => {
-            let spread = Spread {
+            let spread = MulticastHeader {
                 source,
                 id,
                 targets: vec![target],
             };
-            (packet::MULTICAST, spread.seal(&multicast))
+            (packet::MULTICAST, spread.encode(&multicast))
         }
         _ => {
-            let spread = RelayedSpread {
+            let spread = RelayedMulticastHeader {
                 voucher: source,
                 source,
                 id,
                 targets: vec![(target, seal)],
             };
-            (packet::RELAYED_MULTICAST, spread.seal(&multicast))
+            (packet::RELAYED_MULTICAST, spread.encode(&multicast))
         }
     };
     extension(packet, HOPS, body)
 }
 
 /// Returns the node that a message names as its source.
-pub(super) fn source_of(frame: &PeerFrame) -> Option<NodeKey> {
-    Envelope::source_of(&frame.body)
+pub(super) fn source_of(frame: &PeerFrame) -> Option<RoutingKey> {
+    UnicastHeader::source_of(&frame.body)
 }
 
 /// Returns a message for a neighbour, with the same id, for a topic without subscribers.
@@ -150,11 +151,11 @@ pub(super) fn for_nobody(frame: &PeerFrame) -> Option<PeerFrame> {
     };
     let body = frame.body.clone();
     let body = if frame.packet == packet::MULTICAST {
-        let (spread, bytes) = Spread::open(body)?;
-        spread.seal(&other(bytes)?)
+        let (spread, bytes) = MulticastHeader::decode(body)?;
+        spread.encode(&other(bytes)?)
     } else {
-        let (envelope, bytes) = Envelope::open(body)?;
-        envelope.seal(&other(bytes)?)
+        let (header, bytes) = UnicastHeader::decode(body)?;
+        header.encode(&other(bytes)?)
     };
     Some(PeerFrame {
         body,
@@ -169,8 +170,9 @@ pub(super) fn direct(frame: &PeerFrame) -> Option<PeerFrame> {
         packet::RELAYED_ANSWER => packet::ANSWER,
         _ => return None,
     };
-    let (Relayed { envelope, .. }, bytes) = Relayed::open(frame.body.clone())?;
-    Some(extension(packet, frame.seq, envelope.seal(&read(bytes)?)))
+    let (RelayedUnicastHeader { header, .. }, bytes) =
+        RelayedUnicastHeader::decode(frame.body.clone())?;
+    Some(extension(packet, frame.seq, header.encode(&read(bytes)?)))
 }
 
 /// Returns the record of a frame that has exactly one.
@@ -192,16 +194,18 @@ pub(super) fn records(record: &Record, signer: &SharedSecret) -> Option<PeerFram
 /// Returns none if the source is the sender itself, which may send anything in its own name.
 pub(super) fn with_next_ids(
     rng: &mut StdRng,
-    (message, own): (&PeerFrame, NodeKey),
+    (message, own): (&PeerFrame, RoutingKey),
     topic: &[u8],
 ) -> Vec<PeerFrame> {
     let body = message.body.clone();
     let named = match message.packet {
-        packet::MULTICAST => Spread::open(body).map(|(spread, _)| (spread.source, spread.id)),
-        packet::RELAYED_MULTICAST => {
-            RelayedSpread::open(body).map(|(spread, _)| (spread.source, spread.id))
+        packet::MULTICAST => {
+            MulticastHeader::decode(body).map(|(spread, _)| (spread.source, spread.id))
         }
-        _ => Envelope::open(body).map(|(envelope, _)| (envelope.source, envelope.id)),
+        packet::RELAYED_MULTICAST => {
+            RelayedMulticastHeader::decode(body).map(|(spread, _)| (spread.source, spread.id))
+        }
+        _ => UnicastHeader::decode(body).map(|(header, _)| (header.source, header.id)),
     };
     let Some((source, id)) = named.filter(|&(source, _)| source != own) else {
         return Vec::new();
@@ -209,24 +213,24 @@ pub(super) fn with_next_ids(
     let mut forged = |id| {
         let seq = Seq::random(rng);
         let frame = channel_frame(FrameType::MULTICAST, seq, topic, FORGED);
-        let spread = Spread {
+        let spread = MulticastHeader {
             source,
             id,
             targets: Vec::new(),
         };
-        extension(packet::MULTICAST, 1, spread.seal(&frame))
+        extension(packet::MULTICAST, 1, spread.encode(&frame))
     };
     (1..=NEXT_IDS).map(|n| forged(id.wrapping_add(n))).collect()
 }
 
 /// Returns an answer to a passing unicast, as if from its target.
 pub(super) fn answer(rng: &mut StdRng, unicast: &PeerFrame) -> Option<PeerFrame> {
-    let (envelope, bytes) = match unicast.packet {
+    let (header, bytes) = match unicast.packet {
         packet::RELAYED_UNICAST => {
-            let (relayed, bytes) = Relayed::open(unicast.body.clone())?;
-            (relayed.envelope, bytes)
+            let (relayed, bytes) = RelayedUnicastHeader::decode(unicast.body.clone())?;
+            (relayed.header, bytes)
         }
-        _ => Envelope::open(unicast.body.clone())?,
+        _ => UnicastHeader::decode(unicast.body.clone())?,
     };
     let request = read(bytes)?;
     let topic = split_topic(&request.body).ok()?.topic;
@@ -236,23 +240,20 @@ pub(super) fn answer(rng: &mut StdRng, unicast: &PeerFrame) -> Option<PeerFrame>
         &topic,
         &FORGER.to_be_bytes(),
     );
-    let back = Envelope {
-        source: envelope.target,
-        target: envelope.source,
-        id: envelope.id,
+    let back = UnicastHeader {
+        source: header.target,
+        target: header.source,
+        id: header.id,
     };
     let seal = Seal {
         counter: rng.random(),
         mac: rng.random(),
     };
     let (packet, body) = if rng.random() {
-        (packet::ANSWER, back.seal(&answer))
+        (packet::ANSWER, back.encode(&answer))
     } else {
-        let relayed = Relayed {
-            envelope: back,
-            seal,
-        };
-        (packet::RELAYED_ANSWER, relayed.seal(&answer))
+        let relayed = RelayedUnicastHeader { header: back, seal };
+        (packet::RELAYED_ANSWER, relayed.encode(&answer))
     };
     Some(extension(packet, HOPS, body))
 }
@@ -269,7 +270,7 @@ pub(super) struct Claims<'a> {
     pub(super) signer: NodeId,
     pub(super) version: u64,
     pub(super) agreement: [u8; 32],
-    pub(super) neighbours: &'a [NodeKey],
+    pub(super) neighbours: &'a [RoutingKey],
     pub(super) topics: Vec<(Bytes, u32)>,
 }
 
@@ -312,16 +313,16 @@ impl Claims<'_> {
 /// Returns a message in the sender's own name, proven with its key.
 pub(super) fn in_own_name(
     rng: &mut StdRng,
-    (own, target): (NodeKey, NodeKey),
+    (own, target): (RoutingKey, RoutingKey),
     pair: &PairKey,
     topic: &[u8],
     counter: u64,
 ) -> PeerFrame {
     let (id, seq) = (rng.random_range(0..1 << 60), Seq::random(rng));
     let (purpose, kind) = if rng.random() {
-        (Purpose::Unicast, FrameType::UNICAST)
+        (MacPurpose::Unicast, FrameType::UNICAST)
     } else {
-        (Purpose::Multicast, FrameType::MULTICAST)
+        (MacPurpose::Multicast, FrameType::MULTICAST)
     };
     let frame = channel_frame(kind, seq, topic, OWN);
     let statement = Statement {
@@ -333,22 +334,22 @@ pub(super) fn in_own_name(
         content: content_digest(&frame.to_bytes()),
     };
     let seal = pair.seal(&statement, counter);
-    if purpose == Purpose::Unicast {
-        let envelope = Envelope {
+    if purpose == MacPurpose::Unicast {
+        let header = UnicastHeader {
             source: own,
             target,
             id,
         };
-        let body = Relayed { envelope, seal }.seal(&frame);
+        let body = RelayedUnicastHeader { header, seal }.encode(&frame);
         return extension(packet::RELAYED_UNICAST, HOPS, body);
     }
-    let spread = RelayedSpread {
+    let spread = RelayedMulticastHeader {
         voucher: own,
         source: own,
         id,
         targets: vec![(target, seal)],
     };
-    extension(packet::RELAYED_MULTICAST, HOPS, spread.seal(&frame))
+    extension(packet::RELAYED_MULTICAST, HOPS, spread.encode(&frame))
 }
 
 /// Returns the channel frame of a relayed multicast.
@@ -356,32 +357,32 @@ pub(super) fn relayed_multicast(frame: &PeerFrame) -> Option<Frame> {
     if !is_relayed(frame) || frame.packet != packet::RELAYED_MULTICAST {
         return None;
     }
-    read(RelayedSpread::open(frame.body.clone())?.1)
+    read(RelayedMulticastHeader::decode(frame.body.clone())?.1)
 }
 
 /// Returns a forged answer, with its claimed source and its target.
-pub(super) fn forged_answer(frame: &PeerFrame) -> Option<(NodeKey, NodeKey, Frame)> {
+pub(super) fn forged_answer(frame: &PeerFrame) -> Option<(RoutingKey, RoutingKey, Frame)> {
     if frame.protocol != protocol::EXTENSION {
         return None;
     }
-    let (envelope, bytes) = match frame.packet {
-        packet::ANSWER => Envelope::open(frame.body.clone())?,
+    let (header, bytes) = match frame.packet {
+        packet::ANSWER => UnicastHeader::decode(frame.body.clone())?,
         packet::RELAYED_ANSWER => {
-            let (relayed, bytes) = Relayed::open(frame.body.clone())?;
-            (relayed.envelope, bytes)
+            let (relayed, bytes) = RelayedUnicastHeader::decode(frame.body.clone())?;
+            (relayed.header, bytes)
         }
         _ => return None,
     };
     let answer = read(bytes)?;
     let forged = split_topic(&answer.body).ok()?.payload[..] == FORGER.to_be_bytes();
-    forged.then_some((envelope.source, envelope.target, answer))
+    forged.then_some((header.source, header.target, answer))
 }
 
 /// A topic without subscribers: only forged records have it.
 pub(super) const TOPIC: &str = "forged";
 
 /// Returns questions about many nodes.
-pub(super) fn question(rng: &mut StdRng, keys: &[NodeKey]) -> PeerFrame {
+pub(super) fn question(rng: &mut StdRng, keys: &[RoutingKey]) -> PeerFrame {
     let many = keys.iter().copied().cycle().take(2000);
     match rng.random_range(0..3) {
         0 => extension(packet::ASK, 0, encode_keys(many)),
@@ -413,12 +414,17 @@ pub(super) fn garbage(rng: &mut StdRng) -> PeerFrame {
 }
 
 /// Returns a multicast in the sender's own name, for the neighbour. Every node may do this.
-pub(super) fn own_multicast(rng: &mut StdRng, own: NodeKey, topic: &[u8], seq: Seq) -> PeerFrame {
+pub(super) fn own_multicast(
+    rng: &mut StdRng,
+    own: RoutingKey,
+    topic: &[u8],
+    seq: Seq,
+) -> PeerFrame {
     let frame = channel_frame(FrameType::MULTICAST, seq, topic, OWN);
-    let spread = Spread {
+    let spread = MulticastHeader {
         source: own,
         id: rng.random_range(0..1 << 60),
         targets: Vec::new(),
     };
-    extension(packet::MULTICAST, 1, spread.seal(&frame))
+    extension(packet::MULTICAST, 1, spread.encode(&frame))
 }

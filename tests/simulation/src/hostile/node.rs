@@ -6,7 +6,7 @@ use amop_proto::{
     channel::Seq,
     p2p::{
         NodeId, PeerCodec, PeerFrame,
-        mesh::{Agreement, MAX_NEIGHBOURS, NodeKey, packet},
+        mesh::{Agreement, MAX_NEIGHBOURS, RoutingKey, packet},
         protocol,
     },
 };
@@ -161,10 +161,10 @@ impl World {
     fn frames_of(&mut self, host: usize, attacker: &mut Attacker) -> Vec<PeerFrame> {
         let at = attacker.rng.random_range(0..attacker.wiles.len());
         let own = self.hosts[host].id;
-        let keys: Vec<NodeKey> = self.hosts.iter().map(|host| host.key).collect();
+        let keys: Vec<RoutingKey> = self.hosts.iter().map(|host| host.key).collect();
         let ids: Vec<NodeId> = self.hosts.iter().map(|host| host.id).collect();
         let victim = (host + attacker.rng.random_range(1..ids.len())) % ids.len();
-        let beside: Vec<NodeKey> = self
+        let beside: Vec<RoutingKey> = self
             .ways_of(host)
             .into_iter()
             .filter_map(|way| self.neighbour(way))
@@ -265,8 +265,9 @@ impl World {
             Wile::Garbage => vec![forge::garbage(rng)],
             Wile::LongLists => {
                 let count = [100, 1000, MAX_NEIGHBOURS][rng.random_range(0..3)];
-                let made_up = std::iter::repeat_with(|| NodeKey(rng.random()));
-                let all: Vec<NodeKey> = keys.iter().copied().chain(made_up).take(count).collect();
+                let made_up = std::iter::repeat_with(|| RoutingKey(rng.random()));
+                let all: Vec<RoutingKey> =
+                    keys.iter().copied().chain(made_up).take(count).collect();
                 claims.neighbours = &all;
                 claims.of(own).into_iter().collect()
             }
@@ -311,7 +312,7 @@ impl Attacker {
     fn odd_counters(
         &mut self,
         own: NodeId,
-        beside: &[NodeKey],
+        beside: &[RoutingKey],
         (victim, topic): (NodeId, &[u8]),
         clock: u64,
     ) -> Vec<PeerFrame> {
@@ -345,7 +346,7 @@ impl Attacker {
         let counter = odd[rng.random_range(0..odd.len())];
         let pair = agreement.with(&victim, &theirs);
         let pair = pair.expect("an honest node's key is good");
-        let ends = (NodeKey::from(&own), NodeKey::from(&victim));
+        let ends = (RoutingKey::from(&own), RoutingKey::from(&victim));
         vec![forge::in_own_name(rng, ends, &pair, topic, counter)]
     }
 

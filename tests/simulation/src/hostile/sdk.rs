@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, code},
+    channel::{Frame, FrameType, Seq, result_code},
     node::SessionId,
 };
 use bytes::{BufMut, BytesMut};
@@ -78,7 +78,7 @@ impl World {
         for frame in frames {
             if frame.kind == FrameType::UNICAST {
                 // It refuses the messages that it draws, so that they have another chance.
-                let refusal = frame.respond(code::NO_SESSION, frame.body.clone());
+                let refusal = frame.respond(result_code::NO_SESSION, frame.body.clone());
                 state.refusals.push(refusal);
                 continue;
             }

@@ -4,7 +4,7 @@ use amop_proto::{
     node::{Limits, PeerCloseReason, RecordsFault},
     p2p::{
         NodeId,
-        mesh::{Identified, Refusal, SharedSecret, Verifier},
+        mesh::{Identified, IdentityRefusal, SharedSecret, StatementVerifier},
     },
 };
 use bytes::Bytes;
@@ -21,12 +21,12 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Gullible(pub(crate) SharedSecret);
 
-impl Verifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, Refusal> {
+impl StatementVerifier for Gullible {
+    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
         self.0.identify(chain)
     }
 
-    fn admits(&self, fisco: &NodeId) -> Result<(), Refusal> {
+    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal> {
         self.0.admits(fisco)
     }
 

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use amop_proto::{
     channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
     node::{
-        Action, Checker, Event as NodeEvent, Lane, Node, NodeConfig, Notice, PeerId, SessionId,
+        Action, Checker, Lane, MachineConfig, NodeEvent, NodeMachine, NodeNotice, PeerId, SessionId,
     },
     p2p::{
         NodeId, PeerFrame,
-        mesh::{CONFIRMS, NodeKey, SharedSecret, Verifier, packet},
+        mesh::{CONFIRMS, RoutingKey, SharedSecret, StatementVerifier, packet},
         protocol,
     },
 };
@@ -33,8 +33,8 @@ const EPOCH: u64 = 1_700_000_000_000_000;
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) id: NodeId,
-    pub(crate) key: NodeKey,
-    pub(crate) node: Option<Node>,
+    pub(crate) key: RoutingKey,
+    pub(crate) node: Option<NodeMachine>,
     /// Checks data from other nodes first.
     pub(crate) checker: Arc<Checker>,
     /// The number of the current life.
@@ -48,7 +48,7 @@ pub(crate) struct Host {
     index: usize,
 }
 
-fn verifier(id: NodeId, gullible: bool) -> Arc<dyn Verifier> {
+fn verifier(id: NodeId, gullible: bool) -> Arc<dyn StatementVerifier> {
     let honest = SharedSecret::new(id);
     if gullible {
         Arc::new(Gullible(honest))
@@ -62,7 +62,7 @@ impl Host {
         let mut id = NodeId([0; 64]);
         rng.fill(&mut id.0[..]);
         Self {
-            key: NodeKey::from(&id),
+            key: RoutingKey::from(&id),
             id,
             node: None,
             checker: Arc::new(Checker::new(verifier(id, gullible), topics)),
@@ -87,7 +87,7 @@ impl World {
         let seed = self.rng.random();
         let epoch = self.clock();
         let Host { id, index, .. } = self.hosts[host];
-        let node = Node::new(NodeConfig {
+        let node = NodeMachine::new(MachineConfig {
             node: id,
             signer: Arc::new(SharedSecret::new(id)),
             facts: NodeFacts {
@@ -206,19 +206,19 @@ impl World {
         }
     }
 
-    fn notice(&mut self, host: usize, notice: &Notice) {
+    fn notice(&mut self, host: usize, notice: &NodeNotice) {
         let what = format_args!("node {host}: {notice}");
         self.log.step(self.now, what, &[]);
         if self.is_hostile(host) {
             return;
         }
         match notice {
-            Notice::SessionBehind { .. }
-            | Notice::SessionCaughtUp { .. }
-            | Notice::PeerBehind { .. }
-            | Notice::PeerCaughtUp { .. } => self.overloads.push(self.now),
+            NodeNotice::SessionBehind { .. }
+            | NodeNotice::SessionCaughtUp { .. }
+            | NodeNotice::PeerBehind { .. }
+            | NodeNotice::PeerCaughtUp { .. } => self.overloads.push(self.now),
             // An honest node also relays messages that it cannot read.
-            Notice::BadPeerMessage { what, .. } if !self.has_hostile() => {
+            NodeNotice::BadPeerMessage { what, .. } if !self.has_hostile() => {
                 let text = format!("node {host} ignored {what}");
                 self.violated(Invariant::WellFormed, text);
             }
@@ -368,7 +368,10 @@ impl World {
     }
 
     fn arm(&mut self, host: usize) {
-        let next = self.hosts[host].node.as_ref().and_then(Node::next_timeout);
+        let next = self.hosts[host]
+            .node
+            .as_ref()
+            .and_then(NodeMachine::next_timeout);
         let Some(at) = next.map(|next| self.at(next)) else {
             return;
         };
@@ -384,7 +387,10 @@ impl World {
         }
         self.hosts[host].armed = None;
         let now = self.instant();
-        let next = self.hosts[host].node.as_ref().and_then(Node::next_timeout);
+        let next = self.hosts[host]
+            .node
+            .as_ref()
+            .and_then(NodeMachine::next_timeout);
         if next.is_some_and(|next| next <= now) {
             self.log
                 .step(self.now, format_args!("timer of node {host}"), &[]);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use amop_proto::{
     channel::FrameDecoder,
-    node::{Event as NodeEvent, PeerIdentity, SessionIdentity},
-    p2p::{Assembled, Assembler, PeerCodec, mesh::SharedSecret},
+    node::{NodeEvent, PeerIdentity, SessionIdentity},
+    p2p::{Assembled, FragmentAssembler, PeerCodec, mesh::SharedSecret},
 };
 use bytes::Bytes;
 use rand::RngExt;
@@ -146,7 +146,7 @@ impl World {
                 let codec = PeerCodec::default();
                 let mut frames = Vec::new();
                 while let Some(frame) = codec.decode(buffer).expect(broken) {
-                    if !Assembler::<()>::is_fragment(&frame) {
+                    if !FragmentAssembler::<()>::is_fragment(&frame) {
                         frames.push(frame);
                         continue;
                     }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{Frame, code},
+    channel::{Frame, result_code},
     p2p::{
         NodeId, PeerCodec, PeerFrame,
         mesh::{
-            Envelope, NodeKey, Record, SignedRecord, Signer, Subject, Whole, encode_hello,
-            encode_known, packet,
+            Record, RoutingKey, SignedRecord, StatementSigner, Subject, UnicastHeader, Whole,
+            encode_hello, encode_known, packet,
         },
         packet as topics_packet, protocol,
     },
@@ -35,7 +35,7 @@ const KEEP: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Key(pub(super) Identity);
 
-impl Signer for Key {
+impl StatementSigner for Key {
     fn algorithm(&self) -> u8 {
         1
     }
@@ -63,7 +63,7 @@ impl Key {
         &self,
         subject: Subject,
         version: u64,
-        neighbours: Vec<NodeKey>,
+        neighbours: Vec<RoutingKey>,
         topics: Vec<(Bytes, u32)>,
     ) -> Option<SignedRecord> {
         let stub = matches!(subject, Subject::Stub { .. });
@@ -151,7 +151,7 @@ impl Liar {
     /// the node knows.
     pub(super) async fn settle_in(
         &mut self,
-        neighbours: Vec<NodeKey>,
+        neighbours: Vec<RoutingKey>,
         topics: Vec<(Bytes, u32)>,
     ) -> io::Result<()> {
         self.introduce(neighbours, topics).await?;
@@ -161,7 +161,7 @@ impl Liar {
     /// The same, but reads nothing.
     pub(super) async fn introduce(
         &mut self,
-        neighbours: Vec<NodeKey>,
+        neighbours: Vec<RoutingKey>,
         topics: Vec<(Bytes, u32)>,
     ) -> io::Result<()> {
         self.put(&extension(packet::KNOWN, 0, encode_known([])))
@@ -357,17 +357,17 @@ pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
 
 /// Returns the refusal "nobody here" for a unicast.
 fn refuse(frame: &Frame) -> Frame {
-    frame.respond(code::NO_SESSION, frame.body.clone())
+    frame.respond(result_code::NO_SESSION, frame.body.clone())
 }
 
-/// The same for a unicast in an envelope.
+/// The same for a unicast in a header.
 fn refuse_envelope(body: Bytes) -> Option<Bytes> {
-    let (envelope, frame) = Envelope::open(body)?;
+    let (header, frame) = UnicastHeader::decode(body)?;
     let frame = Frame::from_bytes(frame, LONGEST).ok()?;
-    let answer = Envelope {
-        source: envelope.target,
-        target: envelope.source,
-        id: envelope.id,
+    let answer = UnicastHeader {
+        source: header.target,
+        target: header.source,
+        id: header.id,
     };
-    Some(answer.seal(&refuse(&frame)))
+    Some(answer.encode(&refuse(&frame)))
 }

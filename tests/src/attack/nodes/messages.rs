@@ -6,7 +6,10 @@ use amop_proto::{
     channel::{Frame, FrameType, Seq, frame_topic},
     p2p::{
         NodeId,
-        mesh::{Envelope, NodeKey, Relayed, RelayedSpread, Seal, Spread, packet},
+        mesh::{
+            MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader, RoutingKey, Seal,
+            UnicastHeader, packet,
+        },
     },
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -55,29 +58,29 @@ impl Liar {
     ) -> io::Result<()> {
         let frame = amop(FrameType::UNICAST, 1, b"bystanders");
         let many = amop(FrameType::MULTICAST, 2, b"bystanders");
-        let own = NodeKey::from(&self.own);
-        let mut targets: Vec<NodeKey> = members.iter().map(NodeKey::from).collect();
-        targets.extend([NodeKey(0), NodeKey(u64::MAX), own]);
+        let own = RoutingKey::from(&self.own);
+        let mut targets: Vec<RoutingKey> = members.iter().map(RoutingKey::from).collect();
+        targets.extend([RoutingKey(0), RoutingKey(u64::MAX), own]);
         for id in 0..100 {
             for (hops, &target) in [u32::MAX, 255, 32, 1, 0].iter().cycle().zip(&targets) {
-                let source = NodeKey::from(&members[0]);
-                let envelope = Envelope { source, target, id };
+                let source = RoutingKey::from(&members[0]);
+                let header = UnicastHeader { source, target, id };
                 let seal = no_seal(id);
-                let body = Relayed { envelope, seal }.seal(&frame);
+                let body = RelayedUnicastHeader { header, seal }.encode(&frame);
                 self.say(packet::RELAYED_UNICAST, *hops, body).await?;
-                self.say(packet::UNICAST, *hops, envelope.seal(&frame))
+                self.say(packet::UNICAST, *hops, header.encode(&frame))
                     .await?;
                 tally.done();
             }
             // Each of them many times.
             let targets = targets.iter().cycle().take(1000);
-            let spread = RelayedSpread {
+            let spread = RelayedMulticastHeader {
                 voucher: own,
                 source: own,
                 id,
                 targets: targets.map(|&key| (key, no_seal(id))).collect(),
             };
-            self.say(packet::RELAYED_MULTICAST, u32::MAX, spread.seal(&many))
+            self.say(packet::RELAYED_MULTICAST, u32::MAX, spread.encode(&many))
                 .await?;
             tally.done();
         }
@@ -90,7 +93,7 @@ impl Liar {
         members: &[NodeId],
         tally: &Tally,
     ) -> io::Result<()> {
-        let targets: Vec<NodeKey> = members.iter().map(NodeKey::from).collect();
+        let targets: Vec<RoutingKey> = members.iter().map(RoutingKey::from).collect();
         for n in 0..250_u64 {
             let source = targets[n as usize % targets.len()];
             for id in ids(n) {
@@ -110,28 +113,28 @@ impl Liar {
 
     async fn forge_multicast(
         &mut self,
-        source: NodeKey,
+        source: RoutingKey,
         id: u64,
-        targets: &[NodeKey],
+        targets: &[RoutingKey],
         frame: &Frame,
     ) -> io::Result<()> {
         for targets in [targets.to_vec(), Vec::new()] {
-            let spread = Spread {
+            let spread = MulticastHeader {
                 source,
                 id,
                 targets,
             };
-            self.say(packet::MULTICAST, 8, spread.seal(frame)).await?;
+            self.say(packet::MULTICAST, 8, spread.encode(frame)).await?;
         }
-        for voucher in [source, NodeKey::from(&self.own)] {
+        for voucher in [source, RoutingKey::from(&self.own)] {
             let targets = targets.iter().map(|&key| (key, no_seal(id)));
-            let spread = RelayedSpread {
+            let spread = RelayedMulticastHeader {
                 voucher,
                 source,
                 id,
                 targets: targets.collect(),
             };
-            self.say(packet::RELAYED_MULTICAST, 8, spread.seal(frame))
+            self.say(packet::RELAYED_MULTICAST, 8, spread.encode(frame))
                 .await?;
         }
         Ok(())
@@ -139,16 +142,16 @@ impl Liar {
 
     async fn forge_unicast(
         &mut self,
-        source: NodeKey,
+        source: RoutingKey,
         id: u64,
-        targets: &[NodeKey],
+        targets: &[RoutingKey],
         frame: &Frame,
     ) -> io::Result<()> {
         for &target in targets {
-            let envelope = Envelope { source, target, id };
-            self.say(packet::UNICAST, 8, envelope.seal(frame)).await?;
+            let header = UnicastHeader { source, target, id };
+            self.say(packet::UNICAST, 8, header.encode(frame)).await?;
             let seal = no_seal(id);
-            let body = Relayed { envelope, seal }.seal(frame);
+            let body = RelayedUnicastHeader { header, seal }.encode(frame);
             self.say(packet::RELAYED_UNICAST, 8, body).await?;
         }
         Ok(())
@@ -160,20 +163,20 @@ impl Liar {
         members: &[NodeId],
         tally: &Tally,
     ) -> io::Result<()> {
-        let target = NodeKey::from(&members[0]);
-        let sources: Vec<NodeKey> = members
+        let target = RoutingKey::from(&members[0]);
+        let sources: Vec<RoutingKey> = members
             .iter()
             .chain([&self.own])
-            .map(NodeKey::from)
+            .map(RoutingKey::from)
             .collect();
         for n in 0..500 {
             for id in ids(n) {
                 let frame = amop(FrameType::RESPONSE, id, b"bystanders");
                 for &source in &sources {
-                    let envelope = Envelope { source, target, id };
-                    self.say(packet::ANSWER, 8, envelope.seal(&frame)).await?;
+                    let header = UnicastHeader { source, target, id };
+                    self.say(packet::ANSWER, 8, header.encode(&frame)).await?;
                     let seal = no_seal(id);
-                    let body = Relayed { envelope, seal }.seal(&frame);
+                    let body = RelayedUnicastHeader { header, seal }.encode(&frame);
                     self.say(packet::RELAYED_ANSWER, 8, body).await?;
                     tally.done();
                 }
@@ -191,13 +194,13 @@ impl Liar {
     ) -> io::Result<()> {
         let payload = frame_topic(b"bystanders", &vec![7; len]);
         let frame = Frame::new(FrameType::UNICAST, seq(1), payload);
-        let targets: Vec<NodeKey> = members.iter().map(NodeKey::from).collect();
+        let targets: Vec<RoutingKey> = members.iter().map(RoutingKey::from).collect();
         for id in 0..200 {
             let source = targets[id as usize % targets.len()];
             for &target in &targets {
-                let envelope = Envelope { source, target, id };
+                let header = UnicastHeader { source, target, id };
                 let seal = no_seal(now() + id);
-                let body = Relayed { envelope, seal }.seal(&frame);
+                let body = RelayedUnicastHeader { header, seal }.encode(&frame);
                 self.say(packet::RELAYED_UNICAST, 8, body).await?;
                 tally.done();
             }

@@ -4,7 +4,7 @@ use std::io;
 
 use amop_proto::p2p::{
     NodeId,
-    mesh::{NodeKey, encode_hello, encode_keys, encode_known, packet},
+    mesh::{RoutingKey, encode_hello, encode_keys, encode_known, packet},
 };
 
 use super::{super::Tally, liar::Liar};
@@ -12,12 +12,12 @@ use super::{super::Tally, liar::Liar};
 impl Liar {
     /// Asks for all records, again and again, and for many records that do not exist.
     pub(super) async fn ask(&mut self, members: &[NodeId], tally: &Tally) -> io::Result<()> {
-        let keys: Vec<NodeKey> = members.iter().map(NodeKey::from).collect();
+        let keys: Vec<RoutingKey> = members.iter().map(RoutingKey::from).collect();
         let all = keys.iter().cycle().take(1000).copied();
         let all = encode_keys(all);
-        let none = encode_keys((0..20_000).map(NodeKey));
+        let none = encode_keys((0..20_000).map(RoutingKey));
         let old = encode_known(keys.iter().map(|&key| (key, 1)));
-        let long = encode_known((0..20_000).map(|n| (NodeKey(n), n)));
+        let long = encode_known((0..20_000).map(|n| (RoutingKey(n), n)));
         for _ in 0..100 {
             self.say(packet::ASK, 0, all.clone()).await?;
             self.say(packet::ASK, 0, none.clone()).await?;

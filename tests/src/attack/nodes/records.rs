@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use amop_proto::p2p::{
     NodeId,
-    mesh::{NodeKey, Subject, packet},
+    mesh::{RoutingKey, Subject, packet},
 };
 use bytes::{Bytes, BytesMut};
 
@@ -27,8 +27,8 @@ fn all_topics(count: u32) -> Vec<(Bytes, u32)> {
         .to_vec()
 }
 
-fn keys(members: &[NodeId]) -> Vec<NodeKey> {
-    members.iter().map(NodeKey::from).collect()
+fn keys(members: &[NodeId]) -> Vec<RoutingKey> {
+    members.iter().map(RoutingKey::from).collect()
 }
 
 /// Returns a FISCO node that does not exist.
@@ -52,7 +52,7 @@ impl Liar {
             2 => self.signed(
                 Subject::Node(member),
                 version,
-                vec![NodeKey::from(&self.own)],
+                vec![RoutingKey::from(&self.own)],
             ),
             // A FISCO node in the name of a border node that is not one.
             3 => self.signed(nobody(1, member), version, Vec::new()),
@@ -73,7 +73,7 @@ impl Liar {
         self.listen(Duration::from_millis(500)).await
     }
 
-    fn signed(&self, subject: Subject, version: u64, neighbours: Vec<NodeKey>) -> Option<Bytes> {
+    fn signed(&self, subject: Subject, version: u64, neighbours: Vec<RoutingKey>) -> Option<Bytes> {
         let record = self.key.record(subject, version, neighbours, Vec::new());
         record.map(|record| record.bytes().clone())
     }
@@ -125,7 +125,7 @@ impl Liar {
         for identity in [&field.stranger, &field.targets[0].sdk] {
             let key = Key(identity.clone());
             let subject = Subject::Node(key.id()?);
-            let links = vec![NodeKey::from(&self.own)];
+            let links = vec![RoutingKey::from(&self.own)];
             let record = key.record(subject, now(), links, all_topics(16));
             tally.done();
             self.state(record).await?;
@@ -174,10 +174,10 @@ impl Liar {
         let mut links = keys(&field.members);
         let others: Vec<Key> = field.others.iter().cloned().map(Key).collect();
         for other in &others {
-            links.push(NodeKey::from(&other.id()?));
+            links.push(RoutingKey::from(&other.id()?));
         }
         self.settle_in(links, Vec::new()).await?;
-        let own = NodeKey::from(&self.own);
+        let own = RoutingKey::from(&self.own);
         for (node, other) in others.iter().enumerate() {
             let subject = Subject::Node(other.id()?);
             let topics = many_topics(node).into_iter().take(100).collect();
@@ -190,11 +190,11 @@ impl Liar {
 
     /// Sends as many nodes with as many topics as it can sign.
     pub(super) async fn fill(&mut self, field: &Field, tally: &Tally) -> io::Result<()> {
-        let own = NodeKey::from(&self.own);
+        let own = RoutingKey::from(&self.own);
         let others: Vec<Key> = field.others.iter().cloned().map(Key).collect();
         let mut links = keys(&field.members);
         for other in &others {
-            links.push(NodeKey::from(&other.id()?));
+            links.push(RoutingKey::from(&other.id()?));
         }
         self.settle_in(links, Vec::new()).await?;
         for (node, key) in others.iter().enumerate() {

@@ -4,10 +4,13 @@
 use std::io;
 
 use amop_proto::{
-    channel::{Frame, code},
+    channel::{Frame, result_code},
     p2p::{
         PeerFrame,
-        mesh::{Envelope, NodeKey, Relayed, RelayedSpread, Seal, Spread, encode_hello, packet},
+        mesh::{
+            MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader, RoutingKey, Seal,
+            UnicastHeader, encode_hello, packet,
+        },
         protocol,
     },
 };
@@ -36,13 +39,13 @@ pub fn relay(field: &Field) -> Attack {
 
 struct Relay {
     ends: [Liar; 2],
-    keys: [NodeKey; 2],
+    keys: [RoutingKey; 2],
     old: Vec<PeerFrame>,
 }
 
 impl Relay {
     async fn join(field: &Field) -> io::Result<Self> {
-        let keys = [0, 1].map(|n| NodeKey::from(&field.members[n]));
+        let keys = [0, 1].map(|n| RoutingKey::from(&field.members[n]));
         let mut ends = [
             Liar::join(&field.targets[0], &field.node, Kind::Overlay).await?,
             Liar::join(&field.targets[1], &field.node, Kind::Overlay).await?,
@@ -115,25 +118,25 @@ impl Relay {
         let mut lie = |end, packet, body| lies.push((end, extension(packet, 8, body)));
         lie(to, frame.packet, last_byte_changed(&frame.body));
         if frame.packet == packet::RELAYED_MULTICAST {
-            let Some((spread, content)) = RelayedSpread::open(frame.body.clone()) else {
+            let Some((spread, content)) = RelayedMulticastHeader::decode(frame.body.clone()) else {
                 return lies;
             };
             for spread in self.other_spreads(from, &spread) {
-                lie(to, packet::RELAYED_MULTICAST, spread.seal(&content[..]));
+                lie(to, packet::RELAYED_MULTICAST, spread.encode(&content[..]));
             }
-            let direct = Spread {
+            let direct = MulticastHeader {
                 source: spread.source,
                 id: spread.id,
                 targets: Vec::new(),
             };
-            lie(to, packet::MULTICAST, direct.seal(&content[..]));
+            lie(to, packet::MULTICAST, direct.encode(&content[..]));
             return lies;
         }
-        let Some((relayed, content)) = Relayed::open(frame.body.clone()) else {
+        let Some((relayed, content)) = RelayedUnicastHeader::decode(frame.body.clone()) else {
             return lies;
         };
-        for relayed in self.other_envelopes(from, &relayed) {
-            lie(to, frame.packet, relayed.seal(&content[..]));
+        for relayed in self.other_headers(from, &relayed) {
+            lie(to, frame.packet, relayed.encode(&content[..]));
         }
         // As a message of another kind, and as one of a neighbour.
         let (other, direct) = match frame.packet {
@@ -141,60 +144,65 @@ impl Relay {
             _ => (packet::RELAYED_UNICAST, packet::ANSWER),
         };
         lie(to, other, frame.body.clone());
-        lie(to, direct, envelope(&relayed.envelope, &content));
+        lie(to, direct, header(&relayed.header, &content));
         // An answer from a node that was not asked.
         if let Ok(asked) = Frame::from_bytes(content, 64 << 20) {
-            let false_answer = asked.respond(code::SUCCESS, Bytes::from_static(b"\x01xa lie"));
-            let back = Envelope {
-                source: relayed.envelope.target,
-                target: relayed.envelope.source,
-                id: relayed.envelope.id,
+            let false_answer =
+                asked.respond(result_code::SUCCESS, Bytes::from_static(b"\x01xa lie"));
+            let back = UnicastHeader {
+                source: relayed.header.target,
+                target: relayed.header.source,
+                id: relayed.header.id,
             };
-            lie(from, packet::ANSWER, back.seal(&false_answer));
-            let sealed = Relayed {
-                envelope: back,
+            lie(from, packet::ANSWER, back.encode(&false_answer));
+            let sealed = RelayedUnicastHeader {
+                header: back,
                 seal: relayed.seal,
             };
-            lie(from, packet::RELAYED_ANSWER, sealed.seal(&false_answer));
+            lie(from, packet::RELAYED_ANSWER, sealed.encode(&false_answer));
         }
         lies
     }
 
-    fn other_envelopes(&self, from: usize, relayed: &Relayed) -> [Relayed; 5] {
-        let &Relayed { envelope, seal } = relayed;
-        let own = NodeKey::from(&self.ends[0].own);
+    fn other_headers(
+        &self,
+        from: usize,
+        relayed: &RelayedUnicastHeader,
+    ) -> [RelayedUnicastHeader; 5] {
+        let &RelayedUnicastHeader { header, seal } = relayed;
+        let own = RoutingKey::from(&self.ends[0].own);
         [
-            Envelope {
-                id: envelope.id ^ 1,
-                ..envelope
+            UnicastHeader {
+                id: header.id ^ 1,
+                ..header
             },
-            Envelope {
+            UnicastHeader {
                 source: own,
-                ..envelope
+                ..header
             },
-            Envelope {
+            UnicastHeader {
                 source: self.keys[1 - from],
-                ..envelope
+                ..header
             },
-            Envelope {
+            UnicastHeader {
                 target: self.keys[from],
-                ..envelope
+                ..header
             },
-            envelope,
+            header,
         ]
-        .map(|changed| Relayed {
-            envelope: changed,
-            seal: if changed == envelope {
-                later(seal)
-            } else {
-                seal
-            },
+        .map(|changed| RelayedUnicastHeader {
+            header: changed,
+            seal: if changed == header { later(seal) } else { seal },
         })
     }
 
-    fn other_spreads(&self, from: usize, spread: &RelayedSpread) -> Vec<RelayedSpread> {
-        let own = NodeKey::from(&self.ends[0].own);
-        let with = |change: &dyn Fn(&mut RelayedSpread)| {
+    fn other_spreads(
+        &self,
+        from: usize,
+        spread: &RelayedMulticastHeader,
+    ) -> Vec<RelayedMulticastHeader> {
+        let own = RoutingKey::from(&self.ends[0].own);
+        let with = |change: &dyn Fn(&mut RelayedMulticastHeader)| {
             let mut spread = spread.clone();
             change(&mut spread);
             spread
@@ -229,9 +237,9 @@ fn last_byte_changed(body: &Bytes) -> Bytes {
 }
 
 /// Returns the body of a packet for a neighbour.
-fn envelope(envelope: &Envelope, content: &Bytes) -> Bytes {
+fn header(header: &UnicastHeader, content: &Bytes) -> Bytes {
     match Frame::from_bytes(content.clone(), 64 << 20) {
-        Ok(frame) => envelope.seal(&frame),
+        Ok(frame) => header.encode(&frame),
         Err(_) => Bytes::new(),
     }
 }

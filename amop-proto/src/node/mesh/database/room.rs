@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Database, LINK_COST, NODE_COST, State};
-use crate::p2p::mesh::NodeKey;
+use super::{Database, LINK_COST, NODE_COST, NodeState};
+use crate::p2p::mesh::RoutingKey;
 
 /// When memory is short, a node that has been out of reach for this long is forgotten first. The
 /// links of a new node have this long to become known.
@@ -14,7 +14,7 @@ pub(super) const UNNEEDED: Duration = Duration::from_secs(2);
 
 impl Database {
     /// Updates the cost of a node after all of its record is applied.
-    pub(super) fn settle_cost(&mut self, key: NodeKey) {
+    pub(super) fn settle_cost(&mut self, key: RoutingKey) {
         if let Some(state) = self.states.get(&key) {
             let records: usize = state.records.iter().map(Bytes::len).sum();
             let links = LINK_COST * state.neighbours.len();
@@ -28,7 +28,7 @@ impl Database {
     }
 
     /// Charges a node to another neighbour, or to none, instead of the one before.
-    pub(super) fn set_charge(&mut self, key: NodeKey, to: Option<(NodeKey, usize)>) {
+    pub(super) fn set_charge(&mut self, key: RoutingKey, to: Option<(RoutingKey, usize)>) {
         if let Some(state) = self.states.get(&key)
             && let Some(charge) = self.charges.get_mut(&state.bringer)
         {
@@ -53,8 +53,8 @@ impl Database {
     pub(super) fn charge(
         &mut self,
         now: Instant,
-        (key, border): (NodeKey, Option<NodeKey>),
-        bringer: NodeKey,
+        (key, border): (RoutingKey, Option<RoutingKey>),
+        bringer: RoutingKey,
         cost: usize,
     ) -> bool {
         if cost > self.limits.record_bytes {
@@ -94,7 +94,7 @@ impl Database {
 
     /// Forgets the node that has been out of reach longest, and at least for `UNNEEDED`. It does
     /// not forget the node that needs room, or the border node of that one.
-    fn evict_away(&mut self, now: Instant, not: NodeKey, border: Option<NodeKey>) -> bool {
+    fn evict_away(&mut self, now: Instant, not: RoutingKey, border: Option<RoutingKey>) -> bool {
         let away = self.away.iter();
         let mut away = away.take_while(|&&(since, _)| since + UNNEEDED <= now);
         let victim = away.find(|&&(_, key)| key != not && Some(key) != border);
@@ -107,7 +107,7 @@ impl Database {
     }
 
     /// Returns whether a neighbour stays within its share with this node.
-    fn is_fair(&self, key: NodeKey, bringer: NodeKey, cost: usize) -> bool {
+    fn is_fair(&self, key: RoutingKey, bringer: RoutingKey, cost: usize) -> bool {
         let mine = self.charges.get(&bringer).copied().unwrap_or_default();
         let held = self.states.get(&key);
         let held = held.filter(|held| held.bringer == bringer);
@@ -120,7 +120,7 @@ impl Database {
     /// Returns the costliest node, if it costs more than an even share of the memory and more than
     /// the newcomer. It does not matter which neighbour brought it. So the statements of an honest
     /// node find room, however much others state.
-    fn longest(&self, not: [Option<NodeKey>; 2], cost: usize) -> Option<NodeKey> {
+    fn longest(&self, not: [Option<RoutingKey>; 2], cost: usize) -> Option<RoutingKey> {
         let even = self.limits.records_bytes / (self.states.len() + 1);
         let longest = self.costs.iter().rev();
         let mut longest = longest.take_while(|&&(other, _)| other > cost && other > even);
@@ -129,14 +129,14 @@ impl Database {
             .map(|&(_, key)| key)
     }
 
-    fn may_go(&self, key: NodeKey, not: [Option<NodeKey>; 2]) -> bool {
-        let brought = |state: &State| state.bringer != self.own;
+    fn may_go(&self, key: RoutingKey, not: [Option<RoutingKey>; 2]) -> bool {
+        let brought = |state: &NodeState| state.bringer != self.own;
         !not.contains(&Some(key)) && self.states.get(&key).is_some_and(brought)
     }
 
     /// Returns the costliest node of the neighbour that is charged most; if that neighbour brought
     /// only itself, that of the next one.
-    fn of_most(&self, not: [Option<NodeKey>; 2], crowded: bool) -> Option<NodeKey> {
+    fn of_most(&self, not: [Option<RoutingKey>; 2], crowded: bool) -> Option<RoutingKey> {
         let charges = self.charges.iter().filter(|&(&key, _)| key != self.own);
         let charges = charges.map(|(&key, charge)| match crowded {
             true => (charge.nodes, key),

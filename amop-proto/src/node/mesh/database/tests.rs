@@ -1,7 +1,7 @@
 //! Tests which nodes are stored, for how long, and at whose cost.
 
 use super::{room::UNNEEDED, *};
-use crate::p2p::mesh::{SharedSecret, Signer, Whole};
+use crate::p2p::mesh::{SharedSecret, StatementSigner, Whole};
 
 fn topic(name: &'static str) -> Bytes {
     Bytes::from_static(name.as_bytes())
@@ -11,7 +11,7 @@ fn id(n: u8) -> NodeId {
     NodeId([n; 64])
 }
 
-fn key(n: u8) -> NodeKey {
+fn key(n: u8) -> RoutingKey {
     (&id(n)).into()
 }
 
@@ -80,9 +80,9 @@ fn take_from(
     now: Instant,
     bringer: u8,
     record: &CheckedRecord,
-) -> Result<Vec<(Bytes, u32)>, Taken> {
+) -> Result<Vec<(Bytes, u32)>, RecordOutcome> {
     let taken = take_one(database, now, bringer, record);
-    if !matches!(taken, Taken::New { .. }) {
+    if !matches!(taken, RecordOutcome::New { .. }) {
         return Err(taken);
     }
     let (mut changes, mut at) = (Vec::new(), Some(0));
@@ -97,7 +97,12 @@ fn take_from(
     Ok(changes)
 }
 
-fn take_one(database: &mut Database, now: Instant, bringer: u8, record: &CheckedRecord) -> Taken {
+fn take_one(
+    database: &mut Database,
+    now: Instant,
+    bringer: u8,
+    record: &CheckedRecord,
+) -> RecordOutcome {
     database.take(now, key(bringer), record, record.record().version)
 }
 
@@ -114,18 +119,18 @@ fn what_nobody_reaches_makes_room() {
     }
     assert_eq!(
         take_one(&mut database, now, 9, &of_version(3, 5)),
-        Taken::NoRoom
+        RecordOutcome::NoRoom
     );
     database.set_away(key(2), Some(now));
     // Its links may still become known.
     let soon = now + Duration::from_secs(1);
     assert_eq!(
         take_one(&mut database, soon, 9, &of_version(3, 5)),
-        Taken::NoRoom
+        RecordOutcome::NoRoom
     );
     let later = now + UNNEEDED;
     take(&mut database, later, &of_version(3, 5));
-    let evicted: Vec<NodeKey> = database
+    let evicted: Vec<RoutingKey> = database
         .take_evicted()
         .iter()
         .map(|(key, _)| *key)
@@ -134,7 +139,7 @@ fn what_nobody_reaches_makes_room() {
     // Its old statements do not count again; new ones do when it is back.
     assert_eq!(
         take_one(&mut database, later, 9, &of_version(2, 4)),
-        Taken::Old
+        RecordOutcome::Old
     );
     database.set_away(key(3), None);
     database.set_away(key(1), Some(later));
@@ -148,15 +153,15 @@ fn changes_apply_to_their_base_only() {
     let now = Instant::now();
     let mut database = database(Limits::default());
     let first = change(5, &[("a", 0), ("b", 2)]);
-    assert_eq!(take_one(&mut database, now, 9, &first), Taken::Gap);
+    assert_eq!(take_one(&mut database, now, 9, &first), RecordOutcome::Gap);
     let changed = take(&mut database, now, &whole(5, &[2], &[("a", 1)]));
     assert_eq!(changed, [(topic("a"), 1)]);
     let changed = take(&mut database, now, &first);
     assert_eq!(changed, [(topic("a"), 0), (topic("b"), 2)]);
-    assert_eq!(take_one(&mut database, now, 9, &first), Taken::Old);
+    assert_eq!(take_one(&mut database, now, 9, &first), RecordOutcome::Old);
     assert_eq!(
         take_one(&mut database, now, 9, &whole(9, &[3], &[])),
-        Taken::New {
+        RecordOutcome::New {
             linked: vec![key(3)],
             unlinked: vec![key(2)],
         }
@@ -196,9 +201,15 @@ fn limits_hold() {
     });
     take(&mut database, now, &whole(1, &[], &[("a", 1)]));
     let other = signed(of(2, 1, &[], &[]));
-    assert_eq!(take_one(&mut database, now, 9, &other), Taken::NoRoom);
+    assert_eq!(
+        take_one(&mut database, now, 9, &other),
+        RecordOutcome::NoRoom
+    );
     let more = change(1, &[("b", 1)]);
-    assert_eq!(take_one(&mut database, now, 9, &more), Taken::TooManyTopics);
+    assert_eq!(
+        take_one(&mut database, now, 9, &more),
+        RecordOutcome::TooManyTopics
+    );
     // One topic removed and one added is within the limit.
     take(&mut database, now, &change(1, &[("a", 0), ("b", 1)]));
 }
@@ -208,28 +219,28 @@ fn what_is_out_of_reach_is_forgotten_in_time() {
     let now = Instant::now();
     let mut database = database(Limits::default());
     take(&mut database, now, &whole(5, &[], &[]));
-    assert_eq!(database.next_age(), Some(now + AGE));
+    assert_eq!(database.next_age(), Some(now + UNREACHABLE_FOR));
     assert!(
         database
-            .age(now + AGE - Duration::from_millis(1))
+            .age(now + UNREACHABLE_FOR - Duration::from_millis(1))
             .is_empty()
     );
     assert!(database.get(key(1)).is_some());
-    assert_eq!(database.age(now + AGE).len(), 1);
+    assert_eq!(database.age(now + UNREACHABLE_FOR).len(), 1);
     assert!(database.get(key(1)).is_none());
     assert_eq!((database.next_age(), database.used()), (None, 0));
     // Older records do not come back; the last one does.
     assert_eq!(
         take_one(&mut database, now, 9, &whole(4, &[], &[])),
-        Taken::Old
+        RecordOutcome::Old
     );
     take(&mut database, now, &whole(5, &[], &[]));
     // An old record is not accepted alone, but is accepted with the changes that followed it.
     database.forget(key(1), false);
     let old = whole(4, &[], &[]);
-    assert_eq!(take_one(&mut database, now, 9, &old), Taken::Old);
+    assert_eq!(take_one(&mut database, now, 9, &old), RecordOutcome::Old);
     let taken = database.take(now, key(9), &old, 5);
-    assert!(matches!(taken, Taken::New { .. }));
+    assert!(matches!(taken, RecordOutcome::New { .. }));
 }
 
 #[test]
@@ -247,7 +258,7 @@ fn a_node_that_says_nothing_any_more_is_forgotten_even_if_it_is_in_reach() {
     // A node that repeats its last statement does not bring it back.
     assert_eq!(
         take_one(&mut database, gone, 9, &whole(6, &[], &[])),
-        Taken::Old
+        RecordOutcome::Old
     );
     take(&mut database, gone, &whole(7, &[], &[]));
 }
@@ -259,10 +270,10 @@ fn what_was_back_in_between_is_forgotten_later() {
     let mut database = database(Limits::default());
     take(&mut database, now, &whole(1, &[2], &[]));
     database.set_away(key(1), None);
-    assert!(database.age(now + AGE).is_empty());
+    assert!(database.age(now + UNREACHABLE_FOR).is_empty());
     database.set_away(key(1), Some(now + second));
-    assert_eq!(database.next_age(), Some(now + second + AGE));
-    let forgotten = database.age(now + second + AGE);
+    assert_eq!(database.next_age(), Some(now + second + UNREACHABLE_FOR));
+    let forgotten = database.age(now + second + UNREACHABLE_FOR);
     assert_eq!(forgotten[0].1.neighbours, [key(2)]);
     assert!(database.set_away(key(1), None).is_none());
 }
@@ -274,7 +285,10 @@ fn a_fisco_node_is_known_as_long_as_the_node_that_announces_it() {
         stubs: 2,
         ..Limits::default()
     });
-    assert_eq!(take_one(&mut database, now, 9, &stub(7, 1, 1)), Taken::Gap);
+    assert_eq!(
+        take_one(&mut database, now, 9, &stub(7, 1, 1)),
+        RecordOutcome::Gap
+    );
     take(&mut database, now, &whole(1, &[], &[]));
     for n in [7, 8] {
         take(&mut database, now, &stub(n, 1, 1));
@@ -282,10 +296,10 @@ fn a_fisco_node_is_known_as_long_as_the_node_that_announces_it() {
     }
     assert_eq!(
         take_one(&mut database, now, 9, &stub(6, 1, 1)),
-        Taken::NoRoom
+        RecordOutcome::NoRoom
     );
     assert!(!database.announces(key(9), key(7)));
-    let state = database.get(NodeKey::stub(&id(7), &id(1))).unwrap();
+    let state = database.get(RoutingKey::stub(&id(7), &id(1))).unwrap();
     assert_eq!(
         (&state.neighbours[..], state.agreement),
         (&[key(1)][..], None)
@@ -310,7 +324,10 @@ fn a_node_that_states_too_much_is_believed_later() {
     // The first one counts, too.
     assert_eq!(version, u64::from(STATEMENTS));
     let late = change(version, &[("a", 1)]);
-    assert_eq!(take_one(&mut database, now, 9, &late), Taken::TooOften);
+    assert_eq!(
+        take_one(&mut database, now, 9, &late),
+        RecordOutcome::TooOften
+    );
     take(&mut database, now + STATEMENT, &late);
 }
 
@@ -345,5 +362,5 @@ fn a_neighbour_with_more_than_its_share_makes_room_for_others() {
     );
     // The first neighbour can bring no more.
     let refused = take_from(&mut database, now, 1, &node(3));
-    assert_eq!(refused, Err(Taken::NoRoom));
+    assert_eq!(refused, Err(RecordOutcome::NoRoom));
 }

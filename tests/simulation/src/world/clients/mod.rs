@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use amop_proto::{
     channel::Seq,
-    client::{Pool, PoolConfig, Window, WindowConfig},
+    client::{DedupWindow, EndpointPool, PoolConfig, WindowConfig},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -27,8 +27,8 @@ pub(crate) struct Client {
     pub(crate) endpoints: Vec<usize>,
     pub(crate) topics: Vec<usize>,
     pub(crate) behaviour: Behaviour,
-    pool: Pool,
-    window: Window<u64>,
+    pool: EndpointPool,
+    window: DedupWindow<u64>,
     links: Vec<Option<Link>>,
     publishing: BTreeMap<u64, Publishing>,
     /// Unicasts that the program will answer.
@@ -62,8 +62,8 @@ impl World {
             endpoints: endpoints.to_vec(),
             topics: topics.to_vec(),
             behaviour,
-            pool: Pool::new(config, endpoints.len(), rng.random(), self.instant()),
-            window: Window::new(WindowConfig::default()),
+            pool: EndpointPool::new(config, endpoints.len(), rng.random(), self.instant()),
+            window: DedupWindow::new(WindowConfig::default()),
             links: endpoints.iter().map(|_| None).collect(),
             publishing: BTreeMap::new(),
             taken: BTreeMap::new(),

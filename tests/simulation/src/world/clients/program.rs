@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use amop_proto::{
-    channel::code,
-    client::{Arrival, Kind, Push},
+    channel::result_code,
+    client::{MessageKind, Push, UnicastArrival},
 };
 use bytes::Bytes;
 
@@ -57,16 +57,16 @@ impl World {
             }
         };
         match (push.kind, state.behaviour) {
-            (Kind::Multicast, _) => {
+            (MessageKind::Multicast, _) => {
                 if state.window.multicast(&push.topic, push.seq, now) && !own {
                     self.delivered(client, number);
                 }
             }
-            (Kind::Unicast, _) if own => respond(code::NO_SESSION, &[]),
-            (Kind::Unicast, Behaviour::Refuses) => respond(code::NO_SESSION, &[]),
-            (Kind::Unicast, behaviour) => {
+            (MessageKind::Unicast, _) if own => respond(result_code::NO_SESSION, &[]),
+            (MessageKind::Unicast, Behaviour::Refuses) => respond(result_code::NO_SESSION, &[]),
+            (MessageKind::Unicast, behaviour) => {
                 match state.window.unicast(&push.topic, push.seq, &way, now) {
-                    Arrival::New => {
+                    UnicastArrival::New => {
                         state.window.taken(&push.topic, push.seq, way);
                         if let Some(topic) = topic {
                             state.taken.insert(number, (topic, push.seq));
@@ -81,8 +81,8 @@ impl World {
                             Behaviour::Never | Behaviour::Refuses => {}
                         }
                     }
-                    Arrival::Pending => {}
-                    Arrival::Answered { result, payload } => respond(result, &payload),
+                    UnicastArrival::Pending => {}
+                    UnicastArrival::Answered { result, payload } => respond(result, &payload),
                 }
             }
         }
@@ -113,13 +113,13 @@ impl World {
         };
         let topic = &self.topics[topic];
         let reply = Bytes::copy_from_slice(&(client as u32).to_be_bytes());
-        let answer = (code::SUCCESS, reply.clone());
+        let answer = (result_code::SUCCESS, reply.clone());
         for way in state.window.answered(topic, seq, answer, now) {
             let mut links = state.links.iter_mut().flatten();
             if let Some(link) = links.find(|link| link.number == way)
                 && let Some(session) = &mut link.session
             {
-                session.respond(seq, topic, code::SUCCESS, &reply);
+                session.respond(seq, topic, result_code::SUCCESS, &reply);
             }
         }
         self.settle(client);

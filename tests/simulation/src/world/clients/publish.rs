@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_proto::{
     channel::Seq,
-    client::{Attempt, Attempts, Kind, Next, Outcome},
+    client::{AttemptEnd, Attempts, MessageKind, NextAttempt, RequestOutcome},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 use rand::RngExt;
@@ -23,7 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A message whose outcome is open.
 #[derive(Debug)]
 pub(super) struct Publishing {
-    pub(super) kind: Kind,
+    pub(super) kind: MessageKind,
     pub(super) topic: usize,
     pub(super) seq: Seq,
     pub(super) payload: Bytes,
@@ -39,9 +39,9 @@ impl World {
     /// Lets a program publish a message.
     pub(crate) fn publish(&mut self, client: usize, unicast: bool, topic: usize) -> MessageId {
         let kind = if unicast {
-            Kind::Unicast
+            MessageKind::Unicast
         } else {
-            Kind::Multicast
+            MessageKind::Multicast
         };
         let deadline = self.now + PATIENCE;
         let id = self.ledger.publish(self.now, client, kind, topic, deadline);
@@ -119,7 +119,7 @@ impl World {
                         self.ledger.sent(MessageId(number), link.conn);
                         break None;
                     }
-                    Err(_) => message.attempts.ended(link.number, Attempt::NotSent),
+                    Err(_) => message.attempts.ended(link.number, AttemptEnd::NotSent),
                 }
                 continue;
             }
@@ -128,12 +128,12 @@ impl World {
                 up.any(|link| link.number == number)
             };
             match message.attempts.when_exhausted(is_open) {
-                Next::Wait => break None,
-                Next::Pause(pause) => {
+                NextAttempt::Wait => break None,
+                NextAttempt::Pause(pause) => {
                     message.retry_at = Some(now + pause);
                     break None;
                 }
-                Next::Finish => break Some(message.verdict),
+                NextAttempt::Finish => break Some(message.verdict),
             }
         };
         if let Some(verdict) = end {
@@ -160,36 +160,42 @@ impl World {
     }
 
     /// Handles the end of a request over one connection.
-    pub(super) fn ended(&mut self, client: usize, number: u64, link: u64, outcome: &Outcome) {
+    pub(super) fn ended(
+        &mut self,
+        client: usize,
+        number: u64,
+        link: u64,
+        outcome: &RequestOutcome,
+    ) {
         let Some(message) = self.clients[client].publishing.get_mut(&number) else {
             return;
         };
         message.active = false;
         let attempt = match outcome {
-            Outcome::Answered(reply) => {
+            RequestOutcome::Answered(reply) => {
                 let by = reply.first_chunk().map(|by| u32::from_be_bytes(*by));
                 return self.finish(client, number, Verdict::Answered(by));
             }
-            Outcome::NoSubscriber => {
+            RequestOutcome::NoSubscriber => {
                 message.verdict = Verdict::NoSubscriber;
-                Attempt::Turned
+                AttemptEnd::Refused
             }
-            Outcome::Unanswered => {
+            RequestOutcome::Unanswered => {
                 message.verdict = Verdict::Unanswered;
-                Attempt::Turned
+                AttemptEnd::Refused
             }
-            Outcome::Disconnected | Outcome::CutOff { .. } => {
+            RequestOutcome::Disconnected | RequestOutcome::CutOff { .. } => {
                 message.verdict = Verdict::Disconnected;
-                Attempt::Lost
+                AttemptEnd::Lost
             }
-            Outcome::OverLimit => return self.finish(client, number, Verdict::OverLimit),
-            Outcome::TimedOut | Outcome::NodeTimedOut => {
+            RequestOutcome::OverLimit => return self.finish(client, number, Verdict::OverLimit),
+            RequestOutcome::TimedOut | RequestOutcome::NodeTimedOut => {
                 return self.finish(client, number, Verdict::TimedOut);
             }
-            Outcome::Undecodable
-            | Outcome::NoReply
-            | Outcome::Failed
-            | Outcome::Rejected { .. } => {
+            RequestOutcome::Undecodable
+            | RequestOutcome::NoReply
+            | RequestOutcome::Failed
+            | RequestOutcome::Rejected { .. } => {
                 return self.finish(client, number, Verdict::Rejected);
             }
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_proto::{
     channel::Frame,
-    client::{ClientConfig, ClientSession, Event as ClientEvent},
+    client::{ClientConfig, ClientSession, SessionEvent},
     node::SessionId,
 };
 use rand::RngExt;
@@ -107,7 +107,7 @@ impl World {
         if let Some(link) = self.link(client, endpoint, conn)
             && let Some(session) = &mut link.session
         {
-            session.handle_alive(now);
+            session.note_activity(now);
         }
         for frame in frames {
             if let Some(link) = self.link(client, endpoint, conn)
@@ -130,7 +130,7 @@ impl World {
             && waits
             && !severed
         {
-            session.handle_alive(now);
+            session.note_activity(now);
             self.settle(client);
         }
     }
@@ -163,22 +163,22 @@ impl World {
             };
             match event {
                 // Private topics are not simulated.
-                ClientEvent::Signed { .. } | ClientEvent::Challenged { .. } => {}
-                ClientEvent::Ready { .. } if link.wanted == 0 => self.link_up(client, endpoint),
-                ClientEvent::Ready { .. } => {}
+                SessionEvent::Signed { .. } | SessionEvent::Challenged { .. } => {}
+                SessionEvent::Ready { .. } if link.wanted == 0 => self.link_up(client, endpoint),
+                SessionEvent::Ready { .. } => {}
                 // No client of the simulation wants more topics than a node has room for.
-                ClientEvent::TopicsRefused { .. } => {}
-                ClientEvent::TopicsSettled { version } => {
+                SessionEvent::TopicsRefused { .. } => {}
+                SessionEvent::TopicsSettled { version } => {
                     if version >= link.wanted && !link.up {
                         self.link_up(client, endpoint);
                     }
                 }
-                ClientEvent::Finished { token, outcome } => {
+                SessionEvent::Finished { token, outcome } => {
                     self.ended(client, token, number, &outcome);
                 }
-                ClientEvent::Push(push) => self.pushed(client, endpoint, number, &push),
-                ClientEvent::Notice(_) => {}
-                ClientEvent::Closed(reason) => {
+                SessionEvent::Push(push) => self.pushed(client, endpoint, number, &push),
+                SessionEvent::Notice(_) => {}
+                SessionEvent::Closed(reason) => {
                     let what = format_args!("client {client}: {reason}");
                     self.log.step(self.now, what, &[]);
                     let state = &mut self.clients[client];

@@ -7,15 +7,15 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{bucket::Bucket, multicasts::Multicasts};
+use super::{bucket::TokenBucket, multicasts::SeenMulticasts};
 use crate::{
     hash::HashMap,
-    node::{digest::Digest, sooner},
-    p2p::{Body, mesh::NodeKey},
+    node::{digest::FrameDigest, sooner},
+    p2p::{Body, mesh::RoutingKey},
 };
 
 /// No node repeats a message after this long.
-pub(super) const AGE: Duration = Duration::from_secs(120);
+pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(120);
 
 /// Old messages may be held this much longer: they are not worth a timer for each.
 pub(super) const SLACK: Duration = Duration::from_secs(10);
@@ -28,17 +28,17 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// The rate at which each source is given answers again: a burst, and then 8 MiB a second. Each
 /// answer costs one token, and one more for this many bytes.
-const AGAIN_BYTES: usize = 256;
-const AGAIN_TOKENS: u32 = 128 * 1024;
-const AGAIN: Bucket = Bucket::new(AGAIN_TOKENS, Duration::from_nanos(30_500));
+const REPEAT_BYTES: usize = 256;
+const REPEAT_BURST: u32 = 128 * 1024;
+const REPEAT_RATE: TokenBucket = TokenBucket::new(REPEAT_BURST, Duration::from_nanos(30_500));
 
 /// Messages by the node that sent them into the overlay, the destination here that they are for,
 /// and their id. When there are too many, the source with the most loses its oldest ones.
 #[derive(Debug, Clone, Default)]
-pub(in crate::node) struct Recent {
+pub(in crate::node) struct SeenMessages {
     /// The sources; each has messages.
-    sources: HashMap<NodeKey, Source>,
-    multicasts: Multicasts,
+    sources: HashMap<RoutingKey, SourceMessages>,
+    multicasts: SeenMulticasts,
     /// The messages of all sources.
     count: usize,
     /// The bytes of the answers of all sources.
@@ -49,24 +49,24 @@ pub(in crate::node) struct Recent {
 
 /// The messages of one source.
 #[derive(Debug, Clone)]
-struct Source {
+struct SourceMessages {
     /// The messages, each with its answer if there is one.
-    seen: HashMap<(NodeKey, u64), Option<GivenAnswer>>,
+    seen: HashMap<(RoutingKey, u64), Option<GivenAnswer>>,
     /// The oldest first.
-    order: VecDeque<(Instant, NodeKey, u64)>,
+    order: VecDeque<(Instant, RoutingKey, u64)>,
     /// The bytes of the answers.
     bytes: usize,
     /// Limits how many answers it is given again.
-    again: Bucket,
+    again: TokenBucket,
 }
 
-impl Default for Source {
+impl Default for SourceMessages {
     fn default() -> Self {
         Self {
             seen: HashMap::default(),
             order: VecDeque::new(),
             bytes: 0,
-            again: AGAIN,
+            again: REPEAT_RATE,
         }
     }
 }
@@ -77,7 +77,7 @@ pub(in crate::node) struct GivenAnswer {
     /// The body, encoded as for a neighbour.
     pub(in crate::node) body: Body,
     /// The hash of the channel frame in it.
-    pub(in crate::node) digest: Digest,
+    pub(in crate::node) digest: FrameDigest,
 }
 
 impl GivenAnswer {
@@ -104,12 +104,12 @@ struct Forgotten {
     bytes: usize,
 }
 
-impl Source {
+impl SourceMessages {
     /// Forgets old messages.
     fn forget(&mut self, now: Instant) -> Forgotten {
         let mut forgotten = Forgotten::default();
         while let Some(&(at, ..)) = self.order.front()
-            && at + AGE <= now
+            && at + REMEMBERED_FOR <= now
         {
             self.forget_oldest(&mut forgotten);
         }
@@ -130,7 +130,7 @@ impl Source {
 
 /// Whether a message came before, and what was answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::node) enum Seen {
+pub(in crate::node) enum SeenStatus {
     /// It is new, and remembered from now on.
     New,
     /// It is in progress, or needs no answer, or its answer is no longer kept or was given too
@@ -140,20 +140,20 @@ pub(in crate::node) enum Seen {
     Answered(GivenAnswer),
 }
 
-impl Recent {
+impl SeenMessages {
     /// The bit that marks the id of a multicast that is not numbered by the node that sent it into
     /// the overlay.
-    pub(in crate::node) const NAME: u64 = Multicasts::NAME;
+    pub(in crate::node) const NAME: u64 = SeenMulticasts::NAME;
 
     /// Notes a multicast that came through the node or border node `by`. Returns whether it is new;
     /// it is remembered from now on.
     pub(in crate::node) fn see_multicast(
         &mut self,
         now: Instant,
-        source: NodeKey,
-        target: NodeKey,
+        source: RoutingKey,
+        target: RoutingKey,
         id: u64,
-        by: NodeKey,
+        by: RoutingKey,
     ) -> bool {
         self.multicasts.see(now, (source, target), id, by)
     }
@@ -162,10 +162,10 @@ impl Recent {
     pub(in crate::node) fn see(
         &mut self,
         now: Instant,
-        source: NodeKey,
-        target: NodeKey,
+        source: RoutingKey,
+        target: RoutingKey,
         id: u64,
-    ) -> Seen {
+    ) -> SeenStatus {
         let full = self.count >= MAX;
         let held = self.sources.entry(source).or_default();
         let forgotten = held.forget(now);
@@ -173,32 +173,32 @@ impl Recent {
             Entry::Vacant(place) => place.insert(None),
             Entry::Occupied(seen) => {
                 let tokens = |answer: &GivenAnswer| {
-                    let tokens = 1 + answer.body.len() / AGAIN_BYTES;
-                    u32::try_from(tokens).map_or(AGAIN_TOKENS, |tokens| tokens.min(AGAIN_TOKENS))
+                    let tokens = 1 + answer.body.len() / REPEAT_BYTES;
+                    u32::try_from(tokens).map_or(REPEAT_BURST, |tokens| tokens.min(REPEAT_BURST))
                 };
                 let again = |answer: &&GivenAnswer| held.again.take(now, tokens(answer));
                 let answer = seen.get().as_ref().filter(again).cloned();
                 self.count_out(&forgotten);
-                return answer.map_or(Seen::Before, Seen::Answered);
+                return answer.map_or(SeenStatus::Before, SeenStatus::Answered);
             }
         };
         held.order.push_back((now, target, id));
         self.count += 1;
         self.count_out(&forgotten);
         if self.due.is_none() {
-            self.due = Some(now + (AGE + SLACK));
+            self.due = Some(now + (REMEMBERED_FOR + SLACK));
         }
         if full {
             self.make_room();
         }
-        Seen::New
+        SeenStatus::New
     }
 
     /// Keeps the answer to a unicast.
     pub(in crate::node) fn answered(
         &mut self,
-        source: NodeKey,
-        target: NodeKey,
+        source: RoutingKey,
+        target: RoutingKey,
         id: u64,
         answer: GivenAnswer,
     ) {
@@ -238,14 +238,14 @@ impl Recent {
             first.is_some()
         });
         self.count_out(&forgotten);
-        self.due = oldest.map(|at| at + (AGE + SLACK));
+        self.due = oldest.map(|at| at + (REMEMBERED_FOR + SLACK));
     }
 
     /// Forgets some messages of the source that has the most: several at once, so that the source
     /// is not searched for at each message.
     fn make_room(&mut self) {
         let bytes = self.bytes > MAX_BYTES;
-        let most = |source: &Source| {
+        let most = |source: &SourceMessages| {
             if bytes {
                 source.bytes
             } else {
@@ -281,94 +281,115 @@ mod tests {
     fn kept(bytes: Vec<u8>) -> GivenAnswer {
         GivenAnswer {
             body: Bytes::from(bytes).into(),
-            digest: Digest::UNKNOWN,
+            digest: FrameDigest::UNKNOWN,
         }
     }
 
     #[test]
     fn a_message_is_new_once_and_its_answer_is_kept() {
         let now = Instant::now();
-        let mut recent = Recent::default();
-        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::New);
-        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), Seen::Before);
-        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
-        recent.answered(NodeKey(1), NodeKey(9), 7, kept(b"a".to_vec()));
-        let answered = Seen::Answered(kept(b"a".to_vec()));
-        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 7), answered);
-        assert_eq!(recent.see(now + AGE, NodeKey(1), NodeKey(9), 7), Seen::New);
-        assert_eq!(recent.bytes, 0);
+        let mut seen = SeenMessages::default();
+        assert_eq!(
+            seen.see(now, RoutingKey(1), RoutingKey(9), 7),
+            SeenStatus::New
+        );
+        assert_eq!(
+            seen.see(now, RoutingKey(1), RoutingKey(9), 7),
+            SeenStatus::Before
+        );
+        assert_eq!(
+            seen.see(now, RoutingKey(2), RoutingKey(9), 7),
+            SeenStatus::New
+        );
+        seen.answered(RoutingKey(1), RoutingKey(9), 7, kept(b"a".to_vec()));
+        let answered = SeenStatus::Answered(kept(b"a".to_vec()));
+        assert_eq!(seen.see(now, RoutingKey(1), RoutingKey(9), 7), answered);
+        assert_eq!(
+            seen.see(now + REMEMBERED_FOR, RoutingKey(1), RoutingKey(9), 7),
+            SeenStatus::New
+        );
+        assert_eq!(seen.bytes, 0);
     }
 
     #[test]
     fn an_idle_node_forgets_all_with_few_timers() {
         let start = Instant::now();
-        let mut recent = Recent::default();
-        assert_eq!(recent.next_forget(), None);
+        let mut seen = SeenMessages::default();
+        assert_eq!(seen.next_forget(), None);
         for id in 0..5000 {
-            recent.see(
+            seen.see(
                 start + Duration::from_millis(10 * id),
-                NodeKey(1),
-                NodeKey(9),
+                RoutingKey(1),
+                RoutingKey(9),
                 id,
             );
-            recent.answered(NodeKey(1), NodeKey(9), id, kept(b"a".to_vec()));
+            seen.answered(RoutingKey(1), RoutingKey(9), id, kept(b"a".to_vec()));
         }
         let mut timers = 0;
-        while let Some(at) = recent.next_forget() {
-            recent.forget(at);
+        while let Some(at) = seen.next_forget() {
+            seen.forget(at);
             timers += 1;
         }
         assert!(timers <= 6, "{timers} timers for 50 s of messages");
-        assert!(recent.sources.is_empty() && recent.count == 0 && recent.bytes == 0);
+        assert!(seen.sources.is_empty() && seen.count == 0 && seen.bytes == 0);
     }
 
     #[test]
     fn memory_is_bounded() {
         let now = Instant::now();
-        let mut recent = Recent::default();
+        let mut seen = SeenMessages::default();
         for id in 0..(2 * MAX as u64) {
-            recent.see(now, NodeKey(1), NodeKey(9), id);
+            seen.see(now, RoutingKey(1), RoutingKey(9), id);
         }
-        assert!(recent.count <= MAX);
+        assert!(seen.count <= MAX);
         for id in 0..100 {
-            recent.see(now, NodeKey(2), NodeKey(9), id);
-            recent.answered(NodeKey(2), NodeKey(9), id, kept(vec![0; 1 << 20]));
+            seen.see(now, RoutingKey(2), RoutingKey(9), id);
+            seen.answered(RoutingKey(2), RoutingKey(9), id, kept(vec![0; 1 << 20]));
         }
-        assert!(recent.bytes <= MAX_BYTES + (2 << 20));
+        assert!(seen.bytes <= MAX_BYTES + (2 << 20));
     }
 
     /// For any number of questions before the first answer.
     #[test]
     fn answers_that_come_late_are_bounded() {
         let now = Instant::now();
-        let mut recent = Recent::default();
-        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
-        recent.answered(NodeKey(2), NodeKey(9), 7, kept(b"small".to_vec()));
+        let mut seen = SeenMessages::default();
+        assert_eq!(
+            seen.see(now, RoutingKey(2), RoutingKey(9), 7),
+            SeenStatus::New
+        );
+        seen.answered(RoutingKey(2), RoutingKey(9), 7, kept(b"small".to_vec()));
         for id in 0..100 {
-            recent.see(now, NodeKey(1), NodeKey(9), id);
+            seen.see(now, RoutingKey(1), RoutingKey(9), id);
         }
         for id in 0..100 {
-            recent.answered(NodeKey(1), NodeKey(9), id, kept(vec![0; 1 << 20]));
-            assert!(recent.bytes <= MAX_BYTES, "{} after {id}", recent.bytes);
+            seen.answered(RoutingKey(1), RoutingKey(9), id, kept(vec![0; 1 << 20]));
+            assert!(seen.bytes <= MAX_BYTES, "{} after {id}", seen.bytes);
         }
         // The last ones are there, and so are those of other sources.
-        let last = Seen::Answered(kept(vec![0; 1 << 20]));
-        assert_eq!(recent.see(now, NodeKey(1), NodeKey(9), 99), last);
-        let others = Seen::Answered(kept(b"small".to_vec()));
-        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), others);
-        recent.forget(now + AGE + SLACK);
-        assert_eq!((recent.count, recent.bytes), (0, 0));
+        let last = SeenStatus::Answered(kept(vec![0; 1 << 20]));
+        assert_eq!(seen.see(now, RoutingKey(1), RoutingKey(9), 99), last);
+        let others = SeenStatus::Answered(kept(b"small".to_vec()));
+        assert_eq!(seen.see(now, RoutingKey(2), RoutingKey(9), 7), others);
+        seen.forget(now + REMEMBERED_FOR + SLACK);
+        assert_eq!((seen.count, seen.bytes), (0, 0));
     }
 
     #[test]
     fn one_that_sends_much_does_not_make_others_forgotten() {
         let now = Instant::now();
-        let mut recent = Recent::default();
-        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::New);
+        let mut seen = SeenMessages::default();
+        assert_eq!(
+            seen.see(now, RoutingKey(2), RoutingKey(9), 7),
+            SeenStatus::New
+        );
         for id in 0..(2 * MAX as u64) {
-            recent.see(now, NodeKey(1), NodeKey(9), id);
+            seen.see(now, RoutingKey(1), RoutingKey(9), id);
         }
-        assert_eq!(recent.see(now, NodeKey(2), NodeKey(9), 7), Seen::Before);
+        assert_eq!(
+            seen.see(now, RoutingKey(2), RoutingKey(9), 7),
+            SeenStatus::Before
+        );
     }
     #[test]
     fn an_answer_is_given_again_so_often() {
@@ -380,15 +401,15 @@ mod tests {
             (100, 131_072, 2_000_000),
         ] {
             let now = Instant::now();
-            let mut recent = Recent::default();
-            recent.see(now, NodeKey(1), NodeKey(9), 7);
-            recent.answered(NodeKey(1), NodeKey(9), 7, kept(vec![0; len]));
+            let mut seen = SeenMessages::default();
+            seen.see(now, RoutingKey(1), RoutingKey(9), 7);
+            seen.answered(RoutingKey(1), RoutingKey(9), 7, kept(vec![0; len]));
             let mut given = |second| {
                 let now = now + Duration::from_secs(second);
                 let tries = if second == 0 { 140_000 } else { 40_000 };
                 let tries = if len > 100 { 100 } else { tries };
-                let again = (0..tries).map(|_| recent.see(now, NodeKey(1), NodeKey(9), 7));
-                again.filter(|seen| *seen != Seen::Before).count()
+                let again = (0..tries).map(|_| seen.see(now, RoutingKey(1), RoutingKey(9), 7));
+                again.filter(|seen| *seen != SeenStatus::Before).count()
             };
             assert_eq!(given(0), at_once, "{len}");
             let more: usize = (1..=60).map(given).sum();

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::*;
 
 /// The other side of a client's dials, for each endpoint.
-pub(super) struct Harbour {
+pub(super) struct FakeNodes {
     arrivals: Vec<UnboundedReceiver<Node>>,
     open: Arc<Vec<AtomicBool>>,
 }
@@ -33,7 +33,7 @@ impl Dialer for Pipes {
     }
 }
 
-impl Harbour {
+impl FakeNodes {
     /// Starts a client with this number of endpoints. It is not connected yet.
     pub(super) fn start(
         endpoints: usize,
@@ -58,11 +58,11 @@ impl Harbour {
     pub(super) async fn connected<const N: usize>(
         builder: ClientBuilder,
     ) -> (Self, Client, [Node; N]) {
-        let (mut harbour, client) = Self::start(N, &builder);
+        let (mut fake_nodes, client) = Self::start(N, &builder);
         let client = tokio::spawn(client);
         let mut nodes = Vec::new();
         for index in 0..N {
-            nodes.push(harbour.welcome(index).await);
+            nodes.push(fake_nodes.welcome(index).await);
         }
         let client = client.await.unwrap().unwrap();
         let mut events = client.events();
@@ -73,7 +73,7 @@ impl Harbour {
         let Ok(nodes) = nodes.try_into() else {
             unreachable!("there are as many nodes as endpoints")
         };
-        (harbour, client, nodes)
+        (fake_nodes, client, nodes)
     }
 
     /// Lets dials to an endpoint fail or succeed from now on.

@@ -9,7 +9,7 @@ use std::{
 use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq},
-    client::{Attempts, CloseReason, Kind, Pool, PoolConfig},
+    client::{Attempts, CloseReason, EndpointPool, MessageKind, PoolConfig},
 };
 use amop_tls::PublicKey;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -17,40 +17,40 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 use crate::{
     ConnectError, Event, Events, NodeInfo,
-    client::Options,
+    client::ClientSettings,
     connection::{Connection, Settling},
-    events::Reporter,
+    events::EventReporter,
     later::Later,
     pins::Pins,
-    publish::Publishing,
-    routes::Routes,
+    publish::InFlightCounter,
     sealed::SealedTopics,
+    subscriptions::Subscriptions,
 };
 
 /// The shared state of one client.
-pub(crate) struct Hub {
-    pub(crate) options: Options,
+pub(crate) struct ClientInner {
+    pub(crate) options: ClientSettings,
     pub(crate) endpoints: Vec<Arc<str>>,
-    pub(crate) routes: Arc<Routes>,
-    pub(crate) events: Arc<Reporter>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
+    pub(crate) events: Arc<EventReporter>,
     /// Reports that are made with a delay.
     pub(super) later: Arc<Later>,
-    state: Mutex<State>,
+    state: Mutex<ClientState>,
     /// Notified when a connection becomes usable or is lost, or the client closes.
     changed: watch::Sender<()>,
     /// Set once the client is closed and its tasks have ended.
     over: watch::Sender<Option<CloseReason>>,
     /// Messages that are being published.
-    pub(super) publishing: Arc<Publishing>,
+    pub(super) publishing: Arc<InFlightCounter>,
     /// Topics to which nothing unsealed is sent.
     pub(crate) sealed: SealedTopics,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct State {
-    pool: Pool,
+struct ClientState {
+    pool: EndpointPool,
     rng: StdRng,
-    links: Vec<Link>,
+    links: Vec<EndpointConnections>,
     /// The connections that the multicasts of each topic use.
     pins: Pins,
     connections_made: u64,
@@ -60,7 +60,7 @@ struct State {
 
 /// The state of an endpoint.
 #[derive(Default)]
-struct Link {
+struct EndpointConnections {
     /// A connection that is not ready: the handshake or the confirmation of the topics is not
     /// finished.
     joining: Option<Connection>,
@@ -81,17 +81,21 @@ pub(super) enum Picked {
     Closed(CloseReason),
 }
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for ClientInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub")
+        f.debug_struct("ClientInner")
             .field("endpoints", &self.endpoints)
             .finish_non_exhaustive()
     }
 }
 
-impl Hub {
-    pub(crate) fn new(endpoints: Vec<Arc<str>>, options: Options, seed: [u8; 32]) -> Arc<Self> {
-        let events = Arc::new(Reporter::default());
+impl ClientInner {
+    pub(crate) fn new(
+        endpoints: Vec<Arc<str>>,
+        options: ClientSettings,
+        seed: [u8; 32],
+    ) -> Arc<Self> {
+        let events = Arc::new(EventReporter::default());
         let mut rng = StdRng::from_seed(seed);
         let config = PoolConfig {
             target: options.connections.min(endpoints.len()),
@@ -100,21 +104,24 @@ impl Hub {
             retries: options.reconnect.retries,
         };
         let now = Instant::now().into_std();
-        let pool = Pool::new(config, endpoints.len(), rng.random(), now);
+        let pool = EndpointPool::new(config, endpoints.len(), rng.random(), now);
         let later = Arc::new(Later::default());
-        let routes = Routes::new(Arc::clone(&events), Arc::clone(&later));
+        let subscriptions = Subscriptions::new(Arc::clone(&events), Arc::clone(&later));
         for (name, keys) in &options.grants {
-            routes.grant(name, keys);
+            subscriptions.grant(name, keys);
         }
         Arc::new(Self {
             options,
-            routes: Arc::new(routes),
+            subscriptions: Arc::new(subscriptions),
             events,
             later,
-            state: Mutex::new(State {
+            state: Mutex::new(ClientState {
                 pool,
                 rng,
-                links: endpoints.iter().map(|_| Link::default()).collect(),
+                links: endpoints
+                    .iter()
+                    .map(|_| EndpointConnections::default())
+                    .collect(),
                 pins: Pins::default(),
                 connections_made: 0,
                 last_lost: None,
@@ -129,7 +136,7 @@ impl Hub {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ClientState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,22 +154,22 @@ impl Hub {
     /// Picks the connection over which a message is tried next. This is the connection of the
     /// topic's last multicast, for a multicast and for a unicast soon after one; otherwise it is
     /// the least busy connection.
-    pub(super) fn pick(&self, attempts: &Attempts, topic: &TopicName, kind: Kind) -> Picked {
+    pub(super) fn pick(&self, attempts: &Attempts, topic: &TopicName, kind: MessageKind) -> Picked {
         let state = &mut *self.lock();
         if let Some(reason) = &state.closing {
             return Picked::Closed(reason.clone());
         }
         let now = Instant::now();
         let pinned = match kind {
-            Kind::Multicast => state.pins.ways(topic).first().copied(),
-            Kind::Unicast => state.pins.recent(topic, now),
+            MessageKind::Multicast => state.pins.ways(topic).first().copied(),
+            MessageKind::Unicast => state.pins.recent(topic, now),
         };
         let may = |connection: &Connection| attempts.may_try(connection.id());
         let pinned = pinned.and_then(|id| state.usable(|c| c.id() == id && may(c)));
         let Some(connection) = pinned.or_else(|| state.least_busy(may)) else {
             return Picked::None;
         };
-        if kind == Kind::Multicast {
+        if kind == MessageKind::Multicast {
             let id = connection.id();
             let others = state.pins.ways(topic).iter().filter(|&&other| other != id);
             let ways: Vec<u64> = std::iter::once(id).chain(others.copied().take(1)).collect();
@@ -177,7 +184,7 @@ impl Hub {
     pub(super) fn pick_other(
         &self,
         topic: &TopicName,
-        kind: Kind,
+        kind: MessageKind,
         not: &[u64],
     ) -> Option<Connection> {
         let state = &mut *self.lock();
@@ -185,7 +192,7 @@ impl Hub {
             return None;
         }
         let may = |connection: &Connection| !not.contains(&connection.id());
-        if kind == Kind::Unicast {
+        if kind == MessageKind::Unicast {
             return state.least_busy(may);
         }
         let pinned = state.pins.ways(topic).get(1).copied();
@@ -229,7 +236,7 @@ impl Hub {
     pub(crate) fn nodes(&self) -> Vec<NodeInfo> {
         let state = self.lock();
         let up = state.links.iter().filter(|link| link.up.is_some());
-        up.filter_map(Link::current_info).collect()
+        up.filter_map(EndpointConnections::current_info).collect()
     }
 
     /// Returns the first connected node, or if none is connected, the first that was.
@@ -237,7 +244,7 @@ impl Hub {
         let state = self.lock();
         let of = |up: bool| {
             let mut links = state.links.iter().filter(|link| link.up.is_some() == up);
-            links.find_map(Link::current_info)
+            links.find_map(EndpointConnections::current_info)
         };
         of(true).or_else(|| of(false))
     }
@@ -252,7 +259,7 @@ impl Hub {
         self.events.stream(connected.chain(closed))
     }
 
-    /// Brings the topic sets of all connections in line with the routes. Returns the pending
+    /// Brings the topic sets of all connections in line with the subscriptions. Returns the pending
     /// changes of the connections that can be used.
     pub(crate) fn sync_topics(&self, topics: &[TopicName]) -> Vec<(Connection, Settling)> {
         let (joining, up): (Vec<Connection>, Vec<Connection>) = {
@@ -324,7 +331,7 @@ impl Hub {
     /// Records that a connection is ready, with every topic confirmed.
     pub(super) fn joined(&self, index: usize, connection: &Connection, info: NodeInfo) {
         let mut state = self.lock();
-        let State { pool, links, .. } = &mut *state;
+        let ClientState { pool, links, .. } = &mut *state;
         pool.up(index, Instant::now().into_std());
         if info.fisco {
             describe_fisco(&info, self.endpoints.len());
@@ -393,7 +400,7 @@ impl Hub {
         let mut state = self.lock();
         let reason = state.closing.get_or_insert(reason).clone();
         drop(state);
-        self.routes.close();
+        self.subscriptions.close();
         // Before the last event.
         self.later.finish();
         let first = self.over.send_if_modified(|over| {
@@ -433,7 +440,7 @@ impl Hub {
         for connection in connections {
             connection.close();
         }
-        self.routes.close();
+        self.subscriptions.close();
         self.changed.send_replace(());
     }
 
@@ -460,7 +467,7 @@ impl Hub {
     }
 }
 
-impl State {
+impl ClientState {
     /// Returns a usable connection for which `is_it` is true.
     fn usable(&self, is_it: impl Fn(&Connection) -> bool) -> Option<Connection> {
         let mut up = self.links.iter().filter_map(|link| link.up.as_ref());
@@ -479,7 +486,7 @@ impl State {
     }
 }
 
-impl Link {
+impl EndpointConnections {
     fn current_info(&self) -> Option<NodeInfo> {
         let mut info = self.info.clone()?;
         if let Some(connection) = &self.up {

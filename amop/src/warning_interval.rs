@@ -9,11 +9,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Says whether a warning may be logged again.
 #[derive(Debug, Default)]
-pub(crate) struct Quiet {
+pub(crate) struct WarningInterval {
     until: Option<Instant>,
 }
 
-impl Quiet {
+impl WarningInterval {
     /// Returns whether the interval since the last `true` has passed; if so, the next one begins.
     pub(crate) fn is_over(&mut self) -> bool {
         self.is_over_after(INTERVAL)

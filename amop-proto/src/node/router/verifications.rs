@@ -16,8 +16,8 @@ use bytes::Bytes;
 use super::Router;
 use crate::{
     channel::{Frame, FrameType, Seq, Verdict, verify_request},
-    node::{Notice, PeerId, SessionId, sooner},
-    p2p::{NodeId, mesh::NodeKey},
+    node::{NodeNotice, PeerId, SessionId, sooner},
+    p2p::{NodeId, mesh::RoutingKey},
 };
 
 /// The prefix of private topics.
@@ -32,7 +32,7 @@ const PUSH_ROUTE: &[u8] = crate::channel::private::PUSH_ROUTE.as_bytes();
 
 /// The time between two requests to verify the same node for the same topic (channel-v2 section
 /// 9.3).
-const AGAIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// A route is a private topic, an underscore and a random suffix. The suffixes of SDKs are 32 hex
 /// digits; suffixes with up to this many underscores are understood as well.
@@ -58,9 +58,9 @@ const JUDGES: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Remote {
     /// A peer that is not an overlay node.
-    Peer(PeerId),
+    Fisco(PeerId),
     /// An overlay node.
-    Node(NodeKey),
+    Node(RoutingKey),
 }
 
 /// The state of a remote node's verification for one private topic. It is forgotten when the node
@@ -80,7 +80,7 @@ struct Verification {
 impl Verification {
     /// Returns whether a publisher may be asked now.
     fn is_ready(&self, now: Instant) -> bool {
-        let waits = |asked: &Asked| asked.at + AGAIN > now;
+        let waits = |asked: &Asked| asked.at + ASK_AGAIN_AFTER > now;
         !self.good && !self.asked.as_ref().is_some_and(waits)
     }
 }
@@ -107,7 +107,7 @@ struct Scan {
 
 /// The private topics of all remote nodes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Private {
+pub(super) struct Verifications {
     /// By topic first, because a publisher is asked about all nodes of a topic.
     states: BTreeMap<(Bytes, Remote), Verification>,
     /// The topics whose nodes are being searched, in turns.
@@ -121,7 +121,7 @@ pub(super) struct Private {
     asked: u64,
 }
 
-impl Private {
+impl Verifications {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let due = self.due.first().map(|&(at, _)| at);
         match self.resume {
@@ -135,7 +135,7 @@ impl Private {
 
     /// Returns the nodes of a topic after `after`, at most `most`.
     fn nodes_after(&self, topic: &Bytes, after: Option<Remote>, most: usize) -> Vec<Remote> {
-        let least = Remote::Peer(PeerId(u64::MIN));
+        let least = Remote::Fisco(PeerId(u64::MIN));
         let start = match after {
             Some(after) => Bound::Excluded((topic.clone(), after)),
             None => Bound::Included((topic.clone(), least)),
@@ -174,11 +174,11 @@ impl Router {
         }
         let key = (topic.clone(), remote);
         if count == 0 {
-            self.private.states.remove(&key);
+            self.verifications.states.remove(&key);
             self.set_candidate(remote, topic, 0);
             return;
         }
-        let state = self.private.states.entry(key).or_default();
+        let state = self.verifications.states.entry(key).or_default();
         state.count = count;
         if state.good {
             self.set_candidate(remote, topic, count);
@@ -188,7 +188,7 @@ impl Router {
 
     fn set_candidate(&mut self, remote: Remote, topic: &Bytes, count: u32) {
         match remote {
-            Remote::Peer(peer) => self.table.set_peer(topic, peer, count > 0),
+            Remote::Fisco(peer) => self.table.set_peer(topic, peer, count > 0),
             Remote::Node(node) => self.table.set_node(topic, node, count),
         }
     }
@@ -218,18 +218,18 @@ impl Router {
             return 0;
         };
         let private = Bytes::copy_from_slice(private);
-        if let Some(scan) = self.private.scans.get_mut(&private) {
+        if let Some(scan) = self.verifications.scans.get_mut(&private) {
             scan.again = true;
             return 0;
         }
         let (looked, after) = self.scan(now, &private, None, TURN);
         if after.is_some() {
             let again = false;
-            self.private
+            self.verifications
                 .scans
                 .insert(private.clone(), Scan { after, again });
-            self.private.turns.push_back(private);
-            self.private.resume.get_or_insert(now + PAUSE);
+            self.verifications.turns.push_back(private);
+            self.verifications.resume.get_or_insert(now + PAUSE);
         }
         looked
     }
@@ -243,7 +243,7 @@ impl Router {
         after: Option<Remote>,
         most: usize,
     ) -> (usize, Option<Remote>) {
-        let nodes = self.private.nodes_after(topic, after, most);
+        let nodes = self.verifications.nodes_after(topic, after, most);
         for &remote in &nodes {
             self.counters.verification_looks += 1;
             self.request_verification(now, (topic.clone(), remote));
@@ -254,8 +254,8 @@ impl Router {
 
     /// Continues with the topic whose turn it is. Returns how many nodes were looked at.
     fn go_on_scanning(&mut self, now: Instant, most: usize) -> Option<usize> {
-        let topic = self.private.turns.pop_front()?;
-        let mut scan = self.private.scans.remove(&topic)?;
+        let topic = self.verifications.turns.pop_front()?;
+        let mut scan = self.verifications.scans.remove(&topic)?;
         let (looked, mut after) = self.scan(now, &topic, scan.after, most);
         let again = after.is_none() && std::mem::take(&mut scan.again);
         if again {
@@ -263,8 +263,8 @@ impl Router {
         }
         if again || after.is_some() {
             scan.after = after;
-            self.private.scans.insert(topic.clone(), scan);
-            self.private.turns.push_back(topic);
+            self.verifications.scans.insert(topic.clone(), scan);
+            self.verifications.turns.push_back(topic);
         }
         Some(looked.max(1))
     }
@@ -277,12 +277,12 @@ impl Router {
         let Some(publishers) = self.table.get(&push_topic) else {
             return;
         };
-        let turn = usize::try_from(self.private.asked).unwrap_or_default();
+        let turn = usize::try_from(self.verifications.asked).unwrap_or_default();
         let turn = turn % publishers.sessions.len().max(1);
         let Some(&session) = publishers.sessions.get(turn) else {
             return;
         };
-        let state = self.private.states.get(&key);
+        let state = self.verifications.states.get(&key);
         let Some(state) = state.filter(|state| state.is_ready(now)) else {
             return;
         };
@@ -292,11 +292,11 @@ impl Router {
         let Some(node) = self.node_id_of(*remote) else {
             return;
         };
-        self.private.asked += 1;
+        self.verifications.asked += 1;
         let mut seq = [b'0'; Seq::LEN];
-        seq.copy_from_slice(format!("{:032}", self.private.asked).as_bytes());
+        seq.copy_from_slice(format!("{:032}", self.verifications.asked).as_bytes());
         let body = verify_request(&node, topic, &route);
-        if let Some(state) = self.private.states.get_mut(&key) {
+        if let Some(state) = self.verifications.states.get_mut(&key) {
             let before = state.asked.take();
             let mut judges = before.map(|asked| asked.judges).unwrap_or_default();
             judges.retain(|&judge| judge != session);
@@ -311,7 +311,7 @@ impl Router {
                 judges,
             });
         }
-        self.private.due.insert((now + AGAIN, key));
+        self.verifications.due.insert((now + ASK_AGAIN_AFTER, key));
         let frame = Frame::new(FrameType::VERIFY_PEER, Seq(seq), body);
         self.send_session(session, frame);
     }
@@ -337,7 +337,7 @@ impl Router {
         from: Bytes,
     ) -> impl Iterator<Item = Bytes> {
         let first = move |from: Bytes| match remote {
-            Remote::Peer(peer) => self.links.peers.get(&peer)?.topics.range(from..).next(),
+            Remote::Fisco(peer) => self.links.peers.get(&peer)?.topics.range(from..).next(),
             Remote::Node(node) => self.mesh.first_topic_from(node, from),
         };
         let route = move |from| {
@@ -352,21 +352,21 @@ impl Router {
 
     fn node_id_of(&self, remote: Remote) -> Option<NodeId> {
         match remote {
-            Remote::Peer(peer) => self.links.peers.get(&peer)?.node,
+            Remote::Fisco(peer) => self.links.peers.get(&peer)?.node,
             Remote::Node(node) => self.mesh.node_id(node),
         }
     }
 
     /// Asks again where no verdict has come, and continues work that was too much at once.
     pub(super) fn verifications_due(&mut self, now: Instant) {
-        if self.private.next_timeout().is_none_or(|at| at > now) {
+        if self.verifications.next_timeout().is_none_or(|at| at > now) {
             return;
         }
         let mut left = SLICE;
         while left > 0
-            && let Some((at, _)) = self.private.due.first()
+            && let Some((at, _)) = self.verifications.due.first()
             && *at <= now
-            && let Some((_, key)) = self.private.due.pop_first()
+            && let Some((_, key)) = self.verifications.due.pop_first()
         {
             self.counters.verification_looks += 1;
             self.request_verification(now, key);
@@ -379,15 +379,19 @@ impl Router {
         {
             left -= looked.min(left);
         }
-        let due = self.private.due.first().is_some_and(|(at, _)| *at <= now);
-        let more = due || !self.private.turns.is_empty();
-        self.private.resume = more.then(|| now + PAUSE);
+        let due = self
+            .verifications
+            .due
+            .first()
+            .is_some_and(|(at, _)| *at <= now);
+        let more = due || !self.verifications.turns.is_empty();
+        self.verifications.resume = more.then(|| now + PAUSE);
     }
 
     /// Handles a publisher's verdict, 0x38; `None` if it could not be read.
     pub(super) fn verdict(&mut self, session: SessionId, verdict: Option<Verdict>) {
         let Some(Verdict { topic, node, good }) = verdict else {
-            return self.notice(Notice::BadVerdict {
+            return self.notice(NodeNotice::BadVerdict {
                 session,
                 what: "is malformed",
             });
@@ -400,20 +404,24 @@ impl Router {
             .get(&session)
             .is_some_and(|link| link.topics.contains_key(&push_topic[..]));
         if !entitled {
-            return self.notice(Notice::BadVerdict {
+            return self.notice(NodeNotice::BadVerdict {
                 session,
                 what: "is from a session that does not publish that topic",
             });
         }
-        let key = NodeKey::from(&node);
+        let key = RoutingKey::from(&node);
         let remote = self
             .links
             .peer_with(key)
-            .map(Remote::Peer)
-            .filter(|&remote| self.private.states.contains_key(&(topic.clone(), remote)))
+            .map(Remote::Fisco)
+            .filter(|&remote| {
+                self.verifications
+                    .states
+                    .contains_key(&(topic.clone(), remote))
+            })
             .unwrap_or(Remote::Node(key));
-        let Some(state) = self.private.states.get_mut(&(topic.clone(), remote)) else {
-            return self.notice(Notice::BadVerdict {
+        let Some(state) = self.verifications.states.get_mut(&(topic.clone(), remote)) else {
+            return self.notice(NodeNotice::BadVerdict {
                 session,
                 what: "is about a node without that topic",
             });
@@ -424,13 +432,13 @@ impl Router {
         }
         // An unrequested verdict is from a time before the node came, or invented.
         let Some(asked) = state.asked.as_mut().filter(|asked| asked.open) else {
-            return self.notice(Notice::BadVerdict {
+            return self.notice(NodeNotice::BadVerdict {
                 session,
                 what: "was not asked for",
             });
         };
         if !asked.judges.contains(&session) {
-            return self.notice(Notice::BadVerdict {
+            return self.notice(NodeNotice::BadVerdict {
                 session,
                 what: "is from a session that was not asked",
             });
@@ -448,7 +456,7 @@ impl Router {
             let route = asked.route.clone();
             self.refuse((topic, remote), route);
         }
-        self.notice(Notice::Verdict {
+        self.notice(NodeNotice::Verdict {
             session,
             node,
             good,
@@ -458,7 +466,7 @@ impl Router {
     /// Records that the subscriber behind a route holds no granted key. The node is asked about
     /// another one at the next due time: a node with many routes must not keep publishers busy.
     fn refuse(&mut self, key: (Bytes, Remote), route: Bytes) {
-        let Some(mut state) = self.private.states.remove(&key) else {
+        let Some(mut state) = self.verifications.states.remove(&key) else {
             return;
         };
         let (topic, remote) = &key;
@@ -472,6 +480,6 @@ impl Router {
         if state.refused.len() > MAX_REFUSED {
             state.refused.pop_first();
         }
-        self.private.states.insert(key, state);
+        self.verifications.states.insert(key, state);
     }
 }

@@ -5,8 +5,8 @@
 //! The table belongs to a client, not to a connection: over whichever connection a message comes,
 //! the same subscriptions get it, once.
 //!
-//! Locks are taken in the order hub, connection state, routes, queue, events; never the other way
-//! round.
+//! Locks are taken in the order client, connection state, subscriptions, queue, events; never the
+//! other way round.
 
 use std::{
     collections::HashMap,
@@ -15,26 +15,26 @@ use std::{
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, Seq, VerifyRequest, code},
-    client::{Arrival, Challenge, Kind, Window, WindowConfig},
+    channel::{PrivateName, Seq, VerifyRequest, result_code},
+    client::{Challenge, DedupWindow, MessageKind, UnicastArrival, WindowConfig},
     log::OneLine,
 };
 use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Event, Overflow, TopicKey, TopicPublicKey, VerificationFailure,
+    Event, OverflowPolicy, TopicKey, TopicPublicKey, VerificationFailure,
     connection::Connection,
-    events::Reporter,
+    events::EventReporter,
     later::{Later, Losses},
-    private::{Judged, Private},
-    queue::{Incoming, Pushed, Queue, Why},
+    private::{PrivateTopics, SignatureCheck},
+    queue::{DeliveryQueue, Incoming, NotQueued, Pushed},
 };
 
 #[derive(Debug)]
-pub(crate) struct Routes {
-    inner: Mutex<Inner>,
-    events: Arc<Reporter>,
+pub(crate) struct Subscriptions {
+    inner: Mutex<SubscriptionsState>,
+    events: Arc<EventReporter>,
     later: Arc<Later>,
     /// Notified after each answer, for tasks that wait for all of them.
     answered: watch::Sender<()>,
@@ -43,17 +43,17 @@ pub(crate) struct Routes {
 }
 
 #[derive(Debug)]
-struct Inner {
-    topics: HashMap<TopicName, Route>,
-    window: Window<Connection>,
-    private: Private,
+struct SubscriptionsState {
+    topics: HashMap<TopicName, TopicSubscriptions>,
+    window: DedupWindow<Connection>,
+    private: PrivateTopics,
     /// The number of answers that have left the window and are not given to their connections yet.
     on_the_way: usize,
     closed: bool,
 }
 
 #[derive(Debug, Default)]
-struct Route {
+struct TopicSubscriptions {
     members: Vec<Member>,
     /// The index of the member that gets the next unicast.
     next: usize,
@@ -61,7 +61,7 @@ struct Route {
 
 #[derive(Debug)]
 struct Member {
-    queue: Arc<Queue>,
+    queue: Arc<DeliveryQueue>,
     /// It is unsubscribing and takes only messages that no other member can take.
     leaving: bool,
 }
@@ -79,13 +79,13 @@ enum Rank {
 /// The result of a delivery, and what its connection must do.
 #[derive(Debug)]
 pub(crate) struct Delivered {
-    pub(crate) fate: Fate,
+    pub(crate) disposition: Disposition,
     /// Unicasts that were removed to make room, with the connections that brought them.
     pub(crate) refused: Vec<(Seq, TopicName, Vec<Connection>)>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Disposition {
     /// Nothing to do: a subscription has it, or had it before, or it is lost.
     Settled,
     /// Send this answer.
@@ -108,24 +108,24 @@ pub(crate) enum NotAdded {
     OtherKey,
 }
 
-impl Fate {
+impl Disposition {
     fn refused(incoming: Incoming) -> Self {
         Self::Answer {
             seq: incoming.seq,
             topic: incoming.topic,
-            result: code::NO_SESSION,
+            result: result_code::NO_SESSION,
             payload: Bytes::new(),
         }
     }
 }
 
-impl Routes {
-    pub(crate) fn new(events: Arc<Reporter>, later: Arc<Later>) -> Self {
+impl Subscriptions {
+    pub(crate) fn new(events: Arc<EventReporter>, later: Arc<Later>) -> Self {
         Self {
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(SubscriptionsState {
                 topics: HashMap::new(),
-                window: Window::new(WindowConfig::default()),
-                private: Private::default(),
+                window: DedupWindow::new(WindowConfig::default()),
+                private: PrivateTopics::default(),
                 on_the_way: 0,
                 closed: false,
             }),
@@ -136,7 +136,7 @@ impl Routes {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, SubscriptionsState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,8 +147,8 @@ impl Routes {
         topic: &TopicName,
         proof: Option<(&TopicKey, TopicName)>,
         capacity: usize,
-        overflow: Overflow,
-    ) -> Result<Arc<Queue>, NotAdded> {
+        overflow: OverflowPolicy,
+    ) -> Result<Arc<DeliveryQueue>, NotAdded> {
         let mut inner = self.lock();
         if inner.closed {
             return Err(NotAdded::Closed);
@@ -159,9 +159,9 @@ impl Routes {
             return Err(NotAdded::OtherKey);
         }
         let losses = self.losses_of(topic);
-        let queue = Arc::new(Queue::new(capacity, overflow, losses));
-        let route = inner.topics.entry(topic.clone()).or_default();
-        route.members.push(Member {
+        let queue = Arc::new(DeliveryQueue::new(capacity, overflow, losses));
+        let entry = inner.topics.entry(topic.clone()).or_default();
+        entry.members.push(Member {
             queue: Arc::clone(&queue),
             leaving: false,
         });
@@ -169,23 +169,23 @@ impl Routes {
     }
 
     /// Returns what reports the messages to a topic that are turned away.
-    fn losses_of(&self, topic: &TopicName) -> Arc<Losses<(Kind, Seq)>> {
+    fn losses_of(&self, topic: &TopicName) -> Arc<Losses<(MessageKind, Seq)>> {
         let shown = PrivateName::shown(topic).to_owned();
         let (topic, events) = (shown.clone(), Arc::clone(&self.events));
         let event = move |dropped, _| {
             let topic = shown.clone();
             events.report(Event::Lagged { topic, dropped });
         };
-        let line = move |total, (kind, seq): (Kind, Seq)| {
-            let fate = match kind {
-                Kind::Unicast => "refused with result 104",
-                Kind::Multicast => "dropped",
+        let line = move |total, (kind, seq): (MessageKind, Seq)| {
+            let disposition = match kind {
+                MessageKind::Unicast => "refused with result 104",
+                MessageKind::Multicast => "dropped",
             };
             tracing::warn!(
                 topic = %OneLine::new(&topic),
                 %seq,
                 total,
-                "a subscription's queue is full or is not read: a message was {fate}; read faster, \
+                "a subscription's queue is full or is not read: a message was {disposition}; read faster, \
                  raise the queue's length, or drop a subscription that is not read"
             );
         };
@@ -201,9 +201,9 @@ impl Routes {
     }
 
     /// Marks a queue as leaving.
-    pub(crate) fn leave(&self, topic: &TopicName, queue: &Arc<Queue>) {
-        if let Some(route) = self.lock().topics.get_mut(topic) {
-            for member in &mut route.members {
+    pub(crate) fn leave(&self, topic: &TopicName, queue: &Arc<DeliveryQueue>) {
+        if let Some(entry) = self.lock().topics.get_mut(topic) {
+            for member in &mut entry.members {
                 member.leaving |= Arc::ptr_eq(&member.queue, queue);
             }
         }
@@ -211,12 +211,12 @@ impl Routes {
     }
 
     /// Marks all queues as leaving, and accepts no new ones. Returns them with their topics.
-    pub(crate) fn leave_all(&self) -> Vec<(TopicName, Arc<Queue>)> {
+    pub(crate) fn leave_all(&self) -> Vec<(TopicName, Arc<DeliveryQueue>)> {
         let mut left = Vec::new();
         let mut inner = self.lock();
         inner.closed = true;
-        for (topic, route) in &mut inner.topics {
-            for member in &mut route.members {
+        for (topic, entry) in &mut inner.topics {
+            for member in &mut entry.members {
                 member.leaving = true;
                 left.push((topic.clone(), Arc::clone(&member.queue)));
             }
@@ -229,14 +229,14 @@ impl Routes {
     }
 
     /// Removes a queue; no message is put into it afterwards.
-    pub(crate) fn remove(&self, topic: &TopicName, queue: &Arc<Queue>) {
+    pub(crate) fn remove(&self, topic: &TopicName, queue: &Arc<DeliveryQueue>) {
         let mut inner = self.lock();
-        if let Some(route) = inner.topics.get_mut(topic) {
-            route
+        if let Some(entry) = inner.topics.get_mut(topic) {
+            entry
                 .members
                 .retain(|member| !Arc::ptr_eq(&member.queue, queue));
             queue.tell_losses();
-            if route.members.is_empty() {
+            if entry.members.is_empty() {
                 inner.topics.remove(topic);
                 inner.private.forget(topic);
             }
@@ -306,7 +306,7 @@ impl Routes {
             .judge(connection.id(), challenge, signature);
         let request = &challenge.request;
         match judged {
-            Judged::Good { news } => {
+            SignatureCheck::Good { news } => {
                 if news {
                     let (topic, endpoint) = (request.topic.to_string(), connection.endpoint());
                     let node = request.node.to_string();
@@ -320,7 +320,7 @@ impl Routes {
                 }
                 true
             }
-            Judged::Bad(failure) => {
+            SignatureCheck::Bad(failure) => {
                 self.unverified(connection, request, failure);
                 false
             }
@@ -369,32 +369,35 @@ impl Routes {
     ) -> Delivered {
         let inner = &mut *self.lock();
         let mut refused = Vec::new();
-        let fate = match incoming.kind {
-            Kind::Unicast => self.unicast(inner, incoming, held, now, &mut refused),
-            Kind::Multicast => self.multicast(inner, incoming, held, now, &mut refused),
+        let disposition = match incoming.kind {
+            MessageKind::Unicast => self.unicast(inner, incoming, held, now, &mut refused),
+            MessageKind::Multicast => self.multicast(inner, incoming, held, now, &mut refused),
         };
-        Delivered { fate, refused }
+        Delivered {
+            disposition,
+            refused,
+        }
     }
 
     fn unicast(
         &self,
-        inner: &mut Inner,
+        inner: &mut SubscriptionsState,
         mut incoming: Incoming,
         held: bool,
         now: std::time::Instant,
         refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
-    ) -> Fate {
-        let Inner { topics, window, .. } = inner;
+    ) -> Disposition {
+        let SubscriptionsState { topics, window, .. } = inner;
         let (topic, seq, way) = (
             incoming.topic.clone(),
             incoming.seq,
             incoming.connection.clone(),
         );
         match window.unicast(&topic, seq, &way, now) {
-            Arrival::New => {}
-            Arrival::Pending => return Fate::Settled,
-            Arrival::Answered { result, payload } => {
-                return Fate::Answer {
+            UnicastArrival::New => {}
+            UnicastArrival::Pending => return Disposition::Settled,
+            UnicastArrival::Answered { result, payload } => {
+                return Disposition::Answer {
                     seq,
                     topic,
                     result,
@@ -402,106 +405,106 @@ impl Routes {
                 };
             }
         }
-        let Some(route) = topics.get_mut(&topic) else {
-            return Fate::refused(incoming);
+        let Some(entry) = topics.get_mut(&topic) else {
+            return Disposition::refused(incoming);
         };
         let mut blocked = false;
-        let count = route.members.len();
+        let count = entry.members.len();
         // Members whose program waits for a message come first: the others may never be read.
-        let ranks: Vec<Rank> = route.members.iter().map(Member::rank).collect();
+        let ranks: Vec<Rank> = entry.members.iter().map(Member::rank).collect();
         for rank in [Rank::Awaited, Rank::Other, Rank::Leaving] {
             for offset in 0..count {
-                let at = (route.next + offset) % count;
+                let at = (entry.next + offset) % count;
                 if ranks[at] != rank {
                     continue;
                 }
-                let member = &route.members[at];
+                let member = &entry.members[at];
                 match member.queue.push(incoming, held) {
                     Pushed::Taken(evicted) => {
                         window.taken(&topic, seq, way);
                         self.evicted(&member.queue, evicted, window, refused);
-                        route.next = at + 1;
-                        return Fate::Settled;
+                        entry.next = at + 1;
+                        return Disposition::Settled;
                     }
                     Pushed::Left(left, why) => {
-                        blocked |= why == Why::Blocked;
+                        blocked |= why == NotQueued::Blocked;
                         incoming = left;
                     }
                 }
             }
         }
         if blocked {
-            return Fate::Blocked(incoming);
+            return Disposition::Blocked(incoming);
         }
         // All are full. One of them counts the loss, so that the sum over all subscriptions is
         // right.
-        if let Some(member) = route.members.get(route.next % count.max(1)) {
+        if let Some(member) = entry.members.get(entry.next % count.max(1)) {
             lost(&member.queue, &incoming);
         }
-        Fate::refused(incoming)
+        Disposition::refused(incoming)
     }
 
     fn multicast(
         &self,
-        inner: &mut Inner,
+        inner: &mut SubscriptionsState,
         incoming: Incoming,
         held: bool,
         now: std::time::Instant,
         refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
-    ) -> Fate {
-        let Inner { topics, window, .. } = inner;
-        let Some(route) = topics.get(&incoming.topic) else {
-            return Fate::Settled;
+    ) -> Disposition {
+        let SubscriptionsState { topics, window, .. } = inner;
+        let Some(entry) = topics.get(&incoming.topic) else {
+            return Disposition::Settled;
         };
         // Either all members get it or all wait, because the window remembers it as one message.
-        let full = route.members.len() > 1
-            && route
+        let full = entry.members.len() > 1
+            && entry
                 .members
                 .iter()
                 .any(|member| member.queue.is_full(&incoming));
         if full && !window.knows_multicast(&incoming.topic, incoming.seq, now) {
-            let mut members = route.members.iter();
+            let mut members = entry.members.iter();
             if members.any(|member| member.queue.blocks(&incoming, held)) {
-                return Fate::Blocked(incoming);
+                return Disposition::Blocked(incoming);
             }
         }
         if !window.multicast(&incoming.topic, incoming.seq, now) {
-            return Fate::Settled;
+            return Disposition::Settled;
         }
-        let Some((last, others)) = route.members.split_last() else {
-            return Fate::Settled;
+        let Some((last, others)) = entry.members.split_last() else {
+            return Disposition::Settled;
         };
         for member in others {
             match member.queue.push(incoming.clone(), held) {
                 Pushed::Taken(evicted) => self.evicted(&member.queue, evicted, window, refused),
-                Pushed::Left(_, Why::Closed) => {}
+                Pushed::Left(_, NotQueued::Closed) => {}
                 Pushed::Left(left, _) => lost(&member.queue, &left),
             }
         }
         match last.queue.push(incoming, held) {
             Pushed::Taken(evicted) => self.evicted(&last.queue, evicted, window, refused),
-            Pushed::Left(left, Why::Blocked) if others.is_empty() => {
+            Pushed::Left(left, NotQueued::Blocked) if others.is_empty() => {
                 window.forget_multicast(&left.topic, left.seq);
-                return Fate::Blocked(left);
+                return Disposition::Blocked(left);
             }
-            Pushed::Left(_, Why::Closed) => {}
+            Pushed::Left(_, NotQueued::Closed) => {}
             Pushed::Left(left, _) => lost(&last.queue, &left),
         }
-        Fate::Settled
+        Disposition::Settled
     }
 
     /// Counts messages that were removed from a queue to make room, and collects the unicasts to
     /// refuse.
     fn evicted(
         &self,
-        queue: &Queue,
+        queue: &DeliveryQueue,
         evicted: Vec<Incoming>,
-        window: &mut Window<Connection>,
+        window: &mut DedupWindow<Connection>,
         refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
     ) {
         for incoming in evicted {
             lost(queue, &incoming);
-            if incoming.kind == Kind::Unicast {
+            if incoming.kind == MessageKind::Unicast {
                 let ways = window.refused(&incoming.topic, incoming.seq);
                 refused.push((incoming.seq, incoming.topic, ways));
             }
@@ -518,11 +521,11 @@ impl Routes {
         payload: &[u8],
     ) -> Vec<Connection> {
         let now = Instant::now().into_std();
-        let Inner {
+        let SubscriptionsState {
             window, on_the_way, ..
         } = &mut *self.lock();
         *on_the_way += 1;
-        if result == code::NO_SESSION {
+        if result == result_code::NO_SESSION {
             // It was not taken: the next copy may find a subscription that takes it.
             window.refused(topic, seq)
         } else {
@@ -559,7 +562,7 @@ impl Routes {
     /// queues: they could not be acknowledged, and their node gives them to another subscriber, or
     /// tells their publishers.
     pub(crate) fn connection_lost(&self, connection: &Connection) {
-        let Inner {
+        let SubscriptionsState {
             topics,
             window,
             private,
@@ -567,9 +570,9 @@ impl Routes {
         } = &mut *self.lock();
         private.connection_lost(connection.id());
         window.forget_way(connection);
-        for member in topics.values().flat_map(|route| &route.members) {
+        for member in topics.values().flat_map(|entry| &entry.members) {
             let taken = member.queue.retain(|incoming| {
-                incoming.kind == Kind::Multicast
+                incoming.kind == MessageKind::Multicast
                     || incoming.connection != *connection
                     || window.is_wanted(&incoming.topic, incoming.seq)
             });
@@ -588,24 +591,24 @@ impl Routes {
             inner.closed = true;
             std::mem::take(&mut inner.topics)
         };
-        for member in topics.into_values().flat_map(|route| route.members) {
+        for member in topics.into_values().flat_map(|entry| entry.members) {
             member.queue.close_without_unicasts();
             member.queue.tell_losses();
         }
     }
 }
 
-impl Inner {
+impl SubscriptionsState {
     fn wants(&self, topic: &TopicName) -> bool {
         // A topic for challenges is wanted as long as its private topic is.
         let topic = self.private.topic_of(topic).unwrap_or(topic);
-        let route = self.topics.get(topic);
-        route.is_some_and(Route::is_wanted) || self.private.is_push_topic(topic)
+        let entry = self.topics.get(topic);
+        entry.is_some_and(TopicSubscriptions::is_wanted) || self.private.is_push_topic(topic)
     }
 }
 
 /// Counts a message that was turned away.
-fn lost(queue: &Queue, incoming: &Incoming) {
+fn lost(queue: &DeliveryQueue, incoming: &Incoming) {
     queue.count_loss(incoming.kind, incoming.seq);
 }
 
@@ -619,7 +622,7 @@ impl Member {
     }
 }
 
-impl Route {
+impl TopicSubscriptions {
     fn is_wanted(&self) -> bool {
         self.members.iter().any(|member| !member.leaving)
     }
