@@ -113,7 +113,7 @@ impl HolderId {
 
 /// Whether some of a resource may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum May {
+pub(super) enum Permission {
     Take,
     /// It may be taken if a holder above its fair share gives some up; there is at least one.
     TakeFromOthers,
@@ -346,25 +346,25 @@ impl Shares {
     }
 
     /// Returns whether a holder may take an amount.
-    pub(super) fn may(&self, id: HolderId, pool: Resource, amount: usize) -> May {
+    pub(super) fn may(&self, id: HolderId, pool: Resource, amount: usize) -> Permission {
         let (limit, used) = (self.limits[pool as usize], self.used[pool as usize]);
         let wanted = used.saturating_add(amount);
         // The usual case.
         if wanted <= limit / 2 {
-            return May::Take;
+            return Permission::Take;
         }
         let Some(Some(holder)) = self.holders.get(id.0) else {
-            return May::Not;
+            return Permission::Not;
         };
         let own = holder.used[pool as usize];
         // A holder that uses nothing may take one thing of any size.
         if own > 0 && own.saturating_add(amount) > self.share(holder, pool, None) {
-            return May::Not;
+            return Permission::Not;
         }
         match wanted <= limit {
-            true => May::Take,
-            false if own < used => May::TakeFromOthers,
-            false => May::Not,
+            true => Permission::Take,
+            false if own < used => Permission::TakeFromOthers,
+            false => Permission::Not,
         }
     }
 
@@ -444,7 +444,7 @@ mod tests {
     /// Takes one at a time until this is refused or would be at another holder's cost.
     fn fill(shares: &mut Shares, id: HolderId) -> usize {
         let mut taken = 0;
-        while shares.may(id, Resource::Topics, 1) == May::Take {
+        while shares.may(id, Resource::Topics, 1) == Permission::Take {
             shares.take(id, Resource::Topics, 1);
             taken += 1;
         }
@@ -456,10 +456,10 @@ mod tests {
         let mut shares = shares(100);
         let alone = shares.holder(identity(1, 1));
         assert_eq!(fill(&mut shares, alone), 100);
-        assert_eq!(shares.may(alone, Resource::Topics, 1), May::Not);
+        assert_eq!(shares.may(alone, Resource::Topics, 1), Permission::Not);
         assert_eq!(
             shares.may(alone, Resource::Sessions, 1),
-            May::Take,
+            Permission::Take,
             "each by itself"
         );
     }
@@ -475,7 +475,7 @@ mod tests {
         for n in 0..50 {
             assert_eq!(
                 shares.may(modest, Resource::Topics, 1),
-                May::TakeFromOthers,
+                Permission::TakeFromOthers,
                 "{n}"
             );
             shares.take(modest, Resource::Topics, 1);
@@ -487,7 +487,7 @@ mod tests {
         }
         // Both have their share: neither may take more.
         for id in [greedy, modest] {
-            assert_eq!(shares.may(id, Resource::Topics, 1), May::Not);
+            assert_eq!(shares.may(id, Resource::Topics, 1), Permission::Not);
             assert_eq!(shares.excess(id, Resource::Topics, None), 0);
         }
         assert_eq!(shares.most_over(Resource::Topics, None), None);
@@ -504,8 +504,8 @@ mod tests {
         // Half is in use. The other agency may have half of everything; the keys of the first one
         // share their half.
         assert_eq!(fill(&mut shares, other), 60);
-        assert_eq!(shares.may(many[0], Resource::Topics, 1), May::Not);
-        assert_eq!(shares.may(other, Resource::Topics, 1), May::Not);
+        assert_eq!(shares.may(many[0], Resource::Topics, 1), Permission::Not);
+        assert_eq!(shares.may(other, Resource::Topics, 1), Permission::Not);
     }
 
     #[test]
@@ -515,10 +515,10 @@ mod tests {
         for &id in &ids[1..] {
             shares.take(id, Resource::Queued, 3);
         }
-        assert_eq!(shares.may(ids[0], Resource::Queued, 40), May::Take);
-        assert_eq!(shares.may(ids[1], Resource::Queued, 40), May::Not);
+        assert_eq!(shares.may(ids[0], Resource::Queued, 40), Permission::Take);
+        assert_eq!(shares.may(ids[1], Resource::Queued, 40), Permission::Not);
         shares.take(ids[0], Resource::Queued, 40);
-        assert_eq!(shares.may(ids[0], Resource::Queued, 1), May::Not);
+        assert_eq!(shares.may(ids[0], Resource::Queued, 1), Permission::Not);
     }
 
     #[test]

@@ -146,7 +146,7 @@ struct Charge {
 
 /// The data kept about a forgotten node, so that its old statements do not count again.
 #[derive(Debug, Clone, Copy)]
-struct Grave {
+struct ForgottenNode {
     version: u64,
     /// Whether it could be reached and stated nothing for long: then even its last record does not
     /// count.
@@ -168,11 +168,11 @@ pub(super) struct Database {
     behind: BTreeMap<(RoutingKey, RoutingKey), RoutingKey>,
     /// The same, by the FISCO nodes.
     stubs: BTreeMap<RoutingKey, Vec<RoutingKey>>,
-    graves: HashMap<RoutingKey, Grave>,
+    graves: HashMap<RoutingKey, ForgottenNode>,
     graves_order: VecDeque<RoutingKey>,
     /// The graves of FISCO nodes by border node, a limited number for each: a border node can
     /// invent FISCO nodes.
-    stub_graves: BTreeMap<RoutingKey, VecDeque<(RoutingKey, Grave)>>,
+    stub_graves: BTreeMap<RoutingKey, VecDeque<(RoutingKey, ForgottenNode)>>,
     /// The costs of all nodes that are charged to a neighbour.
     costs: BTreeSet<(usize, RoutingKey)>,
     charges: BTreeMap<RoutingKey, Charge>,
@@ -369,7 +369,7 @@ impl Database {
         TokenBucket::new(STATEMENTS + 2 * topics, STATEMENT)
     }
 
-    fn grave(&self, border: Option<RoutingKey>, key: RoutingKey) -> Option<Grave> {
+    fn grave(&self, border: Option<RoutingKey>, key: RoutingKey) -> Option<ForgottenNode> {
         let Some(border) = border else {
             return self.graves.get(&key).copied();
         };
@@ -591,7 +591,7 @@ impl Database {
     }
 
     fn bury(&mut self, key: RoutingKey, state: &NodeState, stale: bool) {
-        let grave = Grave {
+        let grave = ForgottenNode {
             version: state.version,
             stale,
             bucket: state.bucket,

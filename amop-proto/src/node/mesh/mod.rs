@@ -126,7 +126,7 @@ pub(super) struct Hop {
 }
 
 /// A node, and the border node that announces it if it is a FISCO node.
-type Whose = (RoutingKey, Option<RoutingKey>);
+type NodeAndBorder = (RoutingKey, Option<RoutingKey>);
 
 /// A link to a neighbour.
 #[derive(Debug, Clone)]
@@ -756,7 +756,7 @@ impl Mesh {
 
     /// Reports how many subscribers a node has for a topic. If a border node announces the node, it
     /// reports the border node's number again, because what that may claim has changed.
-    fn show(&mut self, (key, border): Whose, topic: Bytes, count: u32) {
+    fn show(&mut self, (key, border): NodeAndBorder, topic: Bytes, count: u32) {
         let of_border = border.map(|border| (border, self.claim(border, &topic)));
         let of_border = of_border.filter(|&(_, count)| count > 0);
         let of_border = of_border.map(|(border, count)| (border, topic.clone(), count));
@@ -775,7 +775,7 @@ impl Mesh {
         }
     }
 
-    fn show_all(&mut self, (key, border): Whose, mut topics: Vec<(Bytes, u32)>) {
+    fn show_all(&mut self, (key, border): NodeAndBorder, mut topics: Vec<(Bytes, u32)>) {
         if topics.len() > SHOWN_AT_ONCE {
             // Put one count into the backlog first, so that all the others wait behind it.
             self.backlog
@@ -943,7 +943,7 @@ impl Mesh {
 
 /// Returns the cost of showing or hiding a node: the border node that announces it is shown again
 /// as well.
-fn shown_for((_, border): Whose, topics: &[(Bytes, u32)]) -> usize {
+fn shown_for((_, border): NodeAndBorder, topics: &[(Bytes, u32)]) -> usize {
     1 + topics.len() * (1 + usize::from(border.is_some()))
 }
 

@@ -25,7 +25,7 @@ use crate::{
     node::{
         Limits, NodeNotice, SessionCloseReason, SessionId, TopicSet,
         bucket::RateBucket,
-        shares::{HolderId, May, Resource},
+        shares::{HolderId, Permission, Resource},
         sooner,
         topic_set::Ignored,
     },
@@ -72,14 +72,14 @@ pub(super) struct Changes {
     /// Sessions that have used up their own rate, ordered by when they continue.
     waiting: BTreeSet<(Instant, SessionId)>,
     /// Sessions that are gone, whose topics must still be removed.
-    leaving: HashMap<SessionId, Leaving>,
+    leaving: HashMap<SessionId, LeavingSession>,
     next: Option<Instant>,
     /// Sessions whose topics changed, and whether their set is in force.
     news: Vec<(SessionId, bool)>,
 }
 
 #[derive(Debug, Clone)]
-struct Leaving {
+struct LeavingSession {
     holder: HolderId,
     topics: BTreeMap<Bytes, u32>,
 }
@@ -169,7 +169,7 @@ impl Changes {
 }
 
 /// The work done for one session.
-struct Done {
+struct SessionWork {
     changes: usize,
     looks: usize,
     /// Whether nothing is left to do.
@@ -233,9 +233,9 @@ impl Router {
         // It takes the place of the one before.
         let more = bytes.saturating_sub(before);
         match self.links.shares.may(holder, Resource::Sets, more) {
-            May::Take => true,
-            May::TakeFromOthers => self.evict(Resource::Sets, holder),
-            May::Not => false,
+            Permission::Take => true,
+            Permission::TakeFromOthers => self.evict(Resource::Sets, holder),
+            Permission::Not => false,
         }
     }
 
@@ -276,7 +276,7 @@ impl Router {
         }
         self.changes
             .leaving
-            .insert(session, Leaving { holder, topics });
+            .insert(session, LeavingSession { holder, topics });
         let job = self.job_of(holder, session);
         self.changes.push(job);
         self.change_topics(now);
@@ -372,7 +372,7 @@ impl Router {
     }
 
     /// Removes topics of a session that is gone.
-    fn take_out(&mut self, session: SessionId, may: usize) -> Done {
+    fn take_out(&mut self, session: SessionId, may: usize) -> SessionWork {
         let mut changes = 0;
         while changes < may
             && let Some(leaving) = self.changes.leaving.get_mut(&session)
@@ -387,7 +387,7 @@ impl Router {
         if all && let Some(leaving) = self.changes.leaving.remove(&session) {
             self.links.shares.leave(leaving.holder);
         }
-        Done {
+        SessionWork {
             changes,
             looks: 0,
             all,
@@ -395,8 +395,8 @@ impl Router {
     }
 
     /// Continues with a session's set.
-    fn change_some(&mut self, now: Instant, session: SessionId, may: usize) -> Done {
-        let mut done = Done {
+    fn change_some(&mut self, now: Instant, session: SessionId, may: usize) -> SessionWork {
+        let mut done = SessionWork {
             changes: 0,
             looks: 0,
             all: false,
@@ -510,10 +510,12 @@ impl Router {
                 continue;
             }
             match self.links.shares.may(holder, pool, 1) {
-                May::Take => {}
+                Permission::Take => {}
                 // A holder that gives way gives more than is needed now.
-                May::TakeFromOthers if *evicted || self.evict(pool, holder) => *evicted = true,
-                May::TakeFromOthers | May::Not => return None,
+                Permission::TakeFromOthers if *evicted || self.evict(pool, holder) => {
+                    *evicted = true
+                }
+                Permission::TakeFromOthers | Permission::Not => return None,
             }
         }
         self.links.shares.take(holder, Resource::Subscriptions, 1);

@@ -15,13 +15,13 @@ use super::{
     network::again_after,
     places::{agency_of, group_in, identity_of_node},
     transit::Audience,
-    unicast::{AttemptState, Drawn, Origin, Tried, Unicast, UnicastId, UnicastTarget},
+    unicast::{AttemptState, DrawnTarget, Origin, TriedTargets, Unicast, UnicastId, UnicastTarget},
 };
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, NO_ACK, result_code, topic_end},
     node::{
         Action, HashedFrame, Lane, NodeNotice, PeerId, SessionCloseReason, SessionId, after,
-        shares::{HolderId, May, Resource},
+        shares::{HolderId, Permission, Resource},
     },
     p2p::{Body, PEER_HEADER_LEN, PeerFrame, PeerMessage, packet, protocol},
 };
@@ -269,7 +269,7 @@ impl Router {
             topic,
             at: None,
             joined: Vec::new(),
-            tried: Tried::default(),
+            tried: TriedTargets::default(),
             walk: None,
             refused: false,
             deadline,
@@ -309,9 +309,9 @@ impl Router {
     fn make_room(&mut self, holder: HolderId, frame: &Frame) -> bool {
         for (pool, amount) in in_flight(frame) {
             match self.links.shares.may(holder, pool, amount) {
-                May::Take => {}
-                May::TakeFromOthers if self.end_some(holder, pool, amount) => {}
-                May::TakeFromOthers | May::Not => return false,
+                Permission::Take => {}
+                Permission::TakeFromOthers if self.end_some(holder, pool, amount) => {}
+                Permission::TakeFromOthers | Permission::Not => return false,
             }
         }
         true
@@ -340,7 +340,7 @@ impl Router {
             };
             self.counters.over_share += 1;
             self.finish(id, Err(result_code::OVER_LIMIT));
-            if self.links.shares.may(holder, pool, amount) == May::Take {
+            if self.links.shares.may(holder, pool, amount) == Permission::Take {
                 return true;
             }
         }
@@ -353,13 +353,13 @@ impl Router {
         loop {
             let drawn = self
                 .draw_evenly(now, &mut unicast)
-                .unwrap_or(Drawn::Nobody {
+                .unwrap_or(DrawnTarget::Nobody {
                     busy: false,
                     asked: None,
                 });
             let target = match drawn {
-                Drawn::Target(target) => target,
-                Drawn::Nobody { busy, asked } => {
+                DrawnTarget::Target(target) => target,
+                DrawnTarget::Nobody { busy, asked } => {
                     if let Some(other) = self.other_copy(&unicast, asked) {
                         return self.join(id, unicast, other);
                     }
@@ -371,7 +371,7 @@ impl Router {
                     };
                     return self.end(id, &mut unicast, Err(result));
                 }
-                Drawn::Later => {
+                DrawnTarget::Later => {
                     self.set_timer(id, &mut unicast, now + LOOK_PAUSE);
                     self.unicasts.insert(id, unicast);
                     return;

@@ -10,7 +10,7 @@ use super::{
     credit::CreditOutcome,
     deliver::LOOK_PAUSE,
     network::again_after,
-    unicast::{AttemptState, Drawn, Origin, Unicast, UnicastId, UnicastTarget},
+    unicast::{AttemptState, DrawnTarget, Origin, Unicast, UnicastId, UnicastTarget},
 };
 use crate::{
     channel::{Frame, FrameType, result_code},
@@ -51,14 +51,14 @@ impl Router {
             at = at.min(enough);
         } else {
             match self.draw_another(now, &mut unicast) {
-                Drawn::Target(_) => {
+                DrawnTarget::Target(_) => {
                     self.counters.failed_attempts += 1;
                     self.take_back(id, &unicast);
                     self.forget_attempt(id, &mut unicast, CreditOutcome::Failed(now));
                     return self.advance(now, id, unicast);
                 }
-                Drawn::Later => at = at.min(now + LOOK_PAUSE),
-                Drawn::Nobody { .. } => at = at.min(after(now, part)),
+                DrawnTarget::Later => at = at.min(now + LOOK_PAUSE),
+                DrawnTarget::Nobody { .. } => at = at.min(after(now, part)),
             }
         }
         self.set_timer(id, &mut unicast, at);
@@ -69,8 +69,8 @@ impl Router {
     }
 
     /// Draws a target that has not been asked, other than the publisher itself.
-    fn draw_another(&mut self, now: Instant, unicast: &mut Unicast) -> Drawn {
-        let nobody = Drawn::Nobody {
+    fn draw_another(&mut self, now: Instant, unicast: &mut Unicast) -> DrawnTarget {
+        let nobody = DrawnTarget::Nobody {
             busy: false,
             asked: None,
         };
@@ -78,7 +78,7 @@ impl Router {
             return nobody;
         };
         match (drawn, unicast.origin) {
-            (Drawn::Target(UnicastTarget::Session(session)), Origin::Session(own))
+            (DrawnTarget::Target(UnicastTarget::Session(session)), Origin::Session(own))
                 if session == own =>
             {
                 nobody

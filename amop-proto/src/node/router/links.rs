@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::{
     changes::WantedTopics,
-    peer_link::{Crowd, PeerLink},
+    peer_link::{PeerLink, WaitingSenders},
     queue::{QueueLevel, QueuedBytes},
     unicast::UnicastId,
 };
@@ -261,7 +261,7 @@ impl Links {
     }
 
     /// Returns the crowd that a closed queue keeps room for, for one of its senders.
-    fn crowd(&self, from: Sender, group: Group) -> Crowd {
+    fn crowd(&self, from: Sender, group: Group) -> WaitingSenders {
         let agencies = self.shares.agencies(Resource::Sessions) + self.agencies.len();
         let (keys, senders) = match from {
             Sender::Session(session) => self.sessions.get(&session).map_or((1, 1), |link| {
@@ -272,7 +272,7 @@ impl Links {
                 (self.agencies.get(&group.agency).copied().unwrap_or(1), 1)
             }
         };
-        Crowd {
+        WaitingSenders {
             agencies,
             keys,
             senders,

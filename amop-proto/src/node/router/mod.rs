@@ -50,10 +50,10 @@ use self::{
     peer_link::PeerLink,
     peer_lists::PeerLists,
     repeats::Repeats,
-    stranded::Stranded,
+    stranded::StrandedMulticasts,
     table::SubscriberTable,
     transit::Audience,
-    unconfirmed::Unconfirmed,
+    unconfirmed::UnconfirmedMulticasts,
     unicast::{Origin, Unicast, UnicastId},
     verifications::{NEED_VERIFY, Remote, Verifications},
 };
@@ -146,7 +146,7 @@ pub struct Router {
     backlog: Backlog,
     copies: PendingCopies,
     /// Multicasts that wait for a path.
-    stranded: Stranded,
+    stranded: StrandedMulticasts,
     /// When received multicasts are confirmed.
     confirm_at: Option<Instant>,
     credits: Credits,
@@ -207,7 +207,7 @@ impl Router {
             timers: BTreeSet::new(),
             backlog: Backlog::default(),
             copies: PendingCopies::default(),
-            stranded: Stranded::default(),
+            stranded: StrandedMulticasts::default(),
             confirm_at: None,
             credits: Credits::default(),
             newest: Newest::default(),
@@ -253,7 +253,7 @@ impl Router {
             RouterEvent::PeerTopics(peer, topics) => self.peer_topics(now, peer, topics),
             RouterEvent::LinkUp(peer, node, confirms) => {
                 if let Some(link) = self.links.peers.get_mut(&peer) {
-                    link.unconfirmed = confirms.then(Unconfirmed::default);
+                    link.unconfirmed = confirms.then(UnconfirmedMulticasts::default);
                 }
                 self.mesh.link_up(now, peer, &node);
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     queue::{QueueLevel, QueuedBytes},
-    unconfirmed::{ToConfirm, Unconfirmed},
+    unconfirmed::{ToConfirm, UnconfirmedMulticasts},
     unicast::UnicastId,
     waiting::{SenderBytes, WaitingBytes},
 };
@@ -40,7 +40,7 @@ pub(super) struct PeerLink {
     /// Whether it is a FISCO node that takes part in the overlay through this node.
     pub(super) transit: bool,
     /// The multicasts that it was sent, if it is an overlay node that confirms them.
-    pub(super) unconfirmed: Option<Unconfirmed>,
+    pub(super) unconfirmed: Option<UnconfirmedMulticasts>,
     /// The multicasts that came from it and must be confirmed.
     pub(super) to_confirm: ToConfirm,
     /// The node's key and agency.
@@ -53,7 +53,7 @@ pub(super) struct PeerLink {
 
 /// The senders that may want to queue something: a closed queue keeps room for each of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Crowd {
+pub(super) struct WaitingSenders {
     pub(super) agencies: usize,
     /// The number of keys of the agency.
     pub(super) keys: usize,
@@ -131,7 +131,7 @@ impl PeerLink {
         &self,
         lane: Lane,
         len: usize,
-        whose: impl FnOnce(Sender) -> (Group, Crowd),
+        whose: impl FnOnce(Sender) -> (Group, WaitingSenders),
     ) -> bool {
         if self.queue.is_open() {
             return true;
@@ -151,7 +151,7 @@ impl PeerLink {
     /// closed. Each agency has an equal part of the room. Half of it is for the whole agency; of
     /// the other half each of its keys has an equal part. Half of that is for the whole key, and
     /// its senders share the rest.
-    fn keeps_room(&self, held: &SenderBytes, len: usize, crowd: Crowd) -> bool {
+    fn keeps_room(&self, held: &SenderBytes, len: usize, crowd: WaitingSenders) -> bool {
         let agencies = crowd.agencies.max(held.agencies).max(AGENCIES);
         let of_agency = self.room() / agencies / 2;
         let of_key = of_agency / crowd.keys.max(held.keys) / 2;

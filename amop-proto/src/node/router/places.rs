@@ -11,7 +11,7 @@ use crate::{
     node::{
         Action, Group, PeerCloseReason, Sender, SessionIdentity,
         mesh::Mesh,
-        shares::{HolderId, May, Resource},
+        shares::{HolderId, Permission, Resource},
     },
     p2p::{NodeId, mesh::RoutingKey},
 };
@@ -66,9 +66,9 @@ impl Router {
     pub fn admit(&mut self, identity: SessionIdentity) -> bool {
         let holder = self.links.shares.holder(identity);
         let admitted = match self.links.shares.may(holder, Resource::Sessions, 1) {
-            May::Take => true,
-            May::TakeFromOthers => self.evict(Resource::Sessions, holder),
-            May::Not => false,
+            Permission::Take => true,
+            Permission::TakeFromOthers => self.evict(Resource::Sessions, holder),
+            Permission::Not => false,
         };
         self.counters.sessions_refused += u64::from(!admitted);
         admitted
@@ -80,12 +80,12 @@ impl Router {
         let holder = self.links.shares.holder(identity);
         let shares = &self.links.shares;
         let admitted = match shares.may(holder, Resource::Peers, 1) {
-            May::Take => true,
+            Permission::Take => true,
             // Nodes of one agency do not take places from each other.
-            May::TakeFromOthers => {
+            Permission::TakeFromOthers => {
                 shares.agency_may(holder, Resource::Peers, 1) && self.evict_peer(holder)
             }
-            May::Not => false,
+            Permission::Not => false,
         };
         self.counters.peers_refused += u64::from(!admitted);
         admitted

@@ -35,7 +35,7 @@ const CONFIRM_AFTER: Duration = Duration::from_millis(20);
 
 /// The origin and the name of a multicast for overlay nodes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Called {
+pub(super) struct MulticastName {
     pub(super) voucher: RoutingKey,
     pub(super) source: RoutingKey,
     pub(super) id: u64,
@@ -133,7 +133,7 @@ impl Router {
             self.unproven(peer);
             return Some(());
         };
-        let called = Called {
+        let called = MulticastName {
             voucher,
             source,
             id,
@@ -168,7 +168,7 @@ impl Router {
             }
             !ends
         });
-        let called = Called {
+        let called = MulticastName {
             voucher: spread.voucher,
             source: spread.source,
             id: spread.id,
@@ -193,11 +193,11 @@ impl Router {
         &mut self,
         now: Instant,
         peer: PeerId,
-        called: Called,
+        called: MulticastName,
         here: &[(RoutingKey, Seal)],
         (bytes, digest): (&Bytes, FrameDigest),
     ) -> Option<()> {
-        let Called {
+        let MulticastName {
             voucher,
             source,
             id,
@@ -233,12 +233,12 @@ impl Router {
     fn multicast_for(
         &mut self,
         now: Instant,
-        called: Called,
+        called: MulticastName,
         target: RoutingKey,
         bytes: &Bytes,
         digest: FrameDigest,
     ) -> Option<()> {
-        let Called {
+        let MulticastName {
             voucher,
             source,
             id,
@@ -281,12 +281,13 @@ impl Router {
     }
 
     /// Passes on a multicast of another node, one copy for all targets that are reached through the
-    /// same neighbour. No copy goes back at once; see [`Stranded`](super::stranded::Stranded).
+    /// same neighbour. No copy goes back at once; see
+    /// [`StrandedMulticasts`](super::stranded::StrandedMulticasts).
     fn relay_spread(
         &mut self,
         now: Instant,
         from: PeerId,
-        called: Called,
+        called: MulticastName,
         targets: Vec<(RoutingKey, Seal)>,
         (bytes, hops_left): (&Bytes, u32),
     ) {
@@ -335,7 +336,7 @@ impl Router {
             Some(named) => named,
             None => (voucher, self.next_unicast),
         };
-        let called = Called {
+        let called = MulticastName {
             voucher,
             source,
             id,
@@ -394,7 +395,7 @@ impl Router {
     }
 
     /// Encodes a multicast for a neighbour alone.
-    fn for_neighbour(&mut self, called: Called, peer: PeerId, frame: &Frame) -> Body {
+    fn for_neighbour(&mut self, called: MulticastName, peer: PeerId, frame: &Frame) -> Body {
         let spread = called.direct(Vec::new());
         let link = self.links.peers.get_mut(&peer);
         match link.and_then(|link| link.unconfirmed.as_mut()) {
@@ -405,7 +406,7 @@ impl Router {
 
     pub(super) fn seals(
         &mut self,
-        called: Called,
+        called: MulticastName,
         targets: &[RoutingKey],
         content: [u8; 32],
     ) -> Vec<(RoutingKey, Seal)> {
@@ -435,7 +436,7 @@ impl Router {
     }
 }
 
-impl Called {
+impl MulticastName {
     /// Returns whether the id may name a multicast of this source. A node numbers its own
     /// multicasts. Those of a FISCO node are named by their content, so that no node can use up a
     /// name for another message.

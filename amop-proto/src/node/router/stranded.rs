@@ -11,9 +11,9 @@ use std::{
 use super::{
     Router,
     network::carrying,
-    spread::Called,
+    spread::MulticastName,
     transit::PRIVATE,
-    unconfirmed::{SentMulticast, Unconfirmed},
+    unconfirmed::{SentMulticast, UnconfirmedMulticasts},
     unicast::Origin,
 };
 use crate::{
@@ -61,12 +61,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LOOK_PAUSE: Duration = Duration::from_millis(10);
 
 /// A node that messages wait for, and the lane they came in.
-type Wanting = (RoutingKey, Lane);
+type NodeAndLane = (RoutingKey, Lane);
 
 /// One copy of a multicast, for one node.
 #[derive(Debug, Clone)]
-struct Copy {
-    called: Called,
+struct StrandedCopy {
+    called: MulticastName,
     /// The seal of its source, if the source is another node.
     seal: Option<Seal>,
     /// The channel frame.
@@ -80,7 +80,7 @@ struct Copy {
     until: Instant,
 }
 
-impl Copy {
+impl StrandedCopy {
     fn size(&self) -> usize {
         self.content.len() + BESIDE
     }
@@ -95,19 +95,19 @@ impl Copy {
 
 /// A multicast that was sent over a link that is gone.
 #[derive(Debug, Clone)]
-struct Cut {
+struct CutMulticast {
     neighbour: RoutingKey,
     sent: SentMulticast,
     until: Instant,
 }
 
 #[derive(Debug, Clone)]
-enum Unsorted {
-    Cut(Cut),
-    Copy(Wanting, Copy),
+enum UnsortedMulticast {
+    Cut(CutMulticast),
+    Copy(NodeAndLane, StrandedCopy),
 }
 
-impl Unsorted {
+impl UnsortedMulticast {
     fn lane(&self) -> Lane {
         match self {
             Self::Cut(cut) => cut.sent.0,
@@ -118,17 +118,17 @@ impl Unsorted {
 
 /// The stranded multicasts, as the module describes them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stranded {
+pub(super) struct StrandedMulticasts {
     /// Multicasts that must be sorted into `waiting`: those sent over links that are gone, and
     /// those that came after them.
-    unsorted: VecDeque<Unsorted>,
+    unsorted: VecDeque<UnsortedMulticast>,
     /// How many of them are in each lane, without lanes that have none.
     unsorted_in: HashMap<Lane, usize>,
     /// Copies by target and lane; no list is empty. The copies of one sender for one target keep
     /// their order, and delay no others.
-    waiting: BTreeMap<Wanting, VecDeque<Copy>>,
+    waiting: BTreeMap<NodeAndLane, VecDeque<StrandedCopy>>,
     /// The entry that had its turn last.
-    turn: Option<Wanting>,
+    turn: Option<NodeAndLane>,
     bytes: usize,
     by_sender: HashMap<Sender, usize>,
     /// When links of the overlay changed last.
@@ -140,7 +140,7 @@ pub(super) struct Stranded {
     seen: u64,
 }
 
-impl Stranded {
+impl StrandedMulticasts {
     pub(super) fn is_empty(&self) -> bool {
         self.unsorted.is_empty() && self.waiting.is_empty()
     }
@@ -165,12 +165,12 @@ impl Stranded {
             && (self.unsorted_in.contains_key(&lane) || self.waiting.contains_key(&(target, lane)))
     }
 
-    fn push_unsorted(&mut self, unsorted: Unsorted) {
+    fn push_unsorted(&mut self, unsorted: UnsortedMulticast) {
         *self.unsorted_in.entry(unsorted.lane()).or_default() += 1;
         self.unsorted.push_back(unsorted);
     }
 
-    fn pop_unsorted(&mut self) -> Option<Unsorted> {
+    fn pop_unsorted(&mut self) -> Option<UnsortedMulticast> {
         let unsorted = self.unsorted.pop_front()?;
         if let Entry::Occupied(mut count) = self.unsorted_in.entry(unsorted.lane()) {
             *count.get_mut() -= 1;
@@ -182,7 +182,7 @@ impl Stranded {
     }
 
     /// Counts a copy if there is room for it: no sender gets more than it leaves for others.
-    fn admit(&mut self, copy: &Copy, room: usize) -> bool {
+    fn admit(&mut self, copy: &StrandedCopy, room: usize) -> bool {
         let size = copy.size();
         if let Some(sender) = copy.sender() {
             let held = self.by_sender.get(&sender).copied().unwrap_or(0);
@@ -195,27 +195,27 @@ impl Stranded {
         true
     }
 
-    fn place(&mut self, wanting: Wanting, copy: Copy) {
+    fn place(&mut self, wanting: NodeAndLane, copy: StrandedCopy) {
         self.waiting.entry(wanting).or_default().push_back(copy);
     }
 
     /// Returns some of the waiting entries, in turn.
-    fn next_wanting(&mut self) -> Vec<Wanting> {
+    fn next_wanting(&mut self) -> Vec<NodeAndLane> {
         let last = self.turn.unwrap_or((RoutingKey(0), Lane::Control));
         let next = self
             .waiting
             .range((Bound::Excluded(last), Bound::Unbounded));
         let next = next.chain(self.waiting.range(..=last));
-        let next: Vec<Wanting> = next.take(TARGETS).map(|(&wanting, _)| wanting).collect();
+        let next: Vec<NodeAndLane> = next.take(TARGETS).map(|(&wanting, _)| wanting).collect();
         self.turn = next.last().copied();
         next
     }
 
-    fn first(&self, wanting: Wanting) -> Option<&Copy> {
+    fn first(&self, wanting: NodeAndLane) -> Option<&StrandedCopy> {
         self.waiting.get(&wanting)?.front()
     }
 
-    fn pop(&mut self, wanting: Wanting) -> Option<Copy> {
+    fn pop(&mut self, wanting: NodeAndLane) -> Option<StrandedCopy> {
         let waiting = self.waiting.get_mut(&wanting)?;
         let copy = waiting.pop_front()?;
         if waiting.is_empty() {
@@ -240,15 +240,16 @@ impl Router {
         &mut self,
         now: Instant,
         neighbour: RoutingKey,
-        unconfirmed: Unconfirmed,
+        unconfirmed: UnconfirmedMulticasts,
     ) {
         let until = now + PATIENCE;
         for sent in unconfirmed.into_sent() {
-            self.stranded.push_unsorted(Unsorted::Cut(Cut {
-                neighbour,
-                sent,
-                until,
-            }));
+            self.stranded
+                .push_unsorted(UnsortedMulticast::Cut(CutMulticast {
+                    neighbour,
+                    sent,
+                    until,
+                }));
         }
         if !self.stranded.is_empty() {
             self.stranded.resume = Some(now);
@@ -287,12 +288,12 @@ impl Router {
     pub(super) fn strand(
         &mut self,
         now: Instant,
-        (called, target, seal): (Called, RoutingKey, Option<Seal>),
+        (called, target, seal): (MulticastName, RoutingKey, Option<Seal>),
         content: Body,
         lane: Lane,
         hops_left: u32,
     ) {
-        let copy = Copy {
+        let copy = StrandedCopy {
             called,
             seal,
             content,
@@ -308,7 +309,8 @@ impl Router {
         // It keeps its place behind those that are not sorted yet.
         let wanting = (target, lane);
         if self.stranded.unsorted_in.contains_key(&lane) {
-            self.stranded.push_unsorted(Unsorted::Copy(wanting, copy));
+            self.stranded
+                .push_unsorted(UnsortedMulticast::Copy(wanting, copy));
         } else {
             self.stranded.place(wanting, copy);
         }
@@ -316,7 +318,7 @@ impl Router {
         self.stranded.resume = sooner(self.stranded.resume, soon);
     }
 
-    fn admit_stranded(&mut self, copy: &Copy) -> bool {
+    fn admit_stranded(&mut self, copy: &StrandedCopy) -> bool {
         let room = match copy.sender() {
             // Any neighbour could make this node hold this much.
             Some(Sender::Peer(_)) if !copy.cut => ROOM_FOR_PEERS,
@@ -346,8 +348,8 @@ impl Router {
         {
             left -= 1;
             match unsorted {
-                Unsorted::Cut(cut) => self.sort(cut),
-                Unsorted::Copy(wanting, copy) => self.stranded.place(wanting, copy),
+                UnsortedMulticast::Cut(cut) => self.sort(cut),
+                UnsortedMulticast::Copy(wanting, copy) => self.stranded.place(wanting, copy),
             }
         }
         let mut more = left == 0;
@@ -365,7 +367,7 @@ impl Router {
         self.stranded.resume = sooner(next, self.stranded.absent.values().min().copied());
     }
 
-    fn send_stranded_of(&mut self, now: Instant, wanting: Wanting, left: &mut usize) {
+    fn send_stranded_of(&mut self, now: Instant, wanting: NodeAndLane, left: &mut usize) {
         let (target, lane) = wanting;
         // The last node on the path may have known less than this one does. If nothing has changed
         // recently a message does not turn round, because it could do so for ever.
@@ -405,8 +407,8 @@ impl Router {
         }
     }
 
-    fn send_stranded_copy(&mut self, hop: Hop, target: RoutingKey, copy: Copy) {
-        let Copy {
+    fn send_stranded_copy(&mut self, hop: Hop, target: RoutingKey, copy: StrandedCopy) {
+        let StrandedCopy {
             called,
             seal,
             content,
@@ -437,8 +439,8 @@ impl Router {
     }
 
     /// Sorts a multicast that was sent over a cut link into the copies that wait for its targets.
-    fn sort(&mut self, cut: Cut) {
-        let Cut {
+    fn sort(&mut self, cut: CutMulticast) {
+        let CutMulticast {
             neighbour,
             sent: (lane, message),
             until,
@@ -455,7 +457,7 @@ impl Router {
         };
         for (target, seal) in targets {
             self.counters.multicasts_again += 1;
-            let copy = Copy {
+            let copy = StrandedCopy {
                 called,
                 // For its own messages this node makes new seals.
                 seal: seal.filter(|_| called.voucher != own),
@@ -475,7 +477,7 @@ impl Router {
 
 /// A multicast as it was sent, split into its parts.
 struct MulticastParts {
-    called: Called,
+    called: MulticastName,
     targets: Vec<(RoutingKey, Option<Seal>)>,
     content: Body,
 }
@@ -489,7 +491,7 @@ impl MulticastParts {
             let (spread, head) = RelayedMulticastHeader::decode(frame.body)?;
             let targets = spread.targets.into_iter();
             return Some(Self {
-                called: Called {
+                called: MulticastName {
                     voucher: spread.voucher,
                     source: spread.source,
                     id: spread.id,
@@ -503,7 +505,7 @@ impl MulticastParts {
             spread.targets.push(neighbour);
         }
         Some(Self {
-            called: Called {
+            called: MulticastName {
                 voucher: own,
                 source: spread.source,
                 id: spread.id,

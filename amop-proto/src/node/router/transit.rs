@@ -13,9 +13,9 @@ use rand::RngExt;
 use super::{
     Router,
     places::allowance,
-    spread::Called,
+    spread::MulticastName,
     table::TopicSubscribers,
-    unicast::{Drawn, Origin, Reach, Unicast, UnicastTarget},
+    unicast::{DrawnTarget, Origin, Reach, Unicast, UnicastTarget},
 };
 use crate::{
     node::{HashedFrame, PeerId, SessionId, mesh::SeenMessages},
@@ -115,14 +115,20 @@ impl Router {
     /// Draws a subscriber of a unicast's topic, a FISCO node as often as any other: it has one name
     /// for each node that announces it, so a draw that hits one of several names counts only with
     /// the matching probability.
-    pub(super) fn draw_evenly(&mut self, now: Instant, unicast: &mut Unicast) -> Option<Drawn> {
+    pub(super) fn draw_evenly(
+        &mut self,
+        now: Instant,
+        unicast: &mut Unicast,
+    ) -> Option<DrawnTarget> {
         let entry = self.table.get(unicast.topic())?;
         let reach = self.reach(unicast.origin, unicast.topic());
         let of = (&self.links, &self.mesh, &self.credits);
         let credit = |node| allowance(of, now, node);
         let mut drawn = unicast.draw(entry, &reach, (&self.links, &credit), &mut self.rng);
         for _ in 0..REDRAWS {
-            let Drawn::Target(target) = drawn else { break };
+            let DrawnTarget::Target(target) = drawn else {
+                break;
+            };
             let names = self.names_drawn(entry, target);
             if names < 2 || self.rng.random_range(0..names) == 0 {
                 break;
@@ -267,11 +273,11 @@ impl Router {
     pub(super) fn multicast_to_border(
         &mut self,
         now: Instant,
-        called: Called,
+        called: MulticastName,
         target: RoutingKey,
         bytes: &Bytes,
     ) {
-        let Called {
+        let MulticastName {
             voucher,
             source,
             id,

@@ -31,7 +31,7 @@ struct StoredMulticast {
 
 /// The unconfirmed multicasts of one connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Unconfirmed {
+pub(super) struct UnconfirmedMulticasts {
     /// The number of the last one that was sent.
     last: u32,
     /// By their numbers. The first one is not confirmed.
@@ -41,7 +41,7 @@ pub(super) struct Unconfirmed {
     pub(super) blocks: Blocks,
 }
 
-impl Unconfirmed {
+impl UnconfirmedMulticasts {
     /// Numbers a multicast that is about to be sent, and keeps it. `queued` is the number of bytes
     /// that wait to be written to the connection. Returns how many others were given up for it.
     pub(super) fn push(&mut self, lane: Lane, message: &mut PeerMessage, queued: usize) -> u64 {
@@ -149,7 +149,7 @@ mod tests {
         extension(MULTICAST, 32, Bytes::from(vec![0; len])).into()
     }
 
-    fn push(unconfirmed: &mut Unconfirmed, len: usize, queued: usize) -> (u32, u64) {
+    fn push(unconfirmed: &mut UnconfirmedMulticasts, len: usize, queued: usize) -> (u32, u64) {
         let mut message = message(len);
         let given_up = unconfirmed.push(Lane::Control, &mut message, queued);
         let numbered = Numbered::of(message.frame.seq);
@@ -157,7 +157,7 @@ mod tests {
         (numbered.number, given_up)
     }
 
-    fn numbers(unconfirmed: &Unconfirmed) -> Vec<u32> {
+    fn numbers(unconfirmed: &UnconfirmedMulticasts) -> Vec<u32> {
         let sent = unconfirmed.clone().into_sent();
         sent.map(|(_, message)| Numbered::of(message.frame.seq).number)
             .collect()
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_is_not_confirmed_is_kept_in_its_order() {
-        let mut unconfirmed = Unconfirmed::default();
+        let mut unconfirmed = UnconfirmedMulticasts::default();
         for number in 1..=6 {
             assert_eq!(push(&mut unconfirmed, 10, 0), (number, 0));
         }
@@ -188,9 +188,9 @@ mod tests {
     #[test]
     fn numbers_go_round() {
         let last = Numbered::NUMBERS - 1;
-        let mut unconfirmed = Unconfirmed {
+        let mut unconfirmed = UnconfirmedMulticasts {
             last: last - 2,
-            ..Unconfirmed::default()
+            ..UnconfirmedMulticasts::default()
         };
         let sent: Vec<u32> = (0..4).map(|_| push(&mut unconfirmed, 1, 0).0).collect();
         assert_eq!(sent, [last - 1, last, 1, 2]);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn of_a_neighbour_that_confirms_nothing_so_much_is_kept() {
-        let mut unconfirmed = Unconfirmed::default();
+        let mut unconfirmed = UnconfirmedMulticasts::default();
         let mut given_up = 0;
         for _ in 0..40 {
             given_up += push(&mut unconfirmed, 1 << 20, 0).1;

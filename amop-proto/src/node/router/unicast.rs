@@ -156,7 +156,7 @@ pub(super) struct Unicast {
     /// Copies that end together with this unicast.
     pub(super) joined: Vec<UnicastId>,
     /// The targets not to try again.
-    pub(super) tried: Tried,
+    pub(super) tried: TriedTargets,
     /// The progress of the search through all subscribers, once random draws find none.
     pub(super) walk: Option<SubscriberWalk>,
     /// Whether a subscriber was asked and did not take it, or is too busy to be asked.
@@ -169,7 +169,7 @@ pub(super) struct Unicast {
 
 /// The result of drawing a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Drawn {
+pub(super) enum DrawnTarget {
     Target(UnicastTarget),
     /// No subscriber can be asked.
     Nobody {
@@ -243,12 +243,12 @@ impl SubscriberWalk {
 
 /// A set of targets, usually of one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tried {
+pub(super) struct TriedTargets {
     first: Option<UnicastTarget>,
     others: BTreeSet<UnicastTarget>,
 }
 
-impl Tried {
+impl TriedTargets {
     pub(super) fn insert(&mut self, target: UnicastTarget) {
         if *self.first.get_or_insert(target) != target {
             self.others.insert(target);
@@ -287,8 +287,8 @@ impl Unicast {
         reach: &Reach,
         (links, credits): (&Links, &impl Fn(RoutingKey) -> Allowance),
         rng: &mut Dice,
-    ) -> Drawn {
-        let nobody = Drawn::Nobody {
+    ) -> DrawnTarget {
+        let nobody = DrawnTarget::Nobody {
             busy: false,
             asked: None,
         };
@@ -325,7 +325,7 @@ impl Unicast {
                 break;
             };
             if usable(target) && credit(target).more && (Some(target) != own || total == 1) {
-                return Drawn::Target(target);
+                return DrawnTarget::Target(target);
             }
             if total < 2 * DRAWS {
                 break;
@@ -356,7 +356,7 @@ impl Unicast {
         let total: u64 = candidates.iter().map(|&(_, weight)| weight).sum();
         if total == 0 {
             let own = own.filter(|&own| is_subscribed(entry, own) && usable(own));
-            return own.map_or_else(|| self.nobody(entry, reach, links), Drawn::Target);
+            return own.map_or_else(|| self.nobody(entry, reach, links), DrawnTarget::Target);
         }
         let mut at = rng.random_range(0..total);
         let hit = candidates.into_iter().find(|&(_, weight)| {
@@ -364,11 +364,11 @@ impl Unicast {
             at = at.saturating_sub(weight);
             hit
         });
-        hit.map_or(nobody, |(target, _)| Drawn::Target(target))
+        hit.map_or(nobody, |(target, _)| DrawnTarget::Target(target))
     }
 
     /// Returns why none of a small number of subscribers can be asked.
-    fn nobody(&self, entry: &TopicSubscribers, reach: &Reach, links: &Links) -> Drawn {
+    fn nobody(&self, entry: &TopicSubscribers, reach: &Reach, links: &Links) -> DrawnTarget {
         let untried =
             |target: UnicastTarget| reach.allows(target, links) && !self.tried.contains(target);
         let here = entry.sessions.iter().copied().map(UnicastTarget::Session);
@@ -377,7 +377,7 @@ impl Unicast {
             .iter()
             .map(|(node, _)| UnicastTarget::Node(node));
         let peers = entry.peers.iter().copied().map(UnicastTarget::Fisco);
-        Drawn::Nobody {
+        DrawnTarget::Nobody {
             busy: here.chain(nodes.chain(peers)).any(untried),
             asked: None,
         }
@@ -391,7 +391,7 @@ impl Unicast {
         start: impl FnOnce() -> u64,
         (own, reach, links): (Option<UnicastTarget>, &Reach, &Links),
         credit: impl Fn(UnicastTarget) -> Allowance,
-    ) -> Drawn {
+    ) -> DrawnTarget {
         let mut walk = self.walk.unwrap_or_else(|| SubscriberWalk {
             at: start(),
             left: total,
@@ -431,13 +431,13 @@ impl Unicast {
                 // The target is passed over once it has been tried; a caller that only looks finds
                 // it again.
                 self.walk = Some(before);
-                return Drawn::Target(target);
+                return DrawnTarget::Target(target);
             }
             walk.busy |= !may;
         }
         self.walk = Some(walk);
         if !walk.is_over() {
-            return Drawn::Later;
+            return DrawnTarget::Later;
         }
         let topic = self.topic();
         let own = own.filter(|&own| match own {
@@ -445,8 +445,8 @@ impl Unicast {
             UnicastTarget::Fisco(_) | UnicastTarget::Node(_) => false,
         });
         match own.filter(|&own| !self.tried.contains(own) && self.may_take(own, links)) {
-            Some(own) => Drawn::Target(own),
-            None => Drawn::Nobody {
+            Some(own) => DrawnTarget::Target(own),
+            None => DrawnTarget::Nobody {
                 busy: walk.busy,
                 asked: walk.asked,
             },
@@ -535,7 +535,7 @@ mod tests {
 
     #[test]
     fn all_that_were_tried_are_known() {
-        let mut tried = Tried::default();
+        let mut tried = TriedTargets::default();
         let target = |n| UnicastTarget::Session(SessionId(n));
         assert!(!tried.contains(target(1)));
         for n in [1, 2, 1, 3, 2] {

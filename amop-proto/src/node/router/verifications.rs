@@ -72,7 +72,7 @@ struct Verification {
     /// Whether one of them holds a granted key. Once this is set it stays (channel-v2 section 9.2).
     good: bool,
     /// The last request, until the good verdict.
-    asked: Option<Asked>,
+    asked: Option<VerifyRequestSent>,
     /// The routes of subscribers without such a key, while they stay among the node's topics.
     refused: BTreeSet<Bytes>,
 }
@@ -80,14 +80,14 @@ struct Verification {
 impl Verification {
     /// Returns whether a publisher may be asked now.
     fn is_ready(&self, now: Instant) -> bool {
-        let waits = |asked: &Asked| asked.at + ASK_AGAIN_AFTER > now;
+        let waits = |asked: &VerifyRequestSent| asked.at + ASK_AGAIN_AFTER > now;
         !self.good && !self.asked.as_ref().is_some_and(waits)
     }
 }
 
 /// A request to verify.
 #[derive(Debug, Clone)]
-struct Asked {
+struct VerifyRequestSent {
     at: Instant,
     /// The route on which the subscriber takes its challenge.
     route: Bytes,
@@ -304,7 +304,7 @@ impl Router {
                 judges.remove(0);
             }
             judges.push(session);
-            state.asked = Some(Asked {
+            state.asked = Some(VerifyRequestSent {
                 at: now,
                 route,
                 open: true,
@@ -324,7 +324,7 @@ impl Router {
             self.routes(remote, &prefix, from)
                 .find(|route| !state.refused.contains(route))
         };
-        let behind = |asked: &Asked| open([&asked.route[..], b"\0"].concat().into());
+        let behind = |asked: &VerifyRequestSent| open([&asked.route[..], b"\0"].concat().into());
         let next = state.asked.as_ref().and_then(behind);
         next.or_else(|| open(prefix.clone().into()))
     }

@@ -16,21 +16,21 @@ pub(super) struct WaitingBytes {
     bytes: usize,
     /// The other senders; each has bytes.
     others: HashMap<Sender, usize>,
-    groups: Option<Box<Groups>>,
+    groups: Option<Box<SenderGroups>>,
 }
 
 /// The senders by agency and key, and their late bytes: those sent while the queue was closed.
 #[derive(Debug, Clone, Default)]
-struct Groups {
+struct SenderGroups {
     /// Every sender that has bytes.
-    senders: HashMap<Sender, One>,
+    senders: HashMap<Sender, SenderCount>,
     agencies: HashMap<u64, GroupCount>,
     /// By agency and key.
     keys: HashMap<(u64, u64), GroupCount>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct One {
+struct SenderCount {
     group: Group,
     late: usize,
 }
@@ -157,7 +157,7 @@ impl WaitingBytes {
 
     /// Counts by agency and key from now on. `group` returns the group of a sender.
     pub(super) fn count(&mut self, group: impl Fn(Sender) -> Group) {
-        let mut groups = Box::<Groups>::default();
+        let mut groups = Box::<SenderGroups>::default();
         let one = self.one.filter(|_| self.bytes > 0);
         for sender in one.into_iter().chain(self.others.keys().copied()) {
             groups.add(sender, group(sender), 0);
@@ -181,7 +181,7 @@ impl WaitingBytes {
     }
 }
 
-impl Groups {
+impl SenderGroups {
     fn held(&self, sender: Sender, group: Group, bytes: usize) -> SenderBytes {
         let one = self.senders.get(&sender);
         let (is_new, late) = one.map_or((true, 0), |one| (false, one.late));
@@ -202,7 +202,7 @@ impl Groups {
 
     fn add(&mut self, sender: Sender, group: Group, late: usize) {
         let (is_new, one) = match self.senders.entry(sender) {
-            Entry::Vacant(entry) => (true, entry.insert(One { group, late: 0 })),
+            Entry::Vacant(entry) => (true, entry.insert(SenderCount { group, late: 0 })),
             Entry::Occupied(entry) => (false, entry.into_mut()),
         };
         one.late += late;
@@ -224,7 +224,7 @@ impl Groups {
         let Entry::Occupied(mut entry) = self.senders.entry(sender) else {
             return;
         };
-        let One { group, late } = *entry.get();
+        let SenderCount { group, late } = *entry.get();
         let gone = late.saturating_sub(left);
         entry.get_mut().late -= gone;
         let ends = left == 0;
