@@ -441,8 +441,9 @@ impl Mesh {
     /// FISCO node behind it. A node with a record of its own is not a FISCO node, whatever a border
     /// node announces.
     pub(super) fn vouches(&self, voucher: RoutingKey, source: RoutingKey) -> bool {
-        let speaks = source == self.own() || self.database.get(source).is_some();
-        voucher == source || (!speaks && self.database.announces(voucher, source))
+        let speaks = || source == self.own() || self.database.get(source).is_some();
+        // Mostly the first.
+        voucher == source || (self.database.announces(voucher, source) && !speaks())
     }
 
     /// Seals a message for its target; `None` if too little is known of the target.

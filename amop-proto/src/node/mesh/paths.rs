@@ -52,11 +52,11 @@ impl Paths {
     /// Returns the neighbours of this node through which a node is reached in the fewest steps, in
     /// order.
     pub(super) fn first_steps(&mut self, node: RoutingKey) -> &[RoutingKey] {
-        // A caller may ask for a node that was invented: nothing is stored for it.
-        if !self.distance.contains_key(&node) {
-            return &[];
-        }
         if !self.first_steps.contains_key(&node) {
+            // A caller may ask for a node that was invented: nothing is stored for it.
+            if !self.distance.contains_key(&node) {
+                return &[];
+            }
             let steps = self.search_back(node);
             self.first_steps.insert(node, steps);
         }
