@@ -334,19 +334,18 @@ pub use codec::{Codec, CodecError};
 pub use delivery::Delivery;
 pub use error::{
     CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
-    GrantError, PublishError, ReplyError, SubscribeError,
+    GrantError, KeyError, KeyProblem, PublishError, ReplyError, SdkConfigError,
+    SealedDeliveryError, SubscribeError, VerificationFailure,
 };
 pub use events::{Event, Events};
 pub use policy::{ConnectionPolicy, OfflinePolicy, OverflowPolicy, ReconnectPolicy};
-pub use private::{KeyError, KeyProblem, TopicKey, TopicPublicKey, VerificationFailure};
+pub use private::{TopicKey, TopicPublicKey};
 pub use publisher::{Publisher, RawPublisher};
 pub use queue::SubscriptionStats;
-pub use sdk_config::{
-    ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkConfigError, SdkLayout,
-};
+pub use sdk_config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 pub use sealed::{
-    SealedDeliveries, SealedDelivery, SealedDeliveryError, SealedPublisher, SealedRefusals,
-    SealedRequest, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
+    SealedDeliveries, SealedDelivery, SealedPublisher, SealedRefusals, SealedRequest,
+    SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
 };
 pub use subscribe::SubscriptionBuilder;
 pub use subscription::{DecodeErrors, Deliveries, RawSubscription, Subscription};

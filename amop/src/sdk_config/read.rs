@@ -14,8 +14,8 @@ use toml::{
 use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
-use super::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkConfigError, SdkLayout};
-use crate::dial::Endpoint;
+use super::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
+use crate::{SdkConfigError, dial::Endpoint};
 
 /// The folder of an SDK's certificates if the file does not name one.
 const CERT_PATH: &str = "conf";

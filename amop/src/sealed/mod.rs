@@ -19,7 +19,7 @@ pub use publisher::SealedPublisher;
 pub use sealer::Sealer;
 pub(crate) use seen::SealedTopics;
 pub use subscribe::SealedSubscriptionBuilder;
-pub use subscription::{SealedDeliveries, SealedDeliveryError, SealedSubscription};
+pub use subscription::{SealedDeliveries, SealedSubscription};
 pub use topic::{SealedRequest, SealedTopic};
 pub use unsealer::SealedRefusals;
 

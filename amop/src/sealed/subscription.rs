@@ -8,8 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use amop_proto::{channel::result_code, client::MessageKind};
-use amop_seal::OpenError;
+use amop_proto::channel::result_code;
 use futures::{Stream, StreamExt};
 
 use super::{
@@ -17,33 +16,9 @@ use super::{
     unsealer::{RefusedMessage, Unsealed, Unsealer},
 };
 use crate::{
-    Codec, DecodeError, DecodeErrors, SubscribeError, SubscriptionStats, delivery::Of,
-    later::Warnings,
+    Codec, DecodeError, DecodeErrors, SealedDeliveryError, SubscribeError, SubscriptionStats,
+    delivery::Of, later::Warnings,
 };
-
-/// Why a message of a sealed topic is not delivered.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum SealedDeliveryError {
-    /// It is not proven to be a message from a named publisher to this subscriber, or it is a copy.
-    #[error(
-        "a {} to the sealed topic {topic:?} (seq {seq}) is refused: {source}",
-        match kind { MessageKind::Unicast => "unicast", MessageKind::Multicast => "multicast" }
-    )]
-    Refused {
-        /// The topic.
-        topic: String,
-        /// The message's seq.
-        seq: String,
-        /// Whether it is a unicast or a multicast.
-        kind: MessageKind,
-        /// Why.
-        source: OpenError,
-    },
-    /// It comes from its publisher, but the topic's codec could not decode it.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-}
 
 /// A subscription to a sealed topic as a stream of deliveries, made by
 /// [`Client::deliveries_sealed`](crate::Client::deliveries_sealed).

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use amop_tls::pkcs12::Pkcs12Problem;
+
 use super::*;
 
 const SECRET: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";

@@ -1,0 +1,214 @@
+//! Why a client could not connect.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use amop_proto::{channel::FrameError, client::CloseReason};
+use amop_tls::{HandshakeFailure, TlsError};
+
+use super::{CertificatesNotFound, SdkConfigError};
+
+/// Why a client could not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No certificates were given and none were found.
+    #[error(transparent)]
+    CertificatesNotFound(#[from] CertificatesNotFound),
+    /// The certificates cannot be used.
+    #[error("cannot use these certificates: {0}")]
+    Certificates(#[from] TlsError),
+    /// The endpoint cannot be read.
+    #[error("endpoint {endpoint:?} {problem}; write host:port, for example 127.0.0.1:20200")]
+    InvalidEndpoint {
+        /// The endpoint as it was given.
+        endpoint: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The host name has no address.
+    #[error("cannot resolve the host of {endpoint}: {source}; check the name or give an address")]
+    Resolve {
+        /// The endpoint.
+        endpoint: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// No TCP connection could be made.
+    #[error(
+        "cannot connect to {endpoint} ({address}): {source}; check that the node runs and that \
+         the port is its channel_listen_port"
+    )]
+    Tcp {
+        /// The endpoint.
+        endpoint: String,
+        /// The last address tried.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("TLS handshake with {endpoint} failed: {source}")]
+    Tls {
+        /// The endpoint.
+        endpoint: String,
+        /// Why, and what to do.
+        source: HandshakeFailure,
+    },
+    /// The connection was not ready before the timeout.
+    #[error(
+        "no connection to {endpoint} within {} ms: {stage} did not finish; check that the node \
+         runs and that nothing in between drops packets",
+        after.as_millis()
+    )]
+    Timeout {
+        /// The endpoint.
+        endpoint: String,
+        /// The step that did not finish.
+        stage: ConnectStage,
+        /// The time allowed for everything.
+        after: Duration,
+    },
+    /// TLS worked, but the peer does not speak the channel protocol.
+    #[error(
+        "{endpoint} does not speak the channel protocol ({source}); check that the port is the \
+         node's channel_listen_port"
+    )]
+    NotANode {
+        /// The endpoint.
+        endpoint: String,
+        /// What is wrong with its first bytes.
+        source: FrameError,
+    },
+    /// The node's answer to the version handshake is not usable.
+    #[error("version handshake with {endpoint} failed: {reason}; the node must be a 2.x one")]
+    HandshakeRejected {
+        /// The endpoint.
+        endpoint: String,
+        /// What is wrong.
+        reason: CloseReason,
+    },
+    /// Connecting failed for each of several endpoints.
+    #[error("cannot connect to any endpoint: {}", list(failures))]
+    AllFailed {
+        /// The errors, one for each endpoint; each names its endpoint.
+        failures: Vec<Arc<ConnectError>>,
+    },
+    /// No endpoint was given.
+    #[error(
+        "there is no endpoint to connect to; give one as host:port, for example 127.0.0.1:20200"
+    )]
+    NoEndpoint,
+    /// The configuration file cannot be used.
+    #[error(transparent)]
+    Config(#[from] SdkConfigError),
+    /// The connection ended before it could be used: it failed, or the node closed it instead of
+    /// answering the version handshake or confirming the topics.
+    #[error("{}", closed_early(endpoint, reason))]
+    ClosedDuringHandshake {
+        /// The endpoint.
+        endpoint: String,
+        /// How it ended.
+        reason: CloseReason,
+    },
+}
+
+fn closed_early(endpoint: &str, reason: &CloseReason) -> String {
+    match reason {
+        CloseReason::Peer | CloseReason::DuringHandshake => format!(
+            "{endpoint} closed the connection before the version handshake finished: it does not \
+             speak any of the protocol versions 1 to 3, or it does not let this client in; its log \
+             says why"
+        ),
+        CloseReason::Local => {
+            format!("this client was closed while it connected to {endpoint}")
+        }
+        reason => {
+            format!("the connection to {endpoint} ended before it could be used: {reason}")
+        }
+    }
+}
+
+impl ConnectError {
+    /// Returns the only error, or an error that holds all of them.
+    pub(crate) fn of_all(mut failures: Vec<Arc<Self>>) -> Self {
+        match failures.pop() {
+            Some(only) if failures.is_empty() => match Arc::try_unwrap(only) {
+                Ok(error) => error,
+                Err(shared) => Self::AllFailed {
+                    failures: vec![shared],
+                },
+            },
+            last => {
+                failures.extend(last);
+                Self::AllFailed { failures }
+            }
+        }
+    }
+}
+
+fn list(failures: &[Arc<ConnectError>]) -> String {
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// A step of connecting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectStage {
+    /// Finding the host's addresses.
+    Resolve,
+    /// The TCP connection.
+    Tcp,
+    /// The TLS handshake.
+    Tls,
+    /// The version handshake.
+    Handshake,
+    /// The confirmation of the topics subscribed to, when a connection is made again.
+    Topics,
+}
+
+impl fmt::Display for ConnectStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolving the host name",
+            Self::Tcp => "the TCP connection",
+            Self::Tls => "the TLS handshake",
+            Self::Handshake => "the version handshake",
+            Self::Topics => "the confirmation of the topics",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// If this side ended the connection, the error does not blame the node.
+    #[test]
+    fn who_ended_a_connection_is_said_as_it_was() {
+        let shown = |reason| {
+            let endpoint = "node:1".to_owned();
+            ConnectError::ClosedDuringHandshake { endpoint, reason }.to_string()
+        };
+        for reason in [CloseReason::Peer, CloseReason::DuringHandshake] {
+            assert!(shown(reason).contains("does not let this client in"));
+        }
+        let expired = CloseReason::Expired {
+            own: true,
+            at: 1_609_459_200,
+        };
+        let lost = CloseReason::Transport {
+            kind: io::ErrorKind::TimedOut,
+            message: "no route".to_owned(),
+        };
+        for (reason, part) in [
+            (CloseReason::Local, "this client was closed"),
+            (expired, "this client expired at 2021-01-01T00:00:00Z"),
+            (lost, "no route"),
+        ] {
+            let shown = shown(reason);
+            assert!(shown.contains(part) && shown.contains("node:1"), "{shown}");
+            assert!(!shown.contains("let this client in"), "{shown}");
+        }
+    }
+}
