@@ -20,9 +20,9 @@ use crate::{
     client::ClientSettings,
     connection::{Connection, Settling},
     events::EventReporter,
-    later::Later,
     pins::Pins,
     publish::InFlightCounter,
+    report::Later,
     sealed::SealedTopics,
     subscriptions::Subscriptions,
 };

@@ -290,7 +290,6 @@ mod error;
 mod events;
 mod expiry;
 mod inner;
-mod later;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
 mod pins;
@@ -300,6 +299,7 @@ mod private;
 mod publish;
 mod publisher;
 mod queue;
+mod report;
 mod sdk_config;
 mod sealed;
 mod subscribe;
@@ -310,7 +310,6 @@ mod supervisor;
 mod tests;
 mod tls;
 mod topic;
-mod warning_interval;
 mod ways;
 
 pub use amop_derive::{AmopTopic, topic};

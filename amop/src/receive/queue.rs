@@ -15,7 +15,7 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::{OverflowPolicy, connection::Connection, later::Losses};
+use crate::{OverflowPolicy, connection::Connection, report::Losses};
 
 /// The most bytes of payload in one queue. An empty queue takes any message.
 const MAX_BYTES: usize = 256 * 1024 * 1024;

@@ -22,8 +22,8 @@ use crate::{
     connection::Connection,
     delivery::{Of, Responder},
     inner::ClientInner,
-    later::Warnings,
     queue::{DeliveryQueue, Incoming},
+    report::Warnings,
     subscriptions::{NotAdded, Subscriptions},
 };
 

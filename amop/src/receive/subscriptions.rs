@@ -26,9 +26,9 @@ use crate::{
     Event, OverflowPolicy, TopicKey, TopicPublicKey, VerificationFailure,
     connection::Connection,
     events::EventReporter,
-    later::{Later, Losses},
     private::{PrivateTopics, SignatureCheck},
     queue::{DeliveryQueue, Incoming, NotQueued, Pushed},
+    report::{Later, Losses},
 };
 
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Codec, DecodeError, DecodeErrors, SealedDeliveryError, SubscribeError, SubscriptionStats,
-    delivery::Of, later::Warnings,
+    delivery::Of, report::Warnings,
 };
 
 /// A subscription to a sealed topic as a stream of deliveries, made by

@@ -16,7 +16,9 @@ use tokio::{runtime::Handle, task::JoinError};
 
 use super::{delivery::SealedReceipt, now};
 use crate::{
-    Event, RawSubscription, delivery::Responder, later::Losses, warning_interval::WarningInterval,
+    Event, RawSubscription,
+    delivery::Responder,
+    report::{Losses, WarningInterval},
 };
 
 /// How many messages a subscription to a sealed topic has refused, by reason.

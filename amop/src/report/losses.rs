@@ -1,92 +1,23 @@
-//! Reports that are limited in rate, about losses that may be frequent.
+//! Reports of losses, which may be frequent.
 //!
 //! The first loss of a burst is reported at once, and the others together after a pause, even if no
-//! more losses follow. The client's supervisor runs the timer.
+//! more losses follow.
 
 use std::{
-    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use amop_proto::log::{LogLimits, LogThrottle};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::time::Instant;
+
+use super::later::{Later, Tell};
 
 /// The time between two events about one subscription.
 const EVENTS: Duration = Duration::from_secs(1);
 
 /// The time between two log lines about one subscription.
 const LINES: Duration = Duration::from_secs(10);
-
-/// A source of delayed reports.
-pub(crate) trait Tell: Send + Sync {
-    /// Makes the reports that are due, or all of them at the `end`. Returns when the rest are due.
-    fn tell(&self, now: Instant, end: bool) -> Option<Instant>;
-}
-
-/// The sources of delayed reports, with the times when they are due. It is locked only for short
-/// times, and no other lock is taken meanwhile.
-#[derive(Default)]
-pub(crate) struct Later {
-    waiting: Mutex<Vec<(Instant, Weak<dyn Tell>)>>,
-    news: Notify,
-}
-
-impl fmt::Debug for Later {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Later").finish_non_exhaustive()
-    }
-}
-
-impl Later {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Instant, Weak<dyn Tell>)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn at(&self, when: Instant, who: Weak<dyn Tell>) {
-        self.lock().push((when, who));
-        self.news.notify_one();
-    }
-
-    /// Makes each report when it is due.
-    pub(crate) async fn run(&self) -> Infallible {
-        loop {
-            let next = self.lock().iter().map(|&(at, _)| at).min();
-            let due = async {
-                match next {
-                    Some(next) => sleep_until(next).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = due => self.tell(Instant::now(), false),
-                () = self.news.notified() => {}
-            }
-        }
-    }
-
-    /// Makes all reports now.
-    pub(crate) fn finish(&self) {
-        self.tell(Instant::now(), true);
-    }
-
-    fn tell(&self, now: Instant, end: bool) {
-        let due: Vec<_> = self
-            .lock()
-            .extract_if(.., |(at, _)| end || *at <= now)
-            .collect();
-        for (_, who) in due {
-            let again = who.upgrade().and_then(|teller| teller.tell(now, end));
-            if let Some(again) = again {
-                self.lock().push((again, who));
-            }
-        }
-    }
-}
 
 /// The messages that one subscription lost or refused, with details of the last one.
 pub(crate) struct Losses<L> {
@@ -208,85 +139,6 @@ impl<L: Clone + Send + 'static> Tell for Losses<L> {
     }
 }
 
-/// Warnings of one kind: the first ones are logged, the others only counted.
-pub(crate) struct Warnings {
-    me: Weak<Self>,
-    later: Arc<Later>,
-    inner: Mutex<ReportState>,
-}
-
-#[derive(Debug)]
-struct ReportState {
-    log: LogThrottle<(), ()>,
-    waits: bool,
-}
-
-impl fmt::Debug for Warnings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Warnings").finish_non_exhaustive()
-    }
-}
-
-impl Warnings {
-    pub(crate) fn new(later: &Arc<Later>) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self {
-            me: Weak::clone(me),
-            later: Arc::clone(later),
-            inner: Mutex::new(ReportState {
-                log: LogThrottle::new(LogLimits::default()),
-                waits: false,
-            }),
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ReportState> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Logs a warning, the `total`th one, within the log's limits.
-    pub(crate) fn warn(&self, total: u64, text: impl fmt::Display) {
-        let now = Instant::now();
-        let mut inner = self.lock();
-        let summary = inner.log.summary(now.into_std(), &());
-        let line = inner.log.line(now.into_std(), (), (), text);
-        let later = inner.log.next_summary().map(Instant::from_std);
-        let later = later.filter(|_| !std::mem::replace(&mut inner.waits, true));
-        drop(inner);
-        if let Some(summary) = summary {
-            tracing::warn!("{summary}");
-        }
-        if let Some(line) = line {
-            tracing::warn!(total, "{line}");
-        }
-        if let Some(later) = later {
-            let me: Weak<dyn Tell> = Weak::<Self>::clone(&self.me);
-            self.later.at(later, me);
-        }
-    }
-
-    /// Logs what was held back.
-    pub(crate) fn finish(&self) {
-        self.tell(Instant::now(), true);
-    }
-}
-
-impl Tell for Warnings {
-    fn tell(&self, now: Instant, end: bool) -> Option<Instant> {
-        let mut inner = self.lock();
-        let summaries = match end {
-            true => inner.log.finish(now.into_std()),
-            false => inner.log.summaries(now.into_std()),
-        };
-        let again = inner.log.next_summary().map(Instant::from_std);
-        inner.waits = again.is_some();
-        drop(inner);
-        for (_, summary) in summaries {
-            tracing::warn!("{summary}");
-        }
-        again
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,18 +209,5 @@ mod tests {
         later.finish();
         assert_eq!(*told.lock().unwrap(), (vec![1, 4], vec![1, 5]));
         assert!(later.lock().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn warnings_that_were_held_back_are_summed_up() {
-        let later = Arc::new(Later::default());
-        let warnings = Warnings::new(&later);
-        for n in 1..=100 {
-            warnings.warn(n, "again");
-        }
-        assert!(warnings.lock().log.next_summary().is_some());
-        let run = async { later.run().await };
-        assert!(tokio::time::timeout(LINES * 2, run).await.is_err());
-        assert!(warnings.lock().log.next_summary().is_none());
     }
 }
