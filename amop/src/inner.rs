@@ -22,9 +22,9 @@ use crate::{
     events::EventReporter,
     pins::Pins,
     publish::InFlightCounter,
+    receive::Subscriptions,
     report::Later,
     sealed::SealedTopics,
-    subscriptions::Subscriptions,
 };
 
 /// The shared state of one client.

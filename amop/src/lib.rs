@@ -284,7 +284,6 @@ mod certificates;
 mod client;
 pub mod codec;
 mod connection;
-mod delivery;
 mod dial;
 mod error;
 mod events;
@@ -298,13 +297,10 @@ mod policy;
 mod private;
 mod publish;
 mod publisher;
-mod queue;
+mod receive;
 mod report;
 mod sdk_config;
 mod sealed;
-mod subscribe;
-mod subscription;
-mod subscriptions;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -330,7 +326,6 @@ pub use builder::ClientBuilder;
 pub use certificates::find_certificates;
 pub use client::{Client, NodeInfo, Reply};
 pub use codec::{Codec, CodecError};
-pub use delivery::Delivery;
 pub use error::{
     CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
     GrantError, KeyError, KeyProblem, PublishError, ReplyError, SdkConfigError,
@@ -340,14 +335,15 @@ pub use events::{Event, Events};
 pub use policy::{ConnectionPolicy, OfflinePolicy, OverflowPolicy, ReconnectPolicy};
 pub use private::{TopicKey, TopicPublicKey};
 pub use publisher::{Publisher, RawPublisher};
-pub use queue::SubscriptionStats;
+pub use receive::{
+    DecodeErrors, Deliveries, Delivery, RawSubscription, Subscription, SubscriptionBuilder,
+    SubscriptionStats,
+};
 pub use sdk_config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 pub use sealed::{
     SealedDeliveries, SealedDelivery, SealedPublisher, SealedRefusals, SealedRequest,
     SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
 };
-pub use subscribe::SubscriptionBuilder;
-pub use subscription::{DecodeErrors, Deliveries, RawSubscription, Subscription};
 pub use tls::Tls;
 pub use topic::{Request, Topic};
 

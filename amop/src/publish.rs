@@ -24,7 +24,7 @@ use crate::{
     DrainError, OfflinePolicy, PublishError, SubscribeError,
     connection::{AttemptFailure, Connection, OutgoingMessage},
     inner::{ClientInner, Picked},
-    queue::DeliveryQueue,
+    receive::{DeliveryQueue, wake_all},
 };
 
 /// The answer to a message.
@@ -310,7 +310,7 @@ impl ClientInner {
                 let _ = connection.settled(settling, deadline).await;
             }
             for (_, queue) in &left {
-                Connection::wake_all(queue.close());
+                wake_all(queue.close());
             }
             for (_, queue) in &left {
                 queue.emptied().await;

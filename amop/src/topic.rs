@@ -1,5 +1,7 @@
 //! The traits that make a type a topic.
 
+use std::marker::PhantomData;
+
 use amop_proto::{TopicError, TopicName, channel::PrivateName};
 
 use crate::Codec;
@@ -52,3 +54,6 @@ pub(crate) fn wire_topic<T: Topic>(name: &str) -> Result<TopicName, TopicError> 
         TopicName::new(name)
     }
 }
+
+/// Marks a type with a message type that it does not own.
+pub(crate) type Of<T> = PhantomData<fn() -> T>;

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{Connection, ConnectionState, SEND_BUFFER};
+use crate::receive::RefusedUnicast;
 
 /// Bytes requested from the stream at a time: a few TLS records.
 const READ_CHUNK: usize = 32 * 1024;
@@ -387,8 +388,10 @@ impl<S> Drop for Driver<S> {
 fn refuse_elsewhere(mut state: MutexGuard<'_, ConnectionState>) {
     let elsewhere = std::mem::take(&mut state.elsewhere);
     drop(state);
-    for (way, seq, topic) in elsewhere {
-        way.respond(seq, &topic, result_code::NO_SESSION, b"");
+    for RefusedUnicast { seq, topic, ways } in elsewhere {
+        for way in ways {
+            way.respond(seq, &topic, result_code::NO_SESSION, b"");
+        }
     }
 }
 

@@ -37,8 +37,7 @@ use tokio::{
 use crate::{
     ReplyError, VerificationFailure,
     pipeline::{Again, Confirmed, Pipelined},
-    queue::Incoming,
-    subscriptions::{Disposition, Subscriptions},
+    receive::{Disposition, Incoming, RefusedUnicast, ReplyPath, Subscriptions},
 };
 use driver::Driver;
 use exchange::PublishContext;
@@ -77,7 +76,13 @@ impl PartialEq for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Connection").field(&self.0.endpoint).finish()
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for ConnectionInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.endpoint).finish()
     }
 }
 
@@ -133,7 +138,7 @@ struct ConnectionState {
     log: LogThrottle<(Discriminant<SessionNotice>, bool), ()>,
     /// Refusals of unicasts that other connections brought. They are sent after this state is
     /// unlocked.
-    elsewhere: Vec<(Connection, Seq, TopicName)>,
+    elsewhere: Vec<RefusedUnicast>,
 }
 
 impl Connection {
@@ -230,35 +235,24 @@ impl Connection {
 
     /// Returns why the session has ended; `None` if it has not.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
-        self.lock().closed.clone()
+        self.0.close_reason()
+    }
+
+    /// Returns the way back to the node, for messages that it brings.
+    fn reply_path(&self) -> Arc<dyn ReplyPath> {
+        Arc::<ConnectionInner>::clone(&self.0)
     }
 
     fn lock(&self) -> MutexGuard<'_, ConnectionState> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     fn driver_handle(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
         self.0.driver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state and then wakes the driver.
     fn update<R>(&self, action: impl FnOnce(&mut ConnectionState) -> R) -> R {
-        let mut state = self.lock();
-        let result = action(&mut state);
-        let driver = state.driver.take();
-        drop(state);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        result
-    }
-
-    /// Wakes connections that wait for room in a queue. Must not be called while the subscriptions
-    /// are locked.
-    pub(crate) fn wake_all(connections: Vec<Self>) {
-        for connection in connections {
-            connection.update(|_| ());
-        }
+        self.0.update(action)
     }
 
     // ---- closing ----
@@ -349,10 +343,42 @@ impl Connection {
         }
         self.close_reason().map_or(Ok(true), Err)
     }
+}
 
-    /// Checks that an answer is not too long to be sent.
-    pub(crate) fn check_len(&self, topic: &TopicName, payload: &[u8]) -> Result<(), ReplyError> {
-        let (len, max) = (wire_len(topic, payload), self.max_frame());
+impl ConnectionInner {
+    fn lock(&self) -> MutexGuard<'_, ConnectionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and then wakes the driver.
+    fn update<R>(&self, action: impl FnOnce(&mut ConnectionState) -> R) -> R {
+        let mut state = self.lock();
+        let result = action(&mut state);
+        let driver = state.driver.take();
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        result
+    }
+}
+
+impl ReplyPath for ConnectionInner {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().closed.clone()
+    }
+
+    fn check_len(&self, topic: &TopicName, payload: &[u8]) -> Result<(), ReplyError> {
+        let max = self.max_frame.load(Ordering::Relaxed);
+        let len = wire_len(topic, payload);
         if len > max {
             return Err(ReplyError::TooLarge {
                 topic: topic.to_string(),
@@ -363,9 +389,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Answers a unicast. Returns whether the connection was still open.
-    pub(crate) fn respond(&self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
+    fn respond(&self, seq: Seq, topic: &TopicName, result: i32, payload: &[u8]) -> bool {
         self.update(|state| state.session.respond(seq, topic, result, payload))
+    }
+
+    fn wake(&self) {
+        self.update(|_| ());
     }
 }
 
@@ -422,8 +451,8 @@ impl ConnectionState {
                     }
                 },
                 SessionEvent::Push(push) => {
-                    let incoming =
-                        Incoming::new(push, connection.clone(), now, self.session.answer_within());
+                    let within = self.session.answer_within();
+                    let incoming = Incoming::new(push, connection.reply_path(), now, within);
                     self.deliver(connection, incoming, false, now);
                 }
                 SessionEvent::Challenged {
@@ -446,7 +475,10 @@ impl ConnectionState {
                     challenge,
                     signature,
                 } => {
-                    if self.subscriptions.judge(connection, &challenge, &signature) {
+                    if self
+                        .subscriptions
+                        .judge(&*connection.0, &challenge, &signature)
+                    {
                         self.session.verified(&challenge.request);
                         // After the result is queued, so that messages sent now come after it.
                         self.subscriptions.told_verified();
@@ -454,11 +486,13 @@ impl ConnectionState {
                 }
                 SessionEvent::Notice(SessionNotice::Unproven { request, outcome }) => {
                     let failure = VerificationFailure::of(&outcome);
-                    self.subscriptions.unverified(connection, &request, failure);
+                    self.subscriptions
+                        .unverified(&*connection.0, &request, failure);
                 }
                 SessionEvent::Notice(SessionNotice::NotGranted(request)) => {
                     let failure = VerificationFailure::NotGranted;
-                    self.subscriptions.unverified(connection, &request, failure);
+                    self.subscriptions
+                        .unverified(&*connection.0, &request, failure);
                 }
                 SessionEvent::Notice(notice) => self.note(endpoint, now, &notice),
                 SessionEvent::Closed(reason) => self.closed(connection, reason),
@@ -550,14 +584,16 @@ impl ConnectionState {
             }
             Disposition::Blocked(incoming) => self.held = Some(incoming),
         }
-        for (seq, topic, ways) in delivered.refused {
-            for way in ways {
-                if way == *connection {
-                    self.session
-                        .respond(seq, &topic, result_code::NO_SESSION, b"");
-                } else {
-                    self.elsewhere.push((way, seq, topic.clone()));
-                }
+        for mut refused in delivered.refused {
+            let ways = refused.ways.len();
+            refused.ways.retain(|way| way.id() != connection.id());
+            if refused.ways.len() < ways {
+                let (seq, topic) = (refused.seq, &refused.topic);
+                self.session
+                    .respond(seq, topic, result_code::NO_SESSION, b"");
+            }
+            if !refused.ways.is_empty() {
+                self.elsewhere.push(refused);
             }
         }
     }
@@ -597,7 +633,7 @@ impl ConnectionState {
         self.settling.clear();
         connection.0.in_flight.close();
         connection.0.room.close();
-        self.subscriptions.connection_lost(connection);
+        self.subscriptions.connection_lost(&connection.reply_path());
         connection.0.lost.send_replace(Some(reason.clone()));
         // Last, so that a panic in the log leaves no caller waiting.
         for ((_, warning), summary) in self.log.finish(Instant::now().into_std()) {

@@ -2,9 +2,11 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
+use super::{deliveries::Deliveries, raw::RawSubscription, subscription::Subscription};
 use crate::{
-    Deliveries, OverflowPolicy, RawSubscription, SubscribeError, Subscription, Topic, TopicKey,
-    delivery::Of, inner::ClientInner, topic::wire_topic,
+    OverflowPolicy, SubscribeError, Topic, TopicKey,
+    inner::ClientInner,
+    topic::{Of, wire_topic},
 };
 
 /// A builder of a subscription, returned by [`Client::subscription`](crate::Client::subscription).

@@ -4,72 +4,20 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
-    time::{Duration, Instant},
 };
 
-use amop_proto::{
-    TopicName,
-    channel::Seq,
-    client::{MessageKind, Push},
-};
-use bytes::Bytes;
+use amop_proto::{channel::Seq, client::MessageKind};
 use tokio::sync::watch;
 
-use crate::{OverflowPolicy, connection::Connection, report::Losses};
+use super::{
+    incoming::Incoming,
+    reply_path::{ReplyPath, wake_all},
+    stats::SubscriptionStats,
+};
+use crate::{OverflowPolicy, report::Losses};
 
 /// The most bytes of payload in one queue. An empty queue takes any message.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
-
-/// A message that waits for the program.
-#[derive(Debug, Clone)]
-pub(crate) struct Incoming {
-    pub(crate) kind: MessageKind,
-    pub(crate) seq: Seq,
-    pub(crate) topic: TopicName,
-    pub(crate) payload: Bytes,
-    /// The connection that brought it, which also carries its answer.
-    pub(crate) connection: Connection,
-    /// When it arrived.
-    pub(crate) at: Instant,
-    /// How long the node waits for an answer.
-    pub(crate) answer_within: Duration,
-}
-
-impl Incoming {
-    pub(crate) fn new(
-        push: Push,
-        connection: Connection,
-        at: Instant,
-        answer_within: Duration,
-    ) -> Self {
-        Self {
-            kind: push.kind,
-            seq: push.seq,
-            topic: push.topic,
-            payload: push.payload,
-            connection,
-            at,
-            answer_within,
-        }
-    }
-}
-
-/// The counts of a subscription's queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct SubscriptionStats {
-    /// Messages that were put into the queue.
-    pub received: u64,
-    /// Multicasts that were dropped because the queue was full.
-    pub dropped: u64,
-    /// Unicasts that were refused because the queue was full, or because a message in it had not
-    /// been read for as long as a node waits (5 s). The node tries another subscriber.
-    pub refused: u64,
-    /// Messages that had to wait at a connection until there was room ([`OverflowPolicy::Block`]).
-    pub blocked: u64,
-    /// Messages in the queue now.
-    pub waiting: usize,
-}
 
 #[derive(Debug)]
 pub(crate) struct DeliveryQueue {
@@ -91,7 +39,7 @@ struct QueueState {
     /// It is being unsubscribed: connections do not wait for it any more.
     leaving: bool,
     /// Connections that wait for room.
-    blocked: Vec<Connection>,
+    blocked: Vec<Arc<dyn ReplyPath>>,
     stats: SubscriptionStats,
 }
 
@@ -101,12 +49,12 @@ impl QueueState {
             || (self.items.len() < capacity && self.bytes.saturating_add(len) <= MAX_BYTES)
     }
 
-    fn block(&mut self, connection: &Connection, held: bool) {
+    fn block(&mut self, path: &Arc<dyn ReplyPath>, held: bool) {
         if !held {
             self.stats.blocked += 1;
         }
-        if !self.blocked.contains(connection) {
-            self.blocked.push(connection.clone());
+        if !self.blocked.contains(path) {
+            self.blocked.push(Arc::clone(path));
         }
     }
 
@@ -188,7 +136,7 @@ impl DeliveryQueue {
         {
             return false;
         }
-        inner.block(&incoming.connection, held);
+        inner.block(&incoming.reply_path, held);
         true
     }
 
@@ -209,7 +157,7 @@ impl DeliveryQueue {
             match self.overflow {
                 OverflowPolicy::DropOldest => evicted.extend(inner.pop()),
                 OverflowPolicy::Block if !inner.leaving => {
-                    inner.block(&incoming.connection, held);
+                    inner.block(&incoming.reply_path, held);
                     return Pushed::Left(incoming, NotQueued::Blocked);
                 }
                 OverflowPolicy::DropNewest | OverflowPolicy::Block => {
@@ -264,7 +212,7 @@ impl DeliveryQueue {
             drop(inner);
             budget.made_progress();
             self.tell_taken();
-            Connection::wake_all(blocked);
+            wake_all(blocked);
             return Poll::Ready(Some(incoming));
         }
         if inner.closed {
@@ -300,7 +248,7 @@ impl DeliveryQueue {
 
     /// Marks the queue as leaving, so that connections do not wait for it. Returns the connections
     /// to wake, which must be done without a lock.
-    pub(crate) fn leave(&self) -> Vec<Connection> {
+    pub(crate) fn leave(&self) -> Vec<Arc<dyn ReplyPath>> {
         let mut inner = self.lock();
         inner.leaving = true;
         std::mem::take(&mut inner.blocked)
@@ -308,7 +256,7 @@ impl DeliveryQueue {
 
     /// Closes the queue: it accepts no more messages, and those in it can still be taken out.
     /// Returns the connections to wake.
-    pub(crate) fn close(&self) -> Vec<Connection> {
+    pub(crate) fn close(&self) -> Vec<Arc<dyn ReplyPath>> {
         self.close_and_retain(|_| true).1
     }
 
@@ -319,7 +267,7 @@ impl DeliveryQueue {
     }
 
     /// As [`close`](Self::close), and removes all messages.
-    pub(crate) fn close_and_drain(&self) -> (Vec<Incoming>, Vec<Connection>) {
+    pub(crate) fn close_and_drain(&self) -> (Vec<Incoming>, Vec<Arc<dyn ReplyPath>>) {
         self.close_and_retain(|_| false)
     }
 
@@ -333,7 +281,7 @@ impl DeliveryQueue {
     fn close_and_retain(
         &self,
         keep: impl FnMut(&Incoming) -> bool,
-    ) -> (Vec<Incoming>, Vec<Connection>) {
+    ) -> (Vec<Incoming>, Vec<Arc<dyn ReplyPath>>) {
         let mut inner = self.lock();
         inner.closed = true;
         let taken = retain(&mut inner, keep);

@@ -1,33 +1,33 @@
-//! The client's table of subscriptions by topic, and the window of messages that they already have.
+//! The client's subscriptions, which its tasks and handles share.
 //!
 //! The state of private topics is here as well.
 //!
-//! The table belongs to a client, not to a connection: over whichever connection a message comes,
-//! the same subscriptions get it, once.
+//! They belong to a client, not to a connection: over whichever connection a message comes, the
+//! same subscriptions get it, once.
 //!
 //! Locks are taken in the order client, connection state, subscriptions, queue, events; never the
 //! other way round.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, Seq, VerifyRequest, result_code},
-    client::{Challenge, DedupWindow, MessageKind, UnicastArrival, WindowConfig},
+    channel::{PrivateName, Seq, VerifyRequest},
+    client::{Challenge, MessageKind},
     log::OneLine,
 };
-use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
 
+use super::{
+    incoming::Incoming,
+    queue::DeliveryQueue,
+    reply_path::{ReplyPath, wake_all},
+    table::{Delivered, SubscriptionTable},
+};
 use crate::{
     Event, OverflowPolicy, TopicKey, TopicPublicKey, VerificationFailure,
-    connection::Connection,
     events::EventReporter,
     private::{PrivateTopics, SignatureCheck},
-    queue::{DeliveryQueue, Incoming, NotQueued, Pushed},
     report::{Later, Losses},
 };
 
@@ -44,59 +44,11 @@ pub(crate) struct Subscriptions {
 
 #[derive(Debug)]
 struct SubscriptionsState {
-    topics: HashMap<TopicName, TopicSubscriptions>,
-    window: DedupWindow<Connection>,
+    table: SubscriptionTable,
     private: PrivateTopics,
     /// The number of answers that have left the window and are not given to their connections yet.
     on_the_way: usize,
     closed: bool,
-}
-
-#[derive(Debug, Default)]
-struct TopicSubscriptions {
-    members: Vec<Member>,
-    /// The index of the member that gets the next unicast.
-    next: usize,
-}
-
-#[derive(Debug)]
-struct Member {
-    queue: Arc<DeliveryQueue>,
-    /// It is unsubscribing and takes only messages that no other member can take.
-    leaving: bool,
-}
-
-/// The order in which members are tried for a unicast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rank {
-    /// Its program waits for a message.
-    Awaited,
-    Other,
-    /// It is unsubscribing.
-    Leaving,
-}
-
-/// The result of a delivery, and what its connection must do.
-#[derive(Debug)]
-pub(crate) struct Delivered {
-    pub(crate) disposition: Disposition,
-    /// Unicasts that were removed to make room, with the connections that brought them.
-    pub(crate) refused: Vec<(Seq, TopicName, Vec<Connection>)>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Disposition {
-    /// Nothing to do: a subscription has it, or had it before, or it is lost.
-    Settled,
-    /// Send this answer.
-    Answer {
-        seq: Seq,
-        topic: TopicName,
-        result: i32,
-        payload: Bytes,
-    },
-    /// Keep the message, and read nothing more until it can be delivered.
-    Blocked(Incoming),
 }
 
 /// Why a subscription was not added.
@@ -108,23 +60,11 @@ pub(crate) enum NotAdded {
     OtherKey,
 }
 
-impl Disposition {
-    fn refused(incoming: Incoming) -> Self {
-        Self::Answer {
-            seq: incoming.seq,
-            topic: incoming.topic,
-            result: result_code::NO_SESSION,
-            payload: Bytes::new(),
-        }
-    }
-}
-
 impl Subscriptions {
     pub(crate) fn new(events: Arc<EventReporter>, later: Arc<Later>) -> Self {
         Self {
             inner: Mutex::new(SubscriptionsState {
-                topics: HashMap::new(),
-                window: DedupWindow::new(WindowConfig::default()),
+                table: SubscriptionTable::new(),
                 private: PrivateTopics::default(),
                 on_the_way: 0,
                 closed: false,
@@ -160,11 +100,7 @@ impl Subscriptions {
         }
         let losses = self.losses_of(topic);
         let queue = Arc::new(DeliveryQueue::new(capacity, overflow, losses));
-        let entry = inner.topics.entry(topic.clone()).or_default();
-        entry.members.push(Member {
-            queue: Arc::clone(&queue),
-            leaving: false,
-        });
+        inner.table.add(topic, Arc::clone(&queue));
         Ok(queue)
     }
 
@@ -202,28 +138,19 @@ impl Subscriptions {
 
     /// Marks a queue as leaving.
     pub(crate) fn leave(&self, topic: &TopicName, queue: &Arc<DeliveryQueue>) {
-        if let Some(entry) = self.lock().topics.get_mut(topic) {
-            for member in &mut entry.members {
-                member.leaving |= Arc::ptr_eq(&member.queue, queue);
-            }
-        }
-        Connection::wake_all(queue.leave());
+        self.lock().table.leave(topic, queue);
+        wake_all(queue.leave());
     }
 
     /// Marks all queues as leaving, and accepts no new ones. Returns them with their topics.
     pub(crate) fn leave_all(&self) -> Vec<(TopicName, Arc<DeliveryQueue>)> {
-        let mut left = Vec::new();
-        let mut inner = self.lock();
-        inner.closed = true;
-        for (topic, entry) in &mut inner.topics {
-            for member in &mut entry.members {
-                member.leaving = true;
-                left.push((topic.clone(), Arc::clone(&member.queue)));
-            }
-        }
-        drop(inner);
+        let left = {
+            let mut inner = self.lock();
+            inner.closed = true;
+            inner.table.leave_all()
+        };
         for (_, queue) in &left {
-            Connection::wake_all(queue.leave());
+            wake_all(queue.leave());
         }
         left
     }
@@ -231,15 +158,8 @@ impl Subscriptions {
     /// Removes a queue; no message is put into it afterwards.
     pub(crate) fn remove(&self, topic: &TopicName, queue: &Arc<DeliveryQueue>) {
         let mut inner = self.lock();
-        if let Some(entry) = inner.topics.get_mut(topic) {
-            entry
-                .members
-                .retain(|member| !Arc::ptr_eq(&member.queue, queue));
-            queue.tell_losses();
-            if entry.members.is_empty() {
-                inner.topics.remove(topic);
-                inner.private.forget(topic);
-            }
+        if inner.table.remove(topic, queue) {
+            inner.private.forget(topic);
         }
     }
 
@@ -251,7 +171,7 @@ impl Subscriptions {
     /// Returns the topics that nodes should have.
     pub(crate) fn wanted(&self) -> Vec<TopicName> {
         let inner = self.lock();
-        let topics = inner.topics.keys();
+        let topics = inner.table.topics();
         let routes = inner.private.routes().map(|(route, _)| route);
         let wanted = topics.chain(routes).filter(|topic| inner.wants(topic));
         wanted.chain(inner.private.push_topics()).cloned().collect()
@@ -296,19 +216,16 @@ impl Subscriptions {
     /// messages.
     pub(crate) fn judge(
         &self,
-        connection: &Connection,
+        path: &dyn ReplyPath,
         challenge: &Challenge,
         signature: &[u8],
     ) -> bool {
-        let judged = self
-            .lock()
-            .private
-            .judge(connection.id(), challenge, signature);
+        let judged = self.lock().private.judge(path.id(), challenge, signature);
         let request = &challenge.request;
         match judged {
             SignatureCheck::Good { news } => {
                 if news {
-                    let (topic, endpoint) = (request.topic.to_string(), connection.endpoint());
+                    let (topic, endpoint) = (request.topic.to_string(), path.endpoint());
                     let node = request.node.to_string();
                     let shown = OneLine::new(&topic);
                     tracing::info!(topic = %shown, %endpoint, %node, "verified a subscriber");
@@ -321,7 +238,7 @@ impl Subscriptions {
                 true
             }
             SignatureCheck::Bad(failure) => {
-                self.unverified(connection, request, failure);
+                self.unverified(path, request, failure);
                 false
             }
         }
@@ -336,16 +253,16 @@ impl Subscriptions {
     /// since the node asks again every 5 s.
     pub(crate) fn unverified(
         &self,
-        connection: &Connection,
+        path: &dyn ReplyPath,
         request: &VerifyRequest,
         failure: VerificationFailure,
     ) {
         let VerifyRequest { node, topic, .. } = request;
         let news = {
             let private = &mut self.lock().private;
-            private.failed(connection.id(), *node, topic, failure)
+            private.failed(path.id(), *node, topic, failure)
         };
-        let (endpoint, shown) = (connection.endpoint(), OneLine::new(topic));
+        let (endpoint, shown) = (path.endpoint(), OneLine::new(topic));
         if !news {
             return tracing::debug!(topic = %shown, %endpoint, %node, "still not verified: {failure}");
         }
@@ -367,148 +284,7 @@ impl Subscriptions {
         held: bool,
         now: std::time::Instant,
     ) -> Delivered {
-        let inner = &mut *self.lock();
-        let mut refused = Vec::new();
-        let disposition = match incoming.kind {
-            MessageKind::Unicast => self.unicast(inner, incoming, held, now, &mut refused),
-            MessageKind::Multicast => self.multicast(inner, incoming, held, now, &mut refused),
-        };
-        Delivered {
-            disposition,
-            refused,
-        }
-    }
-
-    fn unicast(
-        &self,
-        inner: &mut SubscriptionsState,
-        mut incoming: Incoming,
-        held: bool,
-        now: std::time::Instant,
-        refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
-    ) -> Disposition {
-        let SubscriptionsState { topics, window, .. } = inner;
-        let (topic, seq, way) = (
-            incoming.topic.clone(),
-            incoming.seq,
-            incoming.connection.clone(),
-        );
-        match window.unicast(&topic, seq, &way, now) {
-            UnicastArrival::New => {}
-            UnicastArrival::Pending => return Disposition::Settled,
-            UnicastArrival::Answered { result, payload } => {
-                return Disposition::Answer {
-                    seq,
-                    topic,
-                    result,
-                    payload,
-                };
-            }
-        }
-        let Some(entry) = topics.get_mut(&topic) else {
-            return Disposition::refused(incoming);
-        };
-        let mut blocked = false;
-        let count = entry.members.len();
-        // Members whose program waits for a message come first: the others may never be read.
-        let ranks: Vec<Rank> = entry.members.iter().map(Member::rank).collect();
-        for rank in [Rank::Awaited, Rank::Other, Rank::Leaving] {
-            for offset in 0..count {
-                let at = (entry.next + offset) % count;
-                if ranks[at] != rank {
-                    continue;
-                }
-                let member = &entry.members[at];
-                match member.queue.push(incoming, held) {
-                    Pushed::Taken(evicted) => {
-                        window.taken(&topic, seq, way);
-                        self.evicted(&member.queue, evicted, window, refused);
-                        entry.next = at + 1;
-                        return Disposition::Settled;
-                    }
-                    Pushed::Left(left, why) => {
-                        blocked |= why == NotQueued::Blocked;
-                        incoming = left;
-                    }
-                }
-            }
-        }
-        if blocked {
-            return Disposition::Blocked(incoming);
-        }
-        // All are full. One of them counts the loss, so that the sum over all subscriptions is
-        // right.
-        if let Some(member) = entry.members.get(entry.next % count.max(1)) {
-            lost(&member.queue, &incoming);
-        }
-        Disposition::refused(incoming)
-    }
-
-    fn multicast(
-        &self,
-        inner: &mut SubscriptionsState,
-        incoming: Incoming,
-        held: bool,
-        now: std::time::Instant,
-        refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
-    ) -> Disposition {
-        let SubscriptionsState { topics, window, .. } = inner;
-        let Some(entry) = topics.get(&incoming.topic) else {
-            return Disposition::Settled;
-        };
-        // Either all members get it or all wait, because the window remembers it as one message.
-        let full = entry.members.len() > 1
-            && entry
-                .members
-                .iter()
-                .any(|member| member.queue.is_full(&incoming));
-        if full && !window.knows_multicast(&incoming.topic, incoming.seq, now) {
-            let mut members = entry.members.iter();
-            if members.any(|member| member.queue.blocks(&incoming, held)) {
-                return Disposition::Blocked(incoming);
-            }
-        }
-        if !window.multicast(&incoming.topic, incoming.seq, now) {
-            return Disposition::Settled;
-        }
-        let Some((last, others)) = entry.members.split_last() else {
-            return Disposition::Settled;
-        };
-        for member in others {
-            match member.queue.push(incoming.clone(), held) {
-                Pushed::Taken(evicted) => self.evicted(&member.queue, evicted, window, refused),
-                Pushed::Left(_, NotQueued::Closed) => {}
-                Pushed::Left(left, _) => lost(&member.queue, &left),
-            }
-        }
-        match last.queue.push(incoming, held) {
-            Pushed::Taken(evicted) => self.evicted(&last.queue, evicted, window, refused),
-            Pushed::Left(left, NotQueued::Blocked) if others.is_empty() => {
-                window.forget_multicast(&left.topic, left.seq);
-                return Disposition::Blocked(left);
-            }
-            Pushed::Left(_, NotQueued::Closed) => {}
-            Pushed::Left(left, _) => lost(&last.queue, &left),
-        }
-        Disposition::Settled
-    }
-
-    /// Counts messages that were removed from a queue to make room, and collects the unicasts to
-    /// refuse.
-    fn evicted(
-        &self,
-        queue: &DeliveryQueue,
-        evicted: Vec<Incoming>,
-        window: &mut DedupWindow<Connection>,
-        refused: &mut Vec<(Seq, TopicName, Vec<Connection>)>,
-    ) {
-        for incoming in evicted {
-            lost(queue, &incoming);
-            if incoming.kind == MessageKind::Unicast {
-                let ways = window.refused(&incoming.topic, incoming.seq);
-                refused.push((incoming.seq, incoming.topic, ways));
-            }
-        }
+        self.lock().table.deliver(incoming, held, now)
     }
 
     /// Records the program's answer to a unicast. Returns the connections that get the answer;
@@ -519,19 +295,11 @@ impl Subscriptions {
         seq: Seq,
         result: i32,
         payload: &[u8],
-    ) -> Vec<Connection> {
+    ) -> Vec<Arc<dyn ReplyPath>> {
         let now = Instant::now().into_std();
-        let SubscriptionsState {
-            window, on_the_way, ..
-        } = &mut *self.lock();
-        *on_the_way += 1;
-        if result == result_code::NO_SESSION {
-            // It was not taken: the next copy may find a subscription that takes it.
-            window.refused(topic, seq)
-        } else {
-            let payload = Bytes::copy_from_slice(payload);
-            window.answered(topic, seq, (result, payload), now)
-        }
+        let inner = &mut *self.lock();
+        inner.on_the_way += 1;
+        inner.table.answered(topic, seq, (result, payload), now)
     }
 
     /// Records that an answer was given to its connections.
@@ -555,45 +323,28 @@ impl Subscriptions {
     /// Returns the number of unicasts that wait for the program's answer.
     pub(crate) fn pending(&self) -> usize {
         let inner = self.lock();
-        inner.window.pending() + inner.on_the_way
+        inner.table.pending() + inner.on_the_way
     }
 
-    /// Forgets a connection that is lost. Unicasts that came only over it are removed from the
-    /// queues: they could not be acknowledged, and their node gives them to another subscriber, or
-    /// tells their publishers.
-    pub(crate) fn connection_lost(&self, connection: &Connection) {
-        let SubscriptionsState {
-            topics,
-            window,
-            private,
-            ..
-        } = &mut *self.lock();
-        private.connection_lost(connection.id());
-        window.forget_way(connection);
-        for member in topics.values().flat_map(|entry| &entry.members) {
-            let taken = member.queue.retain(|incoming| {
-                incoming.kind == MessageKind::Multicast
-                    || incoming.connection != *connection
-                    || window.is_wanted(&incoming.topic, incoming.seq)
-            });
-            for incoming in taken {
-                window.refused(&incoming.topic, incoming.seq);
-            }
-        }
+    /// Forgets a connection that is lost, and unicasts that came only over it.
+    pub(crate) fn connection_lost(&self, path: &Arc<dyn ReplyPath>) {
+        let inner = &mut *self.lock();
+        inner.private.connection_lost(path.id());
+        inner.table.connection_lost(path);
         self.answered.send_replace(());
     }
 
     /// Ends every subscription. Waiting multicasts can still be read; unicasts cannot, because they
     /// could not be acknowledged.
     pub(crate) fn close(&self) {
-        let topics = {
+        let queues = {
             let mut inner = self.lock();
             inner.closed = true;
-            std::mem::take(&mut inner.topics)
+            inner.table.take_all()
         };
-        for member in topics.into_values().flat_map(|entry| entry.members) {
-            member.queue.close_without_unicasts();
-            member.queue.tell_losses();
+        for queue in queues {
+            queue.close_without_unicasts();
+            queue.tell_losses();
         }
     }
 }
@@ -602,28 +353,6 @@ impl SubscriptionsState {
     fn wants(&self, topic: &TopicName) -> bool {
         // A topic for challenges is wanted as long as its private topic is.
         let topic = self.private.topic_of(topic).unwrap_or(topic);
-        let entry = self.topics.get(topic);
-        entry.is_some_and(TopicSubscriptions::is_wanted) || self.private.is_push_topic(topic)
-    }
-}
-
-/// Counts a message that was turned away.
-fn lost(queue: &DeliveryQueue, incoming: &Incoming) {
-    queue.count_loss(incoming.kind, incoming.seq);
-}
-
-impl Member {
-    fn rank(&self) -> Rank {
-        match self.leaving {
-            true => Rank::Leaving,
-            false if self.queue.is_awaited() => Rank::Awaited,
-            false => Rank::Other,
-        }
-    }
-}
-
-impl TopicSubscriptions {
-    fn is_wanted(&self) -> bool {
-        self.members.iter().any(|member| !member.leaving)
+        self.table.is_wanted(topic) || self.private.is_push_topic(topic)
     }
 }

@@ -6,7 +6,7 @@ use amop_proto::{channel::result_code, client::MessageKind};
 use amop_seal::{RequestDigest, SealedAnswer, SealingKey, SealingPublicKey, seal_reply};
 
 use super::{SealedRequest, now};
-use crate::{Codec, ReplyError, delivery::Responder};
+use crate::{Codec, ReplyError, receive::Responder};
 
 /// Where a sealed message came from. It must be answered with a sealed answer; dropping this
 /// answers it, too.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{SealedPublisher, SealedRequest, SealedTopic, now};
 use crate::{
-    Codec, PublishError, RawPublisher, delivery::Of, inner::ClientInner, publish::ReceivedAnswer,
+    Codec, PublishError, RawPublisher, inner::ClientInner, publish::ReceivedAnswer, topic::Of,
 };
 
 /// The first pause before a unicast is sent again after an unproven answer. It doubles each time,

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Codec, DecodeError, DecodeErrors, SealedDeliveryError, SubscribeError, SubscriptionStats,
-    delivery::Of, report::Warnings,
+    report::Warnings, topic::Of,
 };
 
 /// A subscription to a sealed topic as a stream of deliveries, made by
@@ -120,7 +120,7 @@ pub struct SealedSubscription<T> {
 
 impl<T: SealedTopic> SealedSubscription<T> {
     pub(super) fn new(unsealer: Unsealer) -> Self {
-        let log = Warnings::new(unsealer.raw().inner().subscriptions.later());
+        let log = Warnings::new(unsealer.raw().subscriptions().later());
         Self {
             deliveries: SealedDeliveries::new(unsealer),
             errors: DecodeErrors::default(),

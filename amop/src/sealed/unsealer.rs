@@ -17,7 +17,7 @@ use tokio::{runtime::Handle, task::JoinError};
 use super::{delivery::SealedReceipt, now};
 use crate::{
     Event, RawSubscription,
-    delivery::Responder,
+    receive::Responder,
     report::{Losses, WarningInterval},
 };
 
@@ -164,7 +164,7 @@ impl Unsealer {
             let Some(incoming) = task::ready!(self.raw.poll_incoming(cx)) else {
                 return Poll::Ready(None);
             };
-            let (responder, payload) = Responder::of(incoming, &self.raw.inner().subscriptions);
+            let (responder, payload) = Responder::of(incoming, self.raw.subscriptions());
             let came = match responder.kind() {
                 MessageKind::Unicast => SealedKind::Unicast,
                 MessageKind::Multicast => SealedKind::Multicast,
@@ -283,7 +283,7 @@ impl Unsealer {
 /// Returns what reports the messages that a subscription refuses.
 fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
     let (topic, shown) = (raw.topic().to_owned(), raw.topic().to_owned());
-    let subscriptions = Arc::clone(&raw.inner().subscriptions);
+    let subscriptions = Arc::clone(raw.subscriptions());
     let later = Arc::clone(subscriptions.later());
     let event = move |refused, told: Told| {
         subscriptions.report(Event::SealedRefused {
