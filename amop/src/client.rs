@@ -7,15 +7,13 @@ use amop_proto::{
     channel::PrivateName,
     client::{CloseReason, MessageKind},
 };
-use amop_seal::{ReplayGuard, SealingKey, SealingPublicKey};
 use amop_tls::PublicKey;
 use bytes::Bytes;
 
 use crate::{
-    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, GrantError, OfflinePolicy,
+    ClientBuilder, Codec, ConnectError, Deliveries, DrainError, Events, OfflinePolicy,
     OverflowPolicy, PublishError, Publisher, RawPublisher, RawSubscription, ReconnectPolicy,
-    Request, SealedDeliveries, SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
-    SubscribeError, Subscription, SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
+    Request, SubscribeError, Subscription, SubscriptionBuilder, Topic, TopicKey, TopicPublicKey,
     connection::ConnectionSettings,
     inner::ClientInner,
     publish::ReceivedAnswer,
@@ -147,7 +145,7 @@ impl Client {
         Ok(client)
     }
 
-    fn inner(&self) -> &Arc<ClientInner> {
+    pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.guard.inner
     }
 
@@ -486,225 +484,6 @@ impl Client {
         let queue = inner.options.queue;
         RawSubscription::start(topic.clone(), inner, queue, OverflowPolicy::default(), None).await
     }
-
-    // ---- private topics ----
-
-    /// Grants a type's private topic to subscribers with these keys, in addition to the keys that
-    /// were granted before. Returns once every connected node knows that this client verifies
-    /// subscribers of the topic; subscribers are verified as they come, on these connections and on
-    /// later ones. See [the crate's documentation](crate#private-topics).
-    ///
-    /// ```no_run
-    /// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// #[amop::topic("settlement", private)]
-    /// struct Settlement {
-    ///     amount: u64,
-    /// }
-    ///
-    /// let key = amop::TopicPublicKey::load("keys/custodian.pem")?;
-    /// client.grant::<Settlement>(&[key]).await?;
-    /// // Waits for a verified subscriber, within the timeout.
-    /// Settlement { amount: 100 }.publish_unicast(&client).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the topic is granted.
-    pub async fn grant<T: Topic>(&self, keys: &[TopicPublicKey]) -> Result<(), GrantError> {
-        self.grant_to(&private_name::<T>()?, keys).await
-    }
-
-    /// As [`grant`](Self::grant), for a topic with another name, or without a type.
-    ///
-    /// # Errors
-    ///
-    /// As [`grant`](Self::grant).
-    pub async fn grant_to(
-        &self,
-        topic: &PrivateName,
-        keys: &[TopicPublicKey],
-    ) -> Result<(), GrantError> {
-        if keys.is_empty() {
-            let topic = topic.to_string();
-            return Err(GrantError::NoKeys { topic });
-        }
-        self.inner().subscriptions.grant(topic, keys);
-        let push_topic = std::slice::from_ref(topic.push_topic());
-        self.announced(topic, self.inner().subscribed(push_topic).await)
-    }
-
-    /// Ends the [`grant`](Self::grant) of a type's private topic for all keys: this client verifies
-    /// no more subscribers and publishes nothing to the topic. Returns whether the topic was
-    /// granted.
-    ///
-    /// Other publishers can still send to a subscriber that a node has verified, until it leaves:
-    /// the protocol has no message that takes a verification back.
-    ///
-    /// # Errors
-    ///
-    /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant has ended, too.
-    pub async fn revoke<T: Topic>(&self) -> Result<bool, GrantError> {
-        self.revoke_to(&private_name::<T>()?).await
-    }
-
-    /// As [`revoke`](Self::revoke), for a topic with another name, or without a type.
-    ///
-    /// # Errors
-    ///
-    /// As [`revoke`](Self::revoke).
-    pub async fn revoke_to(&self, topic: &PrivateName) -> Result<bool, GrantError> {
-        let granted = self.inner().subscriptions.revoke(topic);
-        if granted {
-            let push_topic = std::slice::from_ref(topic.push_topic());
-            self.announced(topic, self.inner().unsubscribed(push_topic).await)?;
-        }
-        Ok(granted)
-    }
-
-    fn announced(
-        &self,
-        topic: &PrivateName,
-        result: Result<(), SubscribeError>,
-    ) -> Result<(), GrantError> {
-        result.map_err(|source| GrantError::Unconfirmed {
-            topic: topic.to_string(),
-            source,
-        })
-    }
-
-    /// Subscribes to a type's private topic. `key` proves to publishers that this client may have
-    /// the messages. Messages of a publisher that did not grant the topic to this key arrive only
-    /// if that publisher is connected to the same node as one that did, or to the same node as this
-    /// client.
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`].
-    pub async fn subscribe_private<T: Topic>(
-        &self,
-        key: &TopicKey,
-    ) -> Result<Subscription<T>, SubscribeError> {
-        self.subscription().key(key).subscribe().await
-    }
-
-    /// As [`subscribe_private`](Self::subscribe_private), as a stream of deliveries, which can be
-    /// replied to.
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`].
-    pub async fn deliveries_private<T: Topic>(
-        &self,
-        key: &TopicKey,
-    ) -> Result<Deliveries<T>, SubscribeError> {
-        self.subscription().key(key).deliveries().await
-    }
-
-    /// Subscribes to a private topic without decoding its messages: they stay bytes. They are
-    /// published by [`publish_unicast_raw`](Self::publish_unicast_raw) and
-    /// [`publish_multicast_raw`](Self::publish_multicast_raw) to
-    /// [`topic.topic()`](PrivateName::topic).
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`].
-    pub async fn subscribe_private_raw(
-        &self,
-        topic: &PrivateName,
-        key: &TopicKey,
-    ) -> Result<RawSubscription, SubscribeError> {
-        let inner = Arc::clone(self.inner());
-        let (topic, key) = (topic.topic().clone(), Some(key.clone()));
-        let queue = inner.options.queue;
-        RawSubscription::start(topic, inner, queue, OverflowPolicy::default(), key).await
-    }
-
-    // ---- sealed topics ----
-
-    /// Returns a [`Sealer`], which publishes to a type's sealed topic: it seals each message to the
-    /// `recipients` and signs it with `key`. This call sends nothing. See [the crate's
-    /// documentation](crate#sealed-topics).
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError::Seal`] if there is no recipient or more than 256.
-    pub fn seal_for<T: SealedTopic>(
-        &self,
-        key: &SealingKey,
-        recipients: &[SealingPublicKey],
-    ) -> Result<Sealer<T>, PublishError> {
-        self.seal_for_topic(T::TOPIC, key, recipients)
-    }
-
-    /// As [`seal_for`](Self::seal_for), for a topic with another name.
-    ///
-    /// # Errors
-    ///
-    /// As [`seal_for`](Self::seal_for), and [`PublishError::InvalidTopic`].
-    pub fn seal_for_topic<T: SealedTopic>(
-        &self,
-        topic: &str,
-        key: &SealingKey,
-        recipients: &[SealingPublicKey],
-    ) -> Result<Sealer<T>, PublishError> {
-        Sealer::new(
-            Arc::clone(self.inner()),
-            TopicName::new(topic)?,
-            key,
-            recipients,
-        )
-    }
-
-    /// Subscribes to a type's sealed topic. `keys` are this subscriber's keys: one, or several
-    /// during a rotation, the newest first. It takes messages only from `publishers`, and each
-    /// message once: `guard` remembers which ones were taken.
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`].
-    pub async fn subscribe_sealed<T: SealedTopic>(
-        &self,
-        keys: impl AsRef<[SealingKey]>,
-        publishers: &[SealingPublicKey],
-        guard: ReplayGuard,
-    ) -> Result<SealedSubscription<T>, SubscribeError> {
-        self.sealed_subscription()
-            .subscribe(keys, publishers, guard)
-            .await
-    }
-
-    /// As [`subscribe_sealed`](Self::subscribe_sealed), as a stream of deliveries: messages with
-    /// their publishers, which can be replied to.
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`].
-    pub async fn deliveries_sealed<T: SealedTopic>(
-        &self,
-        keys: impl AsRef<[SealingKey]>,
-        publishers: &[SealingPublicKey],
-        guard: ReplayGuard,
-    ) -> Result<SealedDeliveries<T>, SubscribeError> {
-        self.sealed_subscription()
-            .deliveries(keys, publishers, guard)
-            .await
-    }
-
-    /// Returns a builder of a subscription to a sealed topic, for its own queue length, overflow
-    /// policy or topic.
-    pub fn sealed_subscription<T: SealedTopic>(&self) -> SealedSubscriptionBuilder<T> {
-        SealedSubscriptionBuilder::new(Arc::clone(self.inner()))
-    }
-}
-
-fn private_name<T: Topic>() -> Result<PrivateName, GrantError> {
-    if !T::PRIVATE {
-        let topic = T::TOPIC.to_owned();
-        return Err(GrantError::NotPrivate { topic });
-    }
-    Ok(PrivateName::new(T::TOPIC)?)
 }
 
 fn encode<T: Topic>(name: &str, message: &T) -> Result<(TopicName, Bytes), PublishError> {

@@ -21,6 +21,7 @@ use crate::{
     connection::{Connection, Settling},
     events::EventReporter,
     pins::Pins,
+    private::Verification,
     publish::InFlightCounter,
     receive::Subscriptions,
     report::Later,
@@ -32,6 +33,8 @@ pub(crate) struct ClientInner {
     pub(crate) options: ClientSettings,
     pub(crate) endpoints: Vec<Arc<str>>,
     pub(crate) subscriptions: Arc<Subscriptions>,
+    /// The private topics.
+    pub(crate) private: Arc<Verification>,
     pub(crate) events: Arc<EventReporter>,
     /// Reports that are made with a delay.
     pub(super) later: Arc<Later>,
@@ -106,13 +109,19 @@ impl ClientInner {
         let now = Instant::now().into_std();
         let pool = EndpointPool::new(config, endpoints.len(), rng.random(), now);
         let later = Arc::new(Later::default());
-        let subscriptions = Subscriptions::new(Arc::clone(&events), Arc::clone(&later));
+        let private = Arc::new(Verification::new(Arc::clone(&events)));
         for (name, keys) in &options.grants {
-            subscriptions.grant(name, keys);
+            private.grant(name, keys);
         }
+        let subscriptions = Subscriptions::new(
+            Arc::clone(&private),
+            Arc::clone(&events),
+            Arc::clone(&later),
+        );
         Arc::new(Self {
             options,
             subscriptions: Arc::new(subscriptions),
+            private,
             events,
             later,
             state: Mutex::new(ClientState {

@@ -120,7 +120,7 @@ impl ClientInner {
     /// Checks that messages may be published to a topic; a private topic must be granted.
     pub(crate) fn check_granted(&self, private: Option<&PrivateName>) -> Result<(), PublishError> {
         match private {
-            Some(name) if !self.subscriptions.is_granted(name) => Err(PublishError::NotGranted {
+            Some(name) if !self.private.is_granted(name) => Err(PublishError::NotGranted {
                 topic: name.to_string(),
             }),
             _ => Ok(()),
@@ -140,7 +140,7 @@ impl ClientInner {
         // Subscribed before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
         // Subscribed before the first attempt, for the same reason.
-        let mut verifications = private.map(|_| self.subscriptions.verifications());
+        let mut verifications = private.map(|_| self.private.verifications());
         loop {
             match self.pick(&attempts, topic, message.kind) {
                 Picked::Connection(connection) => {

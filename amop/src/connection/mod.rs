@@ -459,7 +459,7 @@ impl ConnectionState {
                     seq,
                     route,
                     challenge,
-                } => match self.subscriptions.sign(&route, &challenge) {
+                } => match self.subscriptions.private().sign(&route, &challenge) {
                     Some(signature) => {
                         let shown = OneLine::new(&route);
                         tracing::debug!(%endpoint, route = %shown, "signed a publisher's challenge");
@@ -477,21 +477,24 @@ impl ConnectionState {
                 } => {
                     if self
                         .subscriptions
+                        .private()
                         .judge(&*connection.0, &challenge, &signature)
                     {
                         self.session.verified(&challenge.request);
                         // After the result is queued, so that messages sent now come after it.
-                        self.subscriptions.told_verified();
+                        self.subscriptions.private().told_verified();
                     }
                 }
                 SessionEvent::Notice(SessionNotice::Unproven { request, outcome }) => {
                     let failure = VerificationFailure::of(&outcome);
                     self.subscriptions
+                        .private()
                         .unverified(&*connection.0, &request, failure);
                 }
                 SessionEvent::Notice(SessionNotice::NotGranted(request)) => {
                     let failure = VerificationFailure::NotGranted;
                     self.subscriptions
+                        .private()
                         .unverified(&*connection.0, &request, failure);
                 }
                 SessionEvent::Notice(notice) => self.note(endpoint, now, &notice),

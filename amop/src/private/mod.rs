@@ -4,8 +4,11 @@
 //! All of this is state of the client, so after a reconnect verification starts again without a
 //! call by the program.
 
+mod api;
 mod keys;
 mod state;
+mod verification;
 
 pub use keys::{TopicKey, TopicPublicKey};
-pub(crate) use state::{PrivateTopics, SignatureCheck};
+pub(crate) use state::PrivateTopics;
+pub(crate) use verification::Verification;

@@ -7,7 +7,7 @@ use std::{
 
 use amop_proto::{TopicName, channel::PrivateName, client::Challenge, p2p::NodeId};
 
-use super::{TopicKey, TopicPublicKey, keys::SIGNATURE_LEN};
+use super::keys::{SIGNATURE_LEN, TopicKey, TopicPublicKey};
 use crate::VerificationFailure;
 
 /// The limit of entries about what nodes claim of other nodes.

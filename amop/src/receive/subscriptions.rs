@@ -1,19 +1,17 @@
 //! The client's subscriptions, which its tasks and handles share.
 //!
-//! The state of private topics is here as well.
-//!
 //! They belong to a client, not to a connection: over whichever connection a message comes, the
 //! same subscriptions get it, once.
 //!
-//! Locks are taken in the order client, connection state, subscriptions, queue, events; never the
-//! other way round.
+//! Locks are taken in the order client, connection state, subscriptions, private topics, queue,
+//! events; never the other way round.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, Seq, VerifyRequest},
-    client::{Challenge, MessageKind},
+    channel::{PrivateName, Seq},
+    client::MessageKind,
     log::OneLine,
 };
 use tokio::{sync::watch, time::Instant};
@@ -25,9 +23,9 @@ use super::{
     table::{Delivered, SubscriptionTable},
 };
 use crate::{
-    Event, OverflowPolicy, TopicKey, TopicPublicKey, VerificationFailure,
+    Event, OverflowPolicy, TopicKey,
     events::EventReporter,
-    private::{PrivateTopics, SignatureCheck},
+    private::{PrivateTopics, Verification},
     report::{Later, Losses},
 };
 
@@ -38,14 +36,13 @@ pub(crate) struct Subscriptions {
     later: Arc<Later>,
     /// Notified after each answer, for tasks that wait for all of them.
     answered: watch::Sender<()>,
-    /// Notified when a subscriber of a private topic is verified.
-    verified: watch::Sender<()>,
+    /// The private topics: which of them other topics on the wire belong to.
+    private: Arc<Verification>,
 }
 
 #[derive(Debug)]
 struct SubscriptionsState {
     table: SubscriptionTable,
-    private: PrivateTopics,
     /// The number of answers that have left the window and are not given to their connections yet.
     on_the_way: usize,
     closed: bool,
@@ -61,18 +58,21 @@ pub(crate) enum NotAdded {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(events: Arc<EventReporter>, later: Arc<Later>) -> Self {
+    pub(crate) fn new(
+        private: Arc<Verification>,
+        events: Arc<EventReporter>,
+        later: Arc<Later>,
+    ) -> Self {
         Self {
             inner: Mutex::new(SubscriptionsState {
                 table: SubscriptionTable::new(),
-                private: PrivateTopics::default(),
                 on_the_way: 0,
                 closed: false,
             }),
             events,
             later,
             answered: watch::Sender::new(()),
-            verified: watch::Sender::new(()),
+            private,
         }
     }
 
@@ -94,7 +94,7 @@ impl Subscriptions {
             return Err(NotAdded::Closed);
         }
         if let Some((key, route)) = proof
-            && !inner.private.prove(topic, key, route)
+            && !self.private.lock().prove(topic, key, route)
         {
             return Err(NotAdded::OtherKey);
         }
@@ -128,6 +128,11 @@ impl Subscriptions {
         Losses::new(&self.later, event, line)
     }
 
+    /// Returns the state of private topics.
+    pub(crate) fn private(&self) -> &Verification {
+        &self.private
+    }
+
     pub(crate) fn later(&self) -> &Arc<Later> {
         &self.later
     }
@@ -159,120 +164,32 @@ impl Subscriptions {
     pub(crate) fn remove(&self, topic: &TopicName, queue: &Arc<DeliveryQueue>) {
         let mut inner = self.lock();
         if inner.table.remove(topic, queue) {
-            inner.private.forget(topic);
+            self.private.lock().forget(topic);
         }
     }
 
     /// Returns whether nodes should keep `topic`.
     pub(crate) fn wants(&self, topic: &TopicName) -> bool {
-        self.lock().wants(topic)
+        is_wanted(&self.lock().table, &self.private.lock(), topic)
     }
 
     /// Returns the topics that nodes should have.
     pub(crate) fn wanted(&self) -> Vec<TopicName> {
         let inner = self.lock();
+        let private = self.private.lock();
         let topics = inner.table.topics();
-        let routes = inner.private.routes().map(|(route, _)| route);
-        let wanted = topics.chain(routes).filter(|topic| inner.wants(topic));
-        wanted.chain(inner.private.push_topics()).cloned().collect()
+        let routes = private.routes().map(|(route, _)| route);
+        let wanted = topics
+            .chain(routes)
+            .filter(|topic| is_wanted(&inner.table, &private, topic));
+        wanted.chain(private.push_topics()).cloned().collect()
     }
 
     /// Returns the topics on the wire of a subscription to `topic`: a private topic has another one
     /// for challenges.
     pub(crate) fn topics_of(&self, topic: &TopicName) -> Vec<TopicName> {
-        let inner = self.lock();
-        let route = inner.private.route_of(topic).cloned();
+        let route = self.private.lock().route_of(topic).cloned();
         route.into_iter().chain([topic.clone()]).collect()
-    }
-
-    // ---- private topics ----
-
-    /// Grants a private topic to subscribers with these keys, in addition to earlier ones.
-    pub(crate) fn grant(&self, name: &PrivateName, keys: &[TopicPublicKey]) {
-        self.lock().private.grant(name, keys);
-    }
-
-    /// Ends a grant. Returns whether there was one.
-    pub(crate) fn revoke(&self, name: &PrivateName) -> bool {
-        self.lock().private.revoke(name)
-    }
-
-    pub(crate) fn is_granted(&self, name: &PrivateName) -> bool {
-        self.lock().private.is_granted(name)
-    }
-
-    /// Returns a receiver that is notified when a subscriber of a private topic is verified.
-    pub(crate) fn verifications(&self) -> watch::Receiver<()> {
-        self.verified.subscribe()
-    }
-
-    /// Signs a publisher's challenge; `None` if there is no subscription for it any more.
-    pub(crate) fn sign(&self, route: &TopicName, challenge: &[u8]) -> Option<Vec<u8>> {
-        let key = self.lock().private.key(route)?;
-        Some(key.sign(challenge).to_vec())
-    }
-
-    /// Checks a subscriber's answer to its challenge. Returns whether its node may have the
-    /// messages.
-    pub(crate) fn judge(
-        &self,
-        path: &dyn ReplyPath,
-        challenge: &Challenge,
-        signature: &[u8],
-    ) -> bool {
-        let judged = self.lock().private.judge(path.id(), challenge, signature);
-        let request = &challenge.request;
-        match judged {
-            SignatureCheck::Good { news } => {
-                if news {
-                    let (topic, endpoint) = (request.topic.to_string(), path.endpoint());
-                    let node = request.node.to_string();
-                    let shown = OneLine::new(&topic);
-                    tracing::info!(topic = %shown, %endpoint, %node, "verified a subscriber");
-                    self.events.report(Event::SubscriberVerified {
-                        topic,
-                        endpoint: endpoint.to_owned(),
-                        node,
-                    });
-                }
-                true
-            }
-            SignatureCheck::Bad(failure) => {
-                self.unverified(path, request, failure);
-                false
-            }
-        }
-    }
-
-    /// Notifies tasks that wait for a verified subscriber, after the node was told.
-    pub(crate) fn told_verified(&self) {
-        self.verified.send_replace(());
-    }
-
-    /// Records that a subscriber is not verified. It is reported once until the reason changes,
-    /// since the node asks again every 5 s.
-    pub(crate) fn unverified(
-        &self,
-        path: &dyn ReplyPath,
-        request: &VerifyRequest,
-        failure: VerificationFailure,
-    ) {
-        let VerifyRequest { node, topic, .. } = request;
-        let news = {
-            let private = &mut self.lock().private;
-            private.failed(path.id(), *node, topic, failure)
-        };
-        let (endpoint, shown) = (path.endpoint(), OneLine::new(topic));
-        if !news {
-            return tracing::debug!(topic = %shown, %endpoint, %node, "still not verified: {failure}");
-        }
-        tracing::warn!(topic = %shown, %endpoint, %node, "a subscriber was not verified: {failure}");
-        self.events.report(Event::VerificationFailed {
-            topic: topic.to_string(),
-            endpoint: endpoint.to_owned(),
-            node: node.to_string(),
-            failure,
-        });
     }
 
     // ---- messages ----
@@ -329,7 +246,7 @@ impl Subscriptions {
     /// Forgets a connection that is lost, and unicasts that came only over it.
     pub(crate) fn connection_lost(&self, path: &Arc<dyn ReplyPath>) {
         let inner = &mut *self.lock();
-        inner.private.connection_lost(path.id());
+        self.private.lock().connection_lost(path.id());
         inner.table.connection_lost(path);
         self.answered.send_replace(());
     }
@@ -349,10 +266,9 @@ impl Subscriptions {
     }
 }
 
-impl SubscriptionsState {
-    fn wants(&self, topic: &TopicName) -> bool {
-        // A topic for challenges is wanted as long as its private topic is.
-        let topic = self.private.topic_of(topic).unwrap_or(topic);
-        self.table.is_wanted(topic) || self.private.is_push_topic(topic)
-    }
+/// Returns whether nodes should keep `topic`.
+fn is_wanted(table: &SubscriptionTable, private: &PrivateTopics, topic: &TopicName) -> bool {
+    // A topic for challenges is wanted as long as its private topic is.
+    let topic = private.topic_of(topic).unwrap_or(topic);
+    table.is_wanted(topic) || private.is_push_topic(topic)
 }

@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref};
 use amop_proto::{channel::result_code, client::MessageKind};
 use amop_seal::{RequestDigest, SealedAnswer, SealingKey, SealingPublicKey, seal_reply};
 
-use super::{SealedRequest, now};
+use super::{SealedRequest, clock::now};
 use crate::{Codec, ReplyError, receive::Responder};
 
 /// Where a sealed message came from. It must be answered with a sealed answer; dropping this

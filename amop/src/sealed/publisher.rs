@@ -19,11 +19,17 @@ impl<T> fmt::Debug for SealedPublisher<T> {
     }
 }
 
-impl<T: SealedTopic> SealedPublisher<T> {
-    pub(super) fn new(raw: RawPublisher, sealer: Sealer<T>) -> Self {
-        Self { raw, sealer }
+impl<T: SealedTopic> Sealer<T> {
+    /// Returns a publisher of multicasts, which does not wait for each message.
+    pub fn publisher(&self) -> SealedPublisher<T> {
+        SealedPublisher {
+            raw: self.raw_publisher(),
+            sealer: self.clone(),
+        }
     }
+}
 
+impl<T: SealedTopic> SealedPublisher<T> {
     /// Accepts a message, which is sealed before this returns its future. If the future is dropped
     /// before it completes, the message may not be sent.
     ///

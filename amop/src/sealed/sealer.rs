@@ -9,7 +9,7 @@ use amop_seal::{
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-use super::{SealedPublisher, SealedRequest, SealedTopic, now};
+use super::{SealedRequest, SealedTopic, clock::now};
 use crate::{
     Codec, PublishError, RawPublisher, inner::ClientInner, publish::ReceivedAnswer, topic::Of,
 };
@@ -154,10 +154,9 @@ impl<T: SealedTopic> Sealer<T> {
         }
     }
 
-    /// Returns a publisher of multicasts, which does not wait for each message.
-    pub fn publisher(&self) -> SealedPublisher<T> {
-        let raw = RawPublisher::new(Arc::clone(&self.inner), &self.topic);
-        SealedPublisher::new(raw, self.clone())
+    /// Returns a publisher of bytes to the topic, which must be sealed.
+    pub(super) fn raw_publisher(&self) -> RawPublisher {
+        RawPublisher::new(Arc::clone(&self.inner), &self.topic)
     }
 
     pub(super) fn seal(&self, kind: SealedKind, message: &T) -> Result<Sealed, PublishError> {

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use amop_proto::TopicName;
 use amop_seal::{ReaderError, ReplayGuard, SealedReader, SealingKey, SealingPublicKey};
 
-use super::{SealedDeliveries, SealedSubscription, SealedTopic, now, unsealer::Unsealer};
+use super::{SealedDeliveries, SealedSubscription, SealedTopic, clock::now, unsealer::Unsealer};
 use crate::{OverflowPolicy, RawSubscription, SubscribeError, inner::ClientInner, topic::Of};
 
 /// A builder of a subscription to a sealed topic, returned by

@@ -14,7 +14,7 @@ use amop_seal::{
 };
 use tokio::{runtime::Handle, task::JoinError};
 
-use super::{delivery::SealedReceipt, now};
+use super::{clock::now, delivery::SealedReceipt};
 use crate::{
     Event, RawSubscription,
     receive::Responder,
