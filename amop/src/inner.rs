@@ -20,12 +20,11 @@ use crate::{
     client::ClientSettings,
     connection::{Connection, Settling},
     events::EventReporter,
-    pins::Pins,
     private::Verification,
-    publish::InFlightCounter,
     receive::Subscriptions,
     report::Later,
     sealed::SealedTopics,
+    send::{InFlightCounter, Pins},
 };
 
 /// The shared state of one client.
@@ -37,14 +36,14 @@ pub(crate) struct ClientInner {
     pub(crate) private: Arc<Verification>,
     pub(crate) events: Arc<EventReporter>,
     /// Reports that are made with a delay.
-    pub(super) later: Arc<Later>,
+    pub(crate) later: Arc<Later>,
     state: Mutex<ClientState>,
     /// Notified when a connection becomes usable or is lost, or the client closes.
     changed: watch::Sender<()>,
     /// Set once the client is closed and its tasks have ended.
     over: watch::Sender<Option<CloseReason>>,
     /// Messages that are being published.
-    pub(super) publishing: Arc<InFlightCounter>,
+    pub(crate) publishing: Arc<InFlightCounter>,
     /// Topics to which nothing unsealed is sent.
     pub(crate) sealed: SealedTopics,
     supervisor: Mutex<Option<JoinHandle<()>>>,
@@ -78,7 +77,7 @@ struct EndpointConnections {
 }
 
 /// The choice of a connection to try.
-pub(super) enum Picked {
+pub(crate) enum Picked {
     Connection(Connection),
     None,
     Closed(CloseReason),
@@ -163,7 +162,7 @@ impl ClientInner {
     /// Picks the connection over which a message is tried next. This is the connection of the
     /// topic's last multicast, for a multicast and for a unicast soon after one; otherwise it is
     /// the least busy connection.
-    pub(super) fn pick(&self, attempts: &Attempts, topic: &TopicName, kind: MessageKind) -> Picked {
+    pub(crate) fn pick(&self, attempts: &Attempts, topic: &TopicName, kind: MessageKind) -> Picked {
         let state = &mut *self.lock();
         if let Some(reason) = &state.closing {
             return Picked::Closed(reason.clone());
@@ -190,7 +189,7 @@ impl ClientInner {
     /// Picks another connection for a copy of a message, except those with the numbers in `not`.
     /// For a multicast this is the connection that had the copy of the topic's last multicast;
     /// otherwise it is the least busy one.
-    pub(super) fn pick_other(
+    pub(crate) fn pick_other(
         &self,
         topic: &TopicName,
         kind: MessageKind,
@@ -215,19 +214,19 @@ impl ClientInner {
     }
 
     /// Returns a new seq for a message that is sent over several connections.
-    pub(super) fn new_seq(&self) -> Seq {
+    pub(crate) fn new_seq(&self) -> Seq {
         Seq::random(&mut self.lock().rng)
     }
 
     /// Returns whether the connection with that number can be used.
-    pub(super) fn is_open(&self, id: u64) -> bool {
+    pub(crate) fn is_open(&self, id: u64) -> bool {
         let state = self.lock();
         let mut up = state.links.iter().filter_map(|link| link.up.as_ref());
         up.any(|connection| connection.id() == id && connection.is_open())
     }
 
     /// Returns a new topic for challenges, which cannot be guessed.
-    pub(super) fn new_route(&self, name: &PrivateName) -> TopicName {
+    pub(crate) fn new_route(&self, name: &PrivateName) -> TopicName {
         name.route(&mut self.lock().rng)
     }
 
@@ -237,7 +236,7 @@ impl ClientInner {
         up.any(Connection::is_open)
     }
 
-    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.lock().closing.clone()
     }
 
@@ -310,7 +309,7 @@ impl ClientInner {
     // ---- what happens, reported by the supervisor ----
 
     /// Returns the next endpoint to dial, or when to ask again.
-    pub(super) fn next_dial(&self) -> Result<usize, Option<Instant>> {
+    pub(crate) fn next_dial(&self) -> Result<usize, Option<Instant>> {
         let mut state = self.lock();
         let now = Instant::now().into_std();
         let due = state.pool.take_due(now);
@@ -319,7 +318,7 @@ impl ClientInner {
 
     /// Returns a number and a seed for a connection to an endpoint, and the length of the longest
     /// frame that was taken there.
-    pub(super) fn new_connection(&self, index: usize) -> (u64, [u8; 32], Arc<AtomicUsize>) {
+    pub(crate) fn new_connection(&self, index: usize) -> (u64, [u8; 32], Arc<AtomicUsize>) {
         let mut state = self.lock();
         state.connections_made += 1;
         let longest = Arc::clone(&state.links[index].longest_taken);
@@ -327,7 +326,7 @@ impl ClientInner {
     }
 
     /// Registers a connection that is not ready yet. Closes it at once if the client is closed.
-    pub(super) fn joining(&self, index: usize, connection: &Connection) {
+    pub(crate) fn joining(&self, index: usize, connection: &Connection) {
         let mut state = self.lock();
         state.links[index].joining = Some(connection.clone());
         let closing = state.closing.is_some();
@@ -338,7 +337,7 @@ impl ClientInner {
     }
 
     /// Records that a connection is ready, with every topic confirmed.
-    pub(super) fn joined(&self, index: usize, connection: &Connection, info: NodeInfo) {
+    pub(crate) fn joined(&self, index: usize, connection: &Connection, info: NodeInfo) {
         let mut state = self.lock();
         let ClientState { pool, links, .. } = &mut *state;
         pool.up(index, Instant::now().into_std());
@@ -355,7 +354,7 @@ impl ClientInner {
     }
 
     /// Records that connecting failed.
-    pub(super) fn failed(&self, index: usize, error: ConnectError) {
+    pub(crate) fn failed(&self, index: usize, error: ConnectError) {
         let mut state = self.lock();
         let retry_in = match state.closing {
             None => state.pool.failed(index, Instant::now().into_std()),
@@ -376,7 +375,7 @@ impl ClientInner {
     }
 
     /// Records that a connection that was ready has ended.
-    pub(super) fn lost(&self, index: usize, reason: CloseReason) {
+    pub(crate) fn lost(&self, index: usize, reason: CloseReason) {
         let mut state = self.lock();
         let retry_in = match state.closing {
             None => state.pool.failed(index, Instant::now().into_std()),
@@ -394,7 +393,7 @@ impl ClientInner {
     }
 
     /// Returns why the supervisor has nothing left to do; `None` if it has.
-    pub(super) fn is_over(&self) -> Option<CloseReason> {
+    pub(crate) fn is_over(&self) -> Option<CloseReason> {
         let state = self.lock();
         if state.closing.is_some() {
             return state.closing.clone();
@@ -405,7 +404,7 @@ impl ClientInner {
 
     /// Ends the client: everything that waits ends with `reason`, or with an earlier reason if
     /// there is one.
-    pub(super) fn finish(&self, reason: CloseReason) {
+    pub(crate) fn finish(&self, reason: CloseReason) {
         let mut state = self.lock();
         let reason = state.closing.get_or_insert(reason).clone();
         drop(state);
@@ -423,7 +422,7 @@ impl ClientInner {
         self.changed.send_replace(());
     }
 
-    pub(super) fn supervised_by(&self, task: JoinHandle<()>) {
+    pub(crate) fn supervised_by(&self, task: JoinHandle<()>) {
         *self.supervisor() = Some(task);
     }
 
@@ -513,7 +512,7 @@ fn connected(info: &NodeInfo) -> Event {
 }
 
 /// Returns the [`NodeInfo`] of a connection.
-pub(super) fn node_info(
+pub(crate) fn node_info(
     connection: &Connection,
     node_version: Option<String>,
     public_key: Option<PublicKey>,

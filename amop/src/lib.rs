@@ -291,22 +291,18 @@ mod expiry;
 mod inner;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
-mod pins;
-mod pipeline;
 mod policy;
 mod private;
-mod publish;
-mod publisher;
 mod receive;
 mod report;
 mod sdk_config;
 mod sealed;
+mod send;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod topic;
-mod ways;
 
 pub use amop_derive::{AmopTopic, topic};
 pub use amop_proto::{
@@ -324,7 +320,7 @@ pub use amop_tls::{
 };
 pub use builder::ClientBuilder;
 pub use certificates::find_certificates;
-pub use client::{Client, NodeInfo, Reply};
+pub use client::{Client, NodeInfo};
 pub use codec::{Codec, CodecError};
 pub use error::{
     CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
@@ -334,7 +330,6 @@ pub use error::{
 pub use events::{Event, Events};
 pub use policy::{ConnectionPolicy, OfflinePolicy, OverflowPolicy, ReconnectPolicy};
 pub use private::{TopicKey, TopicPublicKey};
-pub use publisher::{Publisher, RawPublisher};
 pub use receive::{
     DecodeErrors, Deliveries, Delivery, RawSubscription, Subscription, SubscriptionBuilder,
     SubscriptionStats,
@@ -344,6 +339,7 @@ pub use sealed::{
     SealedDeliveries, SealedDelivery, SealedPublisher, SealedRefusals, SealedRequest,
     SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
 };
+pub use send::{Publisher, RawPublisher, Reply};
 pub use tls::Tls;
 pub use topic::{Request, Topic};
 

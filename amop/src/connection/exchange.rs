@@ -16,46 +16,8 @@ use tokio::{
 use super::{Connection, ConnectionInner, SEND_BUFFER, Token, wire_len};
 use crate::{
     PublishError,
-    pipeline::{Pipeline, Pipelined},
+    send::{AttemptFailure, OutgoingMessage, Pipeline, Pipelined, PipelinedMessage},
 };
-
-/// A message to be published.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct OutgoingMessage<'a> {
-    pub(crate) kind: MessageKind,
-    /// `None` until it is sent for the first time.
-    pub(crate) seq: Option<Seq>,
-    pub(crate) topic: &'a TopicName,
-    pub(crate) payload: &'a [u8],
-    pub(crate) deadline: Instant,
-    /// The time allowed for all attempts together, for errors.
-    pub(crate) timeout: Duration,
-    /// The number of earlier connections that may have ended because of it.
-    pub(crate) cut_offs: u32,
-}
-
-/// A multicast of a pipeline.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PipelinedMessage<'a> {
-    /// Its number among the publisher's messages.
-    pub(crate) number: u64,
-    /// The seq, if it is sent again.
-    pub(crate) seq: Option<Seq>,
-    pub(crate) payload: &'a Bytes,
-    /// The number of connections that may have ended because of it.
-    pub(crate) cut_offs: u32,
-    /// Whether it is a copy of a message that is sent over another connection, too.
-    pub(crate) copy: bool,
-}
-
-/// How an attempt failed.
-#[derive(Debug)]
-pub(crate) enum AttemptFailure {
-    /// Another connection may succeed.
-    Retry(AttemptEnd, PublishError),
-    /// No other connection would succeed.
-    Final(PublishError),
-}
 
 impl Connection {
     /// Returns the error of a message that was in flight when the connection was lost.

@@ -36,12 +36,11 @@ use tokio::{
 
 use crate::{
     ReplyError, VerificationFailure,
-    pipeline::{Again, Confirmed, Pipelined},
     receive::{Disposition, Incoming, RefusedUnicast, ReplyPath, Subscriptions},
+    send::{Again, AttemptFailure, Confirmed, Pipelined},
 };
 use driver::Driver;
 use exchange::PublishContext;
-pub(crate) use exchange::{AttemptFailure, OutgoingMessage, PipelinedMessage};
 
 /// Bytes of published messages that may wait to be written. A longer message is queued once no
 /// other message waits.

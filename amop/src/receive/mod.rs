@@ -4,7 +4,9 @@
 //! queues of the topic. A subscription takes it out, and a [`Responder`] answers it over the
 //! message's [`ReplyPath`].
 
+mod api;
 mod builder;
+mod confirm;
 mod decode;
 mod deliveries;
 mod delivery;

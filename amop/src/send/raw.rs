@@ -1,6 +1,6 @@
-//! Publishers, which do not wait for each message.
+//! Publishers of bytes, which do not wait for each message.
 
-use std::{collections::VecDeque, fmt, marker::PhantomData, pin::pin, sync::Arc};
+use std::{collections::VecDeque, fmt, pin::pin, sync::Arc};
 
 use amop_proto::{
     TopicName,
@@ -13,108 +13,21 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{
-    Codec, FlushError, PublishError, Topic,
-    connection::{AttemptFailure, Connection, OutgoingMessage, PipelinedMessage},
-    inner::{ClientInner, Picked},
+use super::{
+    message::{AttemptFailure, OutgoingMessage, PipelinedMessage},
     pipeline::{Again, Lost, Pipeline},
+};
+use crate::{
+    FlushError, PublishError,
+    connection::Connection,
+    inner::{ClientInner, Picked},
 };
 
 /// Bytes of payload that may wait for confirmation, per publisher. A longer message is sent once no
 /// other message waits.
 const MAX_UNCONFIRMED: usize = 16 * 1024 * 1024;
 
-/// Publishes multicasts of one type, many at a time. Returned by
-/// [`Client::publisher`](crate::Client::publisher).
-///
-/// [`publish`](Self::publish) returns as soon as the message is in a connection's send buffer;
-/// [`flush`](Self::flush) waits until nodes have taken all messages, and reports those that failed.
-///
-/// ```no_run
-/// # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
-/// #[amop::topic("ticks")]
-/// struct Tick {
-///     price: u64,
-/// }
-///
-/// let mut ticks = client.publisher::<Tick>()?;
-/// for price in 0..100_000 {
-///     ticks.publish(&Tick { price }).await?;
-/// }
-/// ticks.flush().await?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// * All messages are sent over one connection, in their order, as long as it is open.
-/// * If the connection is lost, the messages that are not confirmed are sent again over another
-///   one, with the same seqs, so that subscribers that use this crate take them once. The next call
-///   of `publish` or `flush` does this: a publisher has no task of its own.
-/// * `publish` waits, until the [`timeout`](crate::ClientBuilder::timeout), while
-///   [`max_in_flight`](crate::ClientBuilder::max_in_flight) messages or 16 MiB of messages wait for
-///   confirmation, or while 4 MiB wait to be written.
-/// * If the publisher is dropped without a flush, the connection still writes the messages, unless
-///   it is lost; their outcome is not reported. [`drain`](crate::Client::drain) waits for them.
-/// * It does not keep the client open.
-pub struct Publisher<T> {
-    raw: RawPublisher,
-    messages: PhantomData<fn(T)>,
-}
-
-impl<T> fmt::Debug for Publisher<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Publisher").field(&self.raw).finish()
-    }
-}
-
-impl<T: Topic> Publisher<T> {
-    pub(crate) fn new(raw: RawPublisher) -> Self {
-        Self {
-            raw,
-            messages: PhantomData,
-        }
-    }
-
-    /// Accepts a message, which is encoded before this returns its future. If the future is dropped
-    /// before it completes, the message may not be sent.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError`] if this message was not accepted. If an accepted message fails,
-    /// [`flush`](Self::flush) returns the error.
-    pub fn publish<'a>(
-        &'a mut self,
-        message: &T,
-    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
-        let encoded = T::Codec::encode(message);
-        async move {
-            let payload = encoded.map_err(|source| PublishError::Encode {
-                topic: self.raw.shown().to_owned(),
-                source,
-            })?;
-            self.raw.publish(payload).await
-        }
-    }
-
-    /// Waits until nodes have taken every message accepted so far, or until the others have failed:
-    /// at most about the [`timeout`](crate::ClientBuilder::timeout). Dropping the future loses
-    /// nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`FlushError`] if messages failed since the last flush: their number, and the error of the
-    /// first.
-    pub async fn flush(&mut self) -> Result<(), FlushError> {
-        self.raw.flush().await
-    }
-
-    /// Returns the number of messages that no node has confirmed yet.
-    pub fn unconfirmed(&self) -> usize {
-        self.raw.unconfirmed()
-    }
-}
-
-/// As [`Publisher`], for bytes. Returned by
+/// As [`Publisher`](crate::Publisher), for bytes. Returned by
 /// [`Client::publisher_raw`](crate::Client::publisher_raw).
 pub struct RawPublisher {
     inner: Arc<ClientInner>,
@@ -160,7 +73,7 @@ impl RawPublisher {
         }
     }
 
-    fn shown(&self) -> &str {
+    pub(super) fn shown(&self) -> &str {
         PrivateName::shown(self.pipeline.topic())
     }
 
@@ -169,11 +82,11 @@ impl RawPublisher {
         self.pipeline.unconfirmed()
     }
 
-    /// As [`Publisher::publish`].
+    /// As [`Publisher::publish`](crate::Publisher::publish).
     ///
     /// # Errors
     ///
-    /// As [`Publisher::publish`].
+    /// As [`Publisher::publish`](crate::Publisher::publish).
     pub async fn publish(&mut self, payload: Bytes) -> Result<(), PublishError> {
         // A task that publishes all the time lets other tasks run.
         consume_budget().await;
@@ -195,11 +108,11 @@ impl RawPublisher {
         self.send(message, deadline).await
     }
 
-    /// As [`Publisher::flush`].
+    /// As [`Publisher::flush`](crate::Publisher::flush).
     ///
     /// # Errors
     ///
-    /// As [`Publisher::flush`].
+    /// As [`Publisher::flush`](crate::Publisher::flush).
     pub async fn flush(&mut self) -> Result<(), FlushError> {
         let deadline = Instant::now() + self.pipeline.timeout();
         let pipeline = Arc::clone(&self.pipeline);

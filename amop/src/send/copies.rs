@@ -14,11 +14,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    PublishError,
-    connection::{AttemptFailure, Connection, OutgoingMessage},
-    inner::ClientInner,
-};
+use super::message::{AttemptFailure, OutgoingMessage};
+use crate::{PublishError, connection::Connection, inner::ClientInner};
 
 /// The outcome of a message that was sent.
 pub(crate) struct SendOutcome {

@@ -15,7 +15,8 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{FlushError, PublishError, publish::InFlightCounter};
+use super::in_flight::InFlightCounter;
+use crate::{FlushError, PublishError};
 
 /// The messages of one publisher that no node has confirmed yet.
 #[derive(Debug)]

@@ -1,0 +1,88 @@
+//! Waiting until nodes confirm a change of the topics.
+
+use amop_proto::{TopicName, channel::PrivateName, client::CloseReason};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{OfflinePolicy, SubscribeError, connection::Connection, inner::ClientInner};
+
+impl ClientInner {
+    /// Waits until every connected node has `topics`, or for a connection if there is none. Errors
+    /// name the last topic.
+    pub(crate) async fn subscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
+        let [.., topic] = topics else { return Ok(()) };
+        let deadline = Instant::now() + self.options.timeout;
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            if self.close_reason().is_some() {
+                return Err(self.unsubscribable(topic));
+            }
+            let settling = self.sync_topics(topics);
+            let mut confirmed = false;
+            for (connection, settling) in settling {
+                match connection.settled(settling, deadline).await {
+                    Ok(true) if topics.iter().any(|topic| connection.refuses(topic)) => {
+                        return Err(SubscribeError::Refused {
+                            topic: PrivateName::shown(topic).to_owned(),
+                            endpoint: connection.endpoint().to_owned(),
+                        });
+                    }
+                    Ok(true) => confirmed = true,
+                    Ok(false) => return Err(self.unconfirmed(topic, &connection)),
+                    // The connection is lost. The next one confirms the topics before it counts as
+                    // connected.
+                    Err(_) => {}
+                }
+            }
+            if confirmed {
+                return Ok(());
+            }
+            let offline = SubscribeError::Offline {
+                topic: PrivateName::shown(topic).to_owned(),
+                endpoints: self.names(),
+            };
+            if self.options.offline == OfflinePolicy::FailFast && self.close_reason().is_none() {
+                return Err(offline);
+            }
+            if timeout_at(deadline, changes.changed()).await.is_err() {
+                return Err(offline);
+            }
+        }
+    }
+
+    /// Waits until no connected node has `topics` any more. Errors name the last topic.
+    pub(crate) async fn unsubscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
+        let [.., topic] = topics else { return Ok(()) };
+        let deadline = Instant::now() + self.options.timeout;
+        let mut result = Ok(());
+        for (connection, settling) in self.sync_topics(topics) {
+            match connection.settled(settling, deadline).await {
+                Ok(true) => {}
+                Ok(false) => result = Err(self.unconfirmed(topic, &connection)),
+                // When a connection ends, its node forgets the topics.
+                Err(_) => {}
+            }
+        }
+        if self.close_reason().is_some() {
+            return Err(self.unsubscribable(topic));
+        }
+        result
+    }
+
+    fn unconfirmed(&self, topic: &TopicName, connection: &Connection) -> SubscribeError {
+        SubscribeError::Timeout {
+            topic: PrivateName::shown(topic).to_owned(),
+            endpoint: connection.endpoint().to_owned(),
+            after: self.options.timeout,
+        }
+    }
+
+    /// Returns the error of a client that is closed.
+    pub(crate) fn unsubscribable(&self, topic: &TopicName) -> SubscribeError {
+        SubscribeError::Disconnected {
+            topic: PrivateName::shown(topic).to_owned(),
+            endpoint: self.names(),
+            reason: self.close_reason().unwrap_or(CloseReason::Local),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A message on its way to a connection.
+
+use std::time::Duration;
+
+use amop_proto::{
+    TopicName,
+    channel::Seq,
+    client::{AttemptEnd, MessageKind},
+};
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::PublishError;
+
+/// A message to be published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutgoingMessage<'a> {
+    pub(crate) kind: MessageKind,
+    /// `None` until it is sent for the first time.
+    pub(crate) seq: Option<Seq>,
+    pub(crate) topic: &'a TopicName,
+    pub(crate) payload: &'a [u8],
+    pub(crate) deadline: Instant,
+    /// The time allowed for all attempts together, for errors.
+    pub(crate) timeout: Duration,
+    /// The number of earlier connections that may have ended because of it.
+    pub(crate) cut_offs: u32,
+}
+
+/// A multicast of a pipeline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PipelinedMessage<'a> {
+    /// Its number among the publisher's messages.
+    pub(crate) number: u64,
+    /// The seq, if it is sent again.
+    pub(crate) seq: Option<Seq>,
+    pub(crate) payload: &'a Bytes,
+    /// The number of connections that may have ended because of it.
+    pub(crate) cut_offs: u32,
+    /// Whether it is a copy of a message that is sent over another connection, too.
+    pub(crate) copy: bool,
+}
+
+/// How an attempt failed.
+#[derive(Debug)]
+pub(crate) enum AttemptFailure {
+    /// Another connection may succeed.
+    Retry(AttemptEnd, PublishError),
+    /// No other connection would succeed.
+    Final(PublishError),
+}

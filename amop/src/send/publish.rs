@@ -1,0 +1,186 @@
+//! Publishing a message: one connection after the other, until one brings an answer.
+
+use amop_proto::{
+    TopicName,
+    channel::{PrivateName, Seq},
+    client::{MessageKind, NextAttempt},
+};
+use bytes::Bytes;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+use super::{message::OutgoingMessage, tries::Tries};
+use crate::{
+    OfflinePolicy, PublishError,
+    connection::Connection,
+    inner::{ClientInner, Picked},
+};
+
+/// The answer to a message.
+#[derive(Debug)]
+pub(crate) struct ReceivedAnswer {
+    pub(crate) seq: Seq,
+    pub(crate) payload: Bytes,
+    /// The connection that brought it.
+    pub(crate) connection: Connection,
+}
+
+impl ClientInner {
+    /// Publishes a message over one connection after the other, until one brings an answer.
+    ///
+    /// A unicast to a private topic waits until a subscriber is verified. A multicast cannot: a
+    /// node confirms it with or without subscribers, and the node's own subscribers need no
+    /// verification.
+    pub(crate) async fn publish(
+        &self,
+        kind: MessageKind,
+        topic: &TopicName,
+        payload: &[u8],
+    ) -> Result<ReceivedAnswer, PublishError> {
+        let deadline = Instant::now() + self.options.timeout;
+        self.publish_until(deadline, kind, topic, payload).await
+    }
+
+    /// As [`publish`](Self::publish), with a deadline that several calls share.
+    pub(crate) async fn publish_until(
+        &self,
+        deadline: Instant,
+        kind: MessageKind,
+        topic: &TopicName,
+        payload: &[u8],
+    ) -> Result<ReceivedAnswer, PublishError> {
+        let private = PrivateName::of_topic(topic);
+        self.check_granted(private.as_ref())?;
+        self.sealed.check(topic, payload)?;
+        let _counted = self.publishing.one();
+        let message = OutgoingMessage {
+            kind,
+            seq: None,
+            topic,
+            payload,
+            deadline,
+            timeout: self.options.timeout,
+            cut_offs: 0,
+        };
+        self.deliver(message, private.as_ref()).await
+    }
+
+    /// Checks that messages may be published to a topic; a private topic must be granted.
+    pub(crate) fn check_granted(&self, private: Option<&PrivateName>) -> Result<(), PublishError> {
+        match private {
+            Some(name) if !self.private.is_granted(name) => Err(PublishError::NotGranted {
+                topic: name.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tries a message over one connection after the other.
+    pub(crate) async fn deliver(
+        &self,
+        mut message: OutgoingMessage<'_>,
+        private: Option<&PrivateName>,
+    ) -> Result<ReceivedAnswer, PublishError> {
+        let mut tries = Tries::new(private, message.cut_offs);
+        let mut copied = false;
+        // Subscribed before the last look at the connections, so that no change is missed.
+        let mut changes: Option<watch::Receiver<()>> = None;
+        // Subscribed before the first attempt, for the same reason.
+        let mut verifications = private.map(|_| self.private.verifications());
+        loop {
+            match self.pick(tries.attempts(), message.topic, message.kind) {
+                Picked::Connection(connection) => {
+                    let attempt = self.attempt(connection, &mut message, &mut tries, &mut copied);
+                    match attempt.await? {
+                        Some(answer) => return Ok(answer),
+                        None => continue,
+                    }
+                }
+                Picked::Closed(reason) => {
+                    let disconnected = || PublishError::Disconnected {
+                        topic: message.topic.to_string(),
+                        endpoint: self.names(),
+                        reason,
+                    };
+                    return Err(tries.error().unwrap_or_else(disconnected));
+                }
+                Picked::None => {}
+            }
+            let Some(changes) = &mut changes else {
+                changes = Some(self.changes());
+                continue;
+            };
+            let until = self.next_try(&mut tries, message.deadline);
+            if let Some(until) = until {
+                // Try again after a connection was made or lost, a subscriber was verified, or the
+                // time has passed.
+                let news = async {
+                    tokio::select! {
+                        _ = changes.changed() => {}
+                        () = changed(&mut verifications) => {}
+                    }
+                };
+                let _ = timeout_at(until.min(message.deadline), news).await;
+            }
+            if until.is_none() || message.deadline <= Instant::now() {
+                let offline = || PublishError::Offline {
+                    topic: message.topic.to_string(),
+                    endpoints: self.names(),
+                };
+                return Err(tries.error_of_sent().unwrap_or_else(offline));
+            }
+        }
+    }
+
+    /// Sends a message over a connection, and over others that get copies. Returns its answer;
+    /// `None` if another connection should be tried.
+    async fn attempt(
+        &self,
+        connection: Connection,
+        message: &mut OutgoingMessage<'_>,
+        tries: &mut Tries<'_>,
+        copied: &mut bool,
+    ) -> Result<Option<ReceivedAnswer>, PublishError> {
+        let sent = self.send(connection, message, copied).await;
+        for (connection, failure) in sent.failed {
+            tries.failed(message, &connection, failure)?;
+        }
+        let connection = sent.connection;
+        match sent.result {
+            Ok((seq, payload)) => Ok(Some(ReceivedAnswer {
+                seq,
+                payload,
+                connection,
+            })),
+            Err(failure) => {
+                tries.failed(message, &connection, failure)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Returns until when a message waits after every connection was tried; `None` if it does not
+    /// wait.
+    fn next_try(&self, tries: &mut Tries<'_>, deadline: Instant) -> Option<Instant> {
+        let next = tries.when_exhausted(|connection| self.is_open(connection));
+        match (next, self.options.offline) {
+            (NextAttempt::Pause(pause), _) if tries.may_be_verified() => {
+                Some(Instant::now() + pause)
+            }
+            (NextAttempt::Finish, _) | (_, OfflinePolicy::FailFast) => None,
+            (NextAttempt::Wait, OfflinePolicy::Wait) => Some(deadline),
+            (NextAttempt::Pause(pause), OfflinePolicy::Wait) => Some(Instant::now() + pause),
+        }
+    }
+}
+
+/// Waits for a change; forever if there is nothing to watch.
+async fn changed(watched: &mut Option<watch::Receiver<()>>) {
+    match watched {
+        // The sender lives as long as the client.
+        Some(watched) => drop(watched.changed().await),
+        None => std::future::pending().await,
+    }
+}
