@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{Connection, ConnectionState, SEND_BUFFER};
+use super::{handle::Connection, settings::SEND_BUFFER, state::ConnectionState};
 use crate::receive::RefusedUnicast;
 
 /// Bytes requested from the stream at a time: a few TLS records.
@@ -55,6 +55,17 @@ enum Phase {
     /// The stream is being shut down.
     ShuttingDown,
     Done,
+}
+
+impl Phase {
+    /// Returns the phase that follows when a session has ended.
+    fn after(reason: &CloseReason) -> Self {
+        match reason {
+            CloseReason::Local | CloseReason::Expired { .. } => Self::Flushing,
+            CloseReason::Transport { .. } | CloseReason::Silent { .. } => Self::Done,
+            _ => Self::ShuttingDown,
+        }
+    }
 }
 
 pub(super) struct Driver<S> {
@@ -216,22 +227,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.phase == Phase::Open
             && let Some(reason) = &state.closed
         {
-            self.phase = match reason {
-                CloseReason::Local | CloseReason::Expired { .. } => Phase::Flushing,
-                CloseReason::Transport { .. } | CloseReason::Silent { .. } => Phase::Done,
-                _ => Phase::ShuttingDown,
-            };
+            self.phase = Phase::after(reason);
             self.close_deadline = Some(now + CLOSE_TIMEOUT);
         }
         let next = state.session.next_timeout();
         let next = next.into_iter().chain(state.log.next_summary()).min();
         drop(state);
-        let next = next.map(Instant::from_std).or(self.close_deadline);
-        // The timer is only moved to an earlier time: a timer that fires too early costs less than
-        // setting it for each message.
-        if let Some(next) = next
-            && self.armed.is_none_or(|armed| next < armed)
-        {
+        if let Some(next) = next.map(Instant::from_std).or(self.close_deadline) {
+            self.arm(next);
+        }
+    }
+
+    /// Sets the timer. It is only moved to an earlier time: a timer that fires too early costs less
+    /// than setting it for each message.
+    fn arm(&mut self, next: Instant) {
+        if self.armed.is_none_or(|armed| next < armed) {
             self.timer.as_mut().reset(next);
             self.armed = Some(next);
         }
@@ -258,7 +268,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         state.session.handle_timeout(now.into_std());
         state.drain_events(&self.connection, now.into_std());
-        state.tell_held_back(&self.connection.0.endpoint, now.into_std());
+        let endpoint = self.connection.endpoint();
+        state.log.tell_held_back(endpoint, now.into_std());
         true
     }
 

@@ -1,0 +1,68 @@
+//! The start of a connection.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use amop_proto::{
+    channel::FrameDecoder,
+    client::{ClientConfig, ClientSession},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Semaphore, oneshot, watch},
+    time::Instant,
+};
+
+use super::{
+    driver::Driver,
+    handle::Connection,
+    inner::ConnectionInner,
+    settings::{ConnectionSettings, Hello, SEND_BUFFER},
+    state::ConnectionState,
+};
+use crate::receive::Subscriptions;
+
+impl Connection {
+    /// Starts the driver of `stream`. The receiver gets the node's hello; it gets nothing if the
+    /// session closes first.
+    pub(crate) fn start<S>(
+        stream: S,
+        id: u64,
+        endpoint: Arc<str>,
+        settings: &ConnectionSettings,
+        seed: [u8; 32],
+        subscriptions: Arc<Subscriptions>,
+        longest_taken: Arc<AtomicUsize>,
+    ) -> (Self, oneshot::Receiver<Hello>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = ClientConfig {
+            max_frame: settings.max_frame,
+            longest_taken: longest_taken.load(Ordering::Relaxed),
+            ..settings.session.clone()
+        };
+        let in_flight = config.max_in_flight;
+        let (hello, heard) = oneshot::channel();
+        let session = ClientSession::new(config, seed, Instant::now().into_std());
+        let connection = Self(Arc::new(ConnectionInner {
+            id,
+            endpoint,
+            max_frame: AtomicUsize::new(settings.max_frame),
+            overlay: AtomicBool::new(false),
+            longest_taken,
+            max_in_flight: in_flight,
+            state: Mutex::new(ConnectionState::new(session, subscriptions, hello)),
+            in_flight: Semaphore::new(in_flight),
+            room: Semaphore::new(SEND_BUFFER),
+            lost: watch::Sender::new(None),
+            driver: Mutex::new(None),
+        }));
+        let decoder = FrameDecoder::new(settings.max_incoming);
+        let driver = tokio::spawn(Driver::new(stream, decoder, connection.clone()));
+        *connection.driver_handle() = Some(driver);
+        (connection, heard)
+    }
+}
