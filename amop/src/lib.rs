@@ -279,29 +279,18 @@
 //! OpenSSL from source, which needs perl and make in addition to the C compiler.
 #![forbid(unsafe_code)]
 
-mod builder;
-mod certificates;
 mod client;
 pub mod codec;
 mod connection;
-mod dial;
 mod error;
-mod events;
-mod expiry;
-mod inner;
-#[cfg(feature = "legacy-rsa")]
-mod legacy;
-mod policy;
 mod private;
 mod receive;
 mod report;
 mod sdk_config;
 mod sealed;
 mod send;
-mod supervisor;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod topic;
 
 pub use amop_derive::{AmopTopic, topic};
@@ -318,21 +307,20 @@ pub use amop_tls::{
     HandshakeFailure, Identity, NodeKey, ParseNodeKeyError, PemSource, PublicKey, TlsError,
     pem::PemProblem, pkcs12::Pkcs12Problem,
 };
-pub use builder::ClientBuilder;
-pub use certificates::find_certificates;
-pub use client::{Client, NodeInfo};
+pub use client::{
+    Client, ClientBuilder, ConnectionPolicy, Event, Events, NodeInfo, OfflinePolicy,
+    ReconnectPolicy, Tls, find_certificates,
+};
 pub use codec::{Codec, CodecError};
 pub use error::{
     CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
     GrantError, KeyError, KeyProblem, PublishError, ReplyError, SdkConfigError,
     SealedDeliveryError, SubscribeError, VerificationFailure,
 };
-pub use events::{Event, Events};
-pub use policy::{ConnectionPolicy, OfflinePolicy, OverflowPolicy, ReconnectPolicy};
 pub use private::{TopicKey, TopicPublicKey};
 pub use receive::{
-    DecodeErrors, Deliveries, Delivery, RawSubscription, Subscription, SubscriptionBuilder,
-    SubscriptionStats,
+    DecodeErrors, Deliveries, Delivery, OverflowPolicy, RawSubscription, Subscription,
+    SubscriptionBuilder, SubscriptionStats,
 };
 pub use sdk_config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 pub use sealed::{
@@ -340,7 +328,6 @@ pub use sealed::{
     SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
 };
 pub use send::{Publisher, RawPublisher, Reply};
-pub use tls::Tls;
 pub use topic::{Request, Topic};
 
 #[doc(hidden)]

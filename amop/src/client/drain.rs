@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use amop_proto::TopicName;
 use tokio::time::{Instant, timeout_at};
 
+use super::inner::ClientInner;
 use crate::{
     DrainError,
-    inner::ClientInner,
     receive::{DeliveryQueue, wake_all},
 };
 

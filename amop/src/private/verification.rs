@@ -15,7 +15,7 @@ use super::{
     keys::TopicPublicKey,
     state::{PrivateTopics, SignatureCheck},
 };
-use crate::{Event, VerificationFailure, events::EventReporter, receive::ReplyPath};
+use crate::{Event, VerificationFailure, client::EventReporter, receive::ReplyPath};
 
 #[derive(Debug)]
 pub(crate) struct Verification {

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, sync::Arc};
 use super::{deliveries::Deliveries, raw::RawSubscription, subscription::Subscription};
 use crate::{
     OverflowPolicy, SubscribeError, Topic, TopicKey,
-    inner::ClientInner,
+    client::ClientInner,
     topic::{Of, wire_topic},
 };
 

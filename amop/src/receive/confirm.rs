@@ -3,7 +3,7 @@
 use amop_proto::{TopicName, channel::PrivateName, client::CloseReason};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{OfflinePolicy, SubscribeError, connection::Connection, inner::ClientInner};
+use crate::{OfflinePolicy, SubscribeError, client::ClientInner, connection::Connection};
 
 impl ClientInner {
     /// Waits until every connected node has `topics`, or for a connection if there is none. Errors

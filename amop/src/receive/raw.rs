@@ -23,7 +23,7 @@ use super::{
     stats::SubscriptionStats,
     subscriptions::{NotAdded, Subscriptions},
 };
-use crate::{OverflowPolicy, SubscribeError, TopicKey, inner::ClientInner};
+use crate::{OverflowPolicy, SubscribeError, TopicKey, client::ClientInner};
 
 /// A subscription whose messages are not decoded: a stream of deliveries of bytes.
 ///

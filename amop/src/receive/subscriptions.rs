@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Event, OverflowPolicy, TopicKey,
-    events::EventReporter,
+    client::EventReporter,
     private::{PrivateTopics, Verification},
     report::{Later, Losses},
 };

@@ -15,7 +15,7 @@ use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
 use super::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
-use crate::{SdkConfigError, dial::Endpoint};
+use crate::{SdkConfigError, client::Endpoint};
 
 /// The folder of an SDK's certificates if the file does not name one.
 const CERT_PATH: &str = "conf";

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{SealedRequest, SealedTopic, clock::now};
 use crate::{
-    Codec, PublishError, RawPublisher, inner::ClientInner, send::ReceivedAnswer, topic::Of,
+    Codec, PublishError, RawPublisher, client::ClientInner, send::ReceivedAnswer, topic::Of,
 };
 
 /// The first pause before a unicast is sent again after an unproven answer. It doubles each time,

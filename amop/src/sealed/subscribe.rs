@@ -6,7 +6,7 @@ use amop_proto::TopicName;
 use amop_seal::{ReaderError, ReplayGuard, SealedReader, SealingKey, SealingPublicKey};
 
 use super::{SealedDeliveries, SealedSubscription, SealedTopic, clock::now, unsealer::Unsealer};
-use crate::{OverflowPolicy, RawSubscription, SubscribeError, inner::ClientInner, topic::Of};
+use crate::{OverflowPolicy, RawSubscription, SubscribeError, client::ClientInner, topic::Of};
 
 /// A builder of a subscription to a sealed topic, returned by
 /// [`Client::sealed_subscription`](crate::Client::sealed_subscription).

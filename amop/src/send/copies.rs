@@ -15,7 +15,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use super::message::{AttemptFailure, OutgoingMessage};
-use crate::{PublishError, connection::Connection, inner::ClientInner};
+use crate::{PublishError, client::ClientInner, connection::Connection};
 
 /// The outcome of a message that was sent.
 pub(crate) struct SendOutcome {

@@ -14,8 +14,8 @@ use tokio::{
 use super::{message::OutgoingMessage, tries::Tries};
 use crate::{
     OfflinePolicy, PublishError,
+    client::{ClientInner, Picked},
     connection::Connection,
-    inner::{ClientInner, Picked},
 };
 
 /// The answer to a message.

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     FlushError, PublishError,
+    client::{ClientInner, Picked},
     connection::Connection,
-    inner::{ClientInner, Picked},
 };
 
 /// Bytes of payload that may wait for confirmation, per publisher. A longer message is sent once no

@@ -31,10 +31,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
-    codec,
-    dial::Budget,
-    supervisor::{Dialed, Dialer},
-    *,
+    client::{Budget, Dialed, Dialer},
+    codec, *,
 };
 
 /// The size of a pipe in each direction, unless a test sets another.

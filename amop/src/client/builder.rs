@@ -13,14 +13,17 @@ use amop_proto::{
 };
 use amop_tls::{ClientOptions, Identity, NodeKey, PemSource};
 
-use crate::{
-    Client, ConnectError, ConnectionPolicy, OfflinePolicy, ReconnectPolicy, SdkConfig,
-    SdkConfigError, Tls, TopicKey, TopicPublicKey,
-    client::ClientSettings,
-    connection::ConnectionSettings,
+use super::{
+    api::Client,
+    certificates::find_certificates,
     dial::{Endpoint, RustlsDialer},
-    find_certificates,
-    tls::Backend,
+    policy::{ConnectionPolicy, OfflinePolicy, ReconnectPolicy},
+    settings::ClientSettings,
+    tls::{Backend, Tls},
+};
+use crate::{
+    ConnectError, SdkConfig, SdkConfigError, TopicKey, TopicPublicKey,
+    connection::ConnectionSettings,
 };
 
 /// The longest time that can be set. It prevents an overflow when deadlines are computed.
@@ -106,6 +109,34 @@ impl Default for ClientBuilder {
             grants: Vec::new(),
             keys: HashMap::new(),
         }
+    }
+}
+
+impl Client {
+    /// Returns a builder of a client, with every setting at its default.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Connects to a node's channel port, with every setting at its default and the certificates of
+    /// [`find_certificates`](crate::find_certificates).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says which step failed, and what to do.
+    pub async fn connect(endpoint: &str) -> Result<Self, ConnectError> {
+        Self::builder().endpoint(endpoint).connect().await
+    }
+
+    /// Connects with the settings in the `config.toml` of a Java or Go SDK; see
+    /// [`ClientBuilder::from_config_file`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::Config`] names the line that cannot be used; the other errors are those of
+    /// [`connect`](Self::connect).
+    pub async fn from_config(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
+        ClientBuilder::from_config_file(path)?.connect().await
     }
 }
 
@@ -392,7 +423,7 @@ impl ClientBuilder {
             }
             #[cfg(feature = "legacy-rsa")]
             Backend::LegacyRsa => {
-                let dialer = crate::legacy::LegacyDialer {
+                let dialer = super::dial::LegacyDialer {
                     endpoints,
                     legacy: identity.legacy_rsa_with(self.nodes.clone())?,
                     identity,

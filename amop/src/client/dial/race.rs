@@ -1,211 +1,23 @@
-//! Parsing endpoints, and connecting to them with TLS.
+//! Connecting to an endpoint, which may have several addresses.
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    net::{Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr};
 
 use amop_proto::race::AddressRace;
-use amop_tls::{
-    ClientOptions, HandshakeFailure, Identity, PeerVerifier, Side, TlsError,
-    rustls::{ClientConfig, pki_types::UnixTime},
-};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
-    io::BufReader,
     net::{TcpStream, lookup_host},
     time::{Instant, sleep_until, timeout_at},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{
-    ConnectError, ConnectStage,
-    expiry::Expiry,
-    supervisor::{Dialed, Dialer},
-};
-
-/// Bytes requested from the operating system at a time; TLS alone would request 4 KiB. Memory that
-/// is never filled is not used.
-const READ_BUFFER: usize = 64 * 1024;
-
-/// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    /// A name or an address, without brackets.
-    host: String,
-    port: u16,
-}
-
-impl Endpoint {
-    pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
-        let invalid = |problem| ConnectError::InvalidEndpoint {
-            endpoint: text.to_owned(),
-            problem,
-        };
-        let text = text.trim();
-        if text.contains("://") {
-            return Err(invalid("begins like a URL"));
-        }
-        let (host, port) = text
-            .rsplit_once(':')
-            .ok_or_else(|| invalid("has no port"))?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest
-                .strip_suffix(']')
-                .filter(|address| address.parse::<Ipv6Addr>().is_ok())
-                .ok_or_else(|| invalid("has no IPv6 address in its brackets"))?,
-            None if host.contains(':') => {
-                // An IPv6 address, perhaps with a zone, or something that only looks like one.
-                let address = host.split('%').next().unwrap_or(host);
-                return Err(invalid(match address.parse::<Ipv6Addr>() {
-                    Ok(_) => "has an IPv6 address without brackets",
-                    Err(_) => "has several colons, and its host is not an IPv6 address",
-                }));
-            }
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(invalid("has no host"));
-        }
-        if host.contains(['/', ' ', '@']) {
-            return Err(invalid(
-                "has characters that are not allowed in a host name",
-            ));
-        }
-        let port = match port.parse() {
-            Ok(port) if port != 0 => port,
-            _ => return Err(invalid("has a port that is not a number from 1 to 65535")),
-        };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// The time limit that all steps of connecting share.
-#[derive(Debug, Clone)]
-pub(crate) struct Budget {
-    endpoint: Arc<str>,
-    after: Duration,
-    deadline: Instant,
-}
-
-impl Budget {
-    pub(crate) fn new(endpoint: Arc<str>, after: Duration) -> Self {
-        Self {
-            endpoint,
-            after,
-            deadline: Instant::now() + after,
-        }
-    }
-
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    pub(crate) fn timeout(&self, stage: ConnectStage) -> ConnectError {
-        ConnectError::Timeout {
-            endpoint: self.endpoint.to_string(),
-            stage,
-            after: self.after,
-        }
-    }
-
-    /// Runs a step within the time that is left.
-    pub(crate) async fn spend<F: Future>(
-        &self,
-        stage: ConnectStage,
-        step: F,
-    ) -> Result<F::Output, ConnectError> {
-        timeout_at(self.deadline, step)
-            .await
-            .map_err(|_| self.timeout(stage))
-    }
-}
-
-/// Dials with rustls.
-pub(crate) struct RustlsDialer {
-    endpoints: Vec<Endpoint>,
-    identity: Identity,
-    verifier: PeerVerifier,
-    config: Arc<ClientConfig>,
-}
-
-impl RustlsDialer {
-    pub(crate) fn new(
-        endpoints: Vec<Endpoint>,
-        identity: Identity,
-        options: ClientOptions,
-    ) -> Result<Self, TlsError> {
-        let verifier = identity.verifier_of_nodes(options);
-        Ok(Self {
-            config: identity.dialling(&verifier)?,
-            endpoints,
-            identity,
-            verifier,
-        })
-    }
-}
-
-impl Dialer for RustlsDialer {
-    type Stream = TlsStream<BufReader<TcpStream>>;
-
-    async fn dial(
-        &self,
-        index: usize,
-        budget: &Budget,
-    ) -> Result<Dialed<Self::Stream>, ConnectError> {
-        let endpoint = &self.endpoints[index];
-        let failed = |source| ConnectError::Tls {
-            endpoint: endpoint.to_string(),
-            source,
-        };
-        let mode = self.identity.mode();
-        let stream = connect(endpoint, budget, |tcp| {
-            let tcp = BufReader::with_capacity(READ_BUFFER, tcp);
-            let connector = TlsConnector::from(self.config.clone());
-            let handshake = connector.connect(Identity::server_name(), tcp);
-            async move {
-                let shaken = handshake.await;
-                shaken.map_err(|error| failed(HandshakeFailure::from_io(error, Side::Client, mode)))
-            }
-        })
-        .await?;
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        // The handshake has already verified the chain; this returns the key and the expiry.
-        let admitted = self
-            .verifier
-            .verify(chain, Side::Server, UnixTime::now())
-            .map_err(|error| failed(HandshakeFailure::PeerCertificate(error)))?;
-        Ok(Dialed {
-            public_key: admitted.info.public_key,
-            expiry: Some(Expiry::of(&self.identity, &admitted.standing)),
-            stream,
-        })
-    }
-}
+use super::{dialer::Budget, endpoint::Endpoint};
+use crate::{ConnectError, ConnectStage};
 
 /// Connects to the endpoint and returns the first connection that succeeds, including the TLS
 /// handshake, which `shake` does.
 ///
 /// If several addresses fail, the error is that of an address that accepted the TCP connection, if
 /// there is one: it is the most useful.
-pub(crate) async fn connect<S, F>(
+pub(super) async fn connect<S, F>(
     endpoint: &Endpoint,
     budget: &Budget,
     shake: impl Fn(TcpStream) -> F,
@@ -223,7 +35,7 @@ where
         .await?
         .map_err(unresolved)?;
     let mut race = Race::new(endpoint, addresses);
-    let won = timeout_at(budget.deadline, race.run(shake)).await;
+    let won = timeout_at(budget.deadline(), race.run(shake)).await;
     match won {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(Some(error))) => Err(error),
@@ -321,17 +133,11 @@ async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::timeout;
 
     use super::*;
-
-    #[test]
-    fn endpoints_are_read_and_shown() {
-        for text in ["127.0.0.1:20200", "node0.example.org:1", "[::1]:65535"] {
-            assert_eq!(Endpoint::parse(text).unwrap().to_string(), text);
-        }
-        assert_eq!(Endpoint::parse("[::1]:2").unwrap().host, "::1");
-    }
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
@@ -422,31 +228,5 @@ mod tests {
         });
         let won = timeout(Duration::from_secs(60), won).await.unwrap();
         assert_eq!(won.ok(), Some(good));
-    }
-
-    #[test]
-    fn what_is_no_endpoint_says_why() {
-        let cases = [
-            ("127.0.0.1", "no port"),
-            (":20200", "no host"),
-            ("host:0", "1 to 65535"),
-            ("host:65536", "1 to 65535"),
-            ("host:", "1 to 65535"),
-            ("::1:20200", "without brackets"),
-            ("fe80::1%eth0:20200", "without brackets"),
-            ("tcp://127.0.0.1:20200", "like a URL"),
-            (" https://node0.example.org:20200/", "like a URL"),
-            ("channel://[::1]:20200", "like a URL"),
-            ("node0:30300:20200", "several colons"),
-            ("127.0.0.1:20200:", "several colons"),
-            ("127.0.0.1:20200,127.0.0.1:20201", "several colons"),
-            ("[host]:20200", "no IPv6 address"),
-            ("//host:20200", "characters"),
-            ("user@host:20200", "characters"),
-        ];
-        for (text, part) in cases {
-            let error = Endpoint::parse(text).unwrap_err().to_string();
-            assert!(error.contains(part), "{text}: {error}");
-        }
     }
 }

@@ -1,25 +1,21 @@
 //! The client, with which a program publishes and subscribes.
 
-mod drain;
+use std::{fmt, sync::Arc};
 
-use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
-
-use amop_proto::{channel::PrivateName, client::CloseReason};
+use amop_proto::client::CloseReason;
 use amop_tls::PublicKey;
 
-use crate::{
-    ClientBuilder, ConnectError, DrainError, Events, OfflinePolicy, ReconnectPolicy, TopicKey,
-    TopicPublicKey,
-    connection::ConnectionSettings,
-    inner::ClientInner,
-    supervisor::{self, Dialer},
+use super::{
+    dial::Dialer, events::Events, inner::ClientInner, node_info::NodeInfo,
+    settings::ClientSettings, supervisor,
 };
+use crate::{ConnectError, DrainError};
 
 /// A program's connections to nodes, with which it publishes messages and subscribes to topics.
 ///
 /// Cloning is cheap, and all clones share the connections. [`close`](Self::close) ends them
 /// cleanly; dropping the last clone does the same in the background, even if subscriptions are
-/// left. The client reconnects when a connection is lost, see [`ReconnectPolicy`], and
+/// left. The client reconnects when a connection is lost, see [`ReconnectPolicy`](crate::ReconnectPolicy), and
 /// subscriptions continue; [`events`](Self::events) reports it.
 ///
 /// See the [crate's documentation](crate) for what is promised when.
@@ -47,71 +43,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The settings of a client.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientSettings {
-    pub(crate) timeout: Duration,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) drain_timeout: Duration,
-    pub(crate) queue: usize,
-    /// The number of endpoints to connect to at a time; at least 1.
-    pub(crate) connections: usize,
-    pub(crate) reconnect: ReconnectPolicy,
-    pub(crate) offline: OfflinePolicy,
-    /// The number of connections that a multicast to FISCO nodes is sent over; at least 1.
-    pub(crate) copies: usize,
-    /// The time after which a unicast to a FISCO node is sent over another connection as well.
-    pub(crate) ask_another: Option<Duration>,
-    pub(crate) connection: ConnectionSettings,
-    pub(crate) grants: Vec<(PrivateName, Vec<TopicPublicKey>)>,
-    /// The keys of subscriptions to private topics.
-    pub(crate) keys: HashMap<PrivateName, TopicKey>,
-}
-
-/// A node that a client is connected to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NodeInfo {
-    /// Its address, `host:port`.
-    pub endpoint: String,
-    /// The protocol version in use, 1 to 3.
-    pub protocol_version: u32,
-    /// Its compatibility version, e.g. `2.11.1`; `None` if it did not answer the version handshake.
-    pub node_version: Option<String>,
-    /// Its public key, which also is its node id; `None` if its certificate is an RSA one.
-    pub public_key: Option<PublicKey>,
-    /// Whether it is a FISCO node and not an overlay node. [The crate's
-    /// documentation](crate#fisco-nodes) says what follows from that.
-    pub fisco: bool,
-}
-
 impl Client {
-    /// Returns a builder of a client, with every setting at its default.
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
-
-    /// Connects to a node's channel port, with every setting at its default and the certificates of
-    /// [`find_certificates`](crate::find_certificates).
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] says which step failed, and what to do.
-    pub async fn connect(endpoint: &str) -> Result<Self, ConnectError> {
-        Self::builder().endpoint(endpoint).connect().await
-    }
-
-    /// Connects with the settings in the `config.toml` of a Java or Go SDK; see
-    /// [`ClientBuilder::from_config_file`].
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError::Config`] names the line that cannot be used; the other errors are those of
-    /// [`connect`](Self::connect).
-    pub async fn from_config(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
-        ClientBuilder::from_config_file(path)?.connect().await
-    }
-
     /// Keeps connections to the endpoints that `dialer` knows, and waits for the first one.
     pub(crate) async fn start<D: Dialer>(
         dialer: D,
@@ -132,8 +64,6 @@ impl Client {
     pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.guard.inner
     }
-
-    // ---- the connections ----
 
     /// Returns the first endpoint, `host:port`.
     pub fn endpoint(&self) -> &str {
@@ -183,7 +113,7 @@ impl Client {
 
     /// Waits until the client is closed for good and returns why: because of
     /// [`close`](Self::close), or because the client gave up every endpoint, see
-    /// [`ReconnectPolicy`].
+    /// [`ReconnectPolicy`](crate::ReconnectPolicy).
     pub async fn closed(&self) -> CloseReason {
         self.inner().closed().await
     }
@@ -211,7 +141,7 @@ impl Client {
     /// # Errors
     ///
     /// [`DrainError`] if this did not finish within
-    /// [`drain_timeout`](ClientBuilder::drain_timeout). The client is closed in this case, too.
+    /// [`drain_timeout`](crate::ClientBuilder::drain_timeout). The client is closed in this case, too.
     pub async fn drain(&self) -> Result<(), DrainError> {
         let drained = self.inner().drain().await;
         self.close().await;

@@ -9,43 +9,19 @@ use std::{
 };
 
 use amop_proto::client::CloseReason;
-use amop_tls::PublicKey;
 use futures::{StreamExt, stream::FuturesUnordered};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::oneshot,
-    time::sleep_until,
-};
+use tokio::{sync::oneshot, time::sleep_until};
 
+use super::{
+    dial::{Budget, Dialed, Dialer},
+    expiry::expired,
+    inner::ClientInner,
+    node_info::NodeInfo,
+};
 use crate::{
     ConnectError, ConnectStage,
     connection::{Connection, Hello},
-    dial::Budget,
-    expiry::{Expiry, expired},
-    inner::{ClientInner, node_info},
 };
-
-/// Makes streams to a client's endpoints.
-pub(crate) trait Dialer: Send + Sync + 'static {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    /// Returns a stream to the endpoint with that index.
-    fn dial(
-        &self,
-        index: usize,
-        budget: &Budget,
-    ) -> impl Future<Output = Result<Dialed<Self::Stream>, ConnectError>> + Send;
-}
-
-/// A stream to a node, and what its certificates say.
-#[derive(Debug)]
-pub(crate) struct Dialed<S> {
-    pub(crate) stream: S,
-    /// The node's public key; `None` for RSA certificates.
-    pub(crate) public_key: Option<PublicKey>,
-    /// When the first of the connection's certificates expires.
-    pub(crate) expiry: Option<Expiry>,
-}
 
 /// Starts the task. It ends when the client is closed, or when every endpoint is given up.
 pub(crate) fn start<D: Dialer>(inner: &Arc<ClientInner>, dialer: D) {
@@ -148,7 +124,7 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
     inner.joining(index, &connection);
     match settle(inner, &connection, hello, &budget).await {
         Ok(Hello { node_version }) => {
-            let info = node_info(&connection, node_version, public_key);
+            let info = NodeInfo::of(&connection, node_version, public_key);
             inner.joined(index, &connection, info);
             let reason = tokio::select! {
                 biased;

@@ -6,12 +6,12 @@ use amop_tls::{HandshakeFailure, Identity, LegacyRsa, Standing, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
-use crate::{
-    ConnectError,
-    dial::{Budget, Endpoint, connect},
-    expiry::Expiry,
-    supervisor::{Dialed, Dialer},
+use super::{
+    dialer::{Budget, Dialed, Dialer},
+    endpoint::Endpoint,
+    race::connect,
 };
+use crate::{ConnectError, client::expiry::Expiry};
 
 /// Dials with OpenSSL.
 pub(crate) struct LegacyDialer {

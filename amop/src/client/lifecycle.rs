@@ -1,0 +1,180 @@
+//! What happens to a client's connections, and its end.
+
+use std::sync::{Arc, MutexGuard, PoisonError, atomic::AtomicUsize};
+
+use amop_proto::client::CloseReason;
+use rand::RngExt;
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{event::Event, inner::ClientInner, node_info::NodeInfo, state::ClientState};
+use crate::{ConnectError, connection::Connection};
+
+impl ClientInner {
+    // ---- reported by the supervisor ----
+
+    /// Returns the next endpoint to dial, or when to ask again.
+    pub(super) fn next_dial(&self) -> Result<usize, Option<Instant>> {
+        let mut state = self.lock();
+        let now = Instant::now().into_std();
+        let due = state.pool.take_due(now);
+        due.ok_or_else(|| state.pool.next_timeout().map(Instant::from_std))
+    }
+
+    /// Returns a number and a seed for a connection to an endpoint, and the length of the longest
+    /// frame that was taken there.
+    pub(super) fn new_connection(&self, index: usize) -> (u64, [u8; 32], Arc<AtomicUsize>) {
+        let mut state = self.lock();
+        state.connections_made += 1;
+        let longest = Arc::clone(&state.links[index].longest_taken);
+        (state.connections_made, state.rng.random(), longest)
+    }
+
+    /// Registers a connection that is not ready yet. Closes it at once if the client is closed.
+    pub(super) fn joining(&self, index: usize, connection: &Connection) {
+        let mut state = self.lock();
+        state.links[index].joining = Some(connection.clone());
+        let closing = state.closing.is_some();
+        drop(state);
+        if closing {
+            connection.close();
+        }
+    }
+
+    /// Records that a connection is ready, with every topic confirmed.
+    pub(super) fn joined(&self, index: usize, connection: &Connection, info: NodeInfo) {
+        let mut state = self.lock();
+        let ClientState { pool, links, .. } = &mut *state;
+        pool.up(index, Instant::now().into_std());
+        if info.fisco {
+            info.describe_fisco(self.endpoints.len());
+        }
+        self.events.report(info.connected());
+        let link = &mut links[index];
+        link.joining = None;
+        link.up = Some(connection.clone());
+        link.info = Some(info);
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Records that connecting failed.
+    pub(super) fn failed(&self, index: usize, error: ConnectError) {
+        let mut state = self.lock();
+        let retry_in = match state.closing {
+            None => state.pool.failed(index, Instant::now().into_std()),
+            Some(_) => None,
+        };
+        tracing::warn!(?retry_in, "{error}");
+        let error = Arc::new(error);
+        self.events.report(Event::ConnectFailed {
+            endpoint: self.endpoints[index].to_string(),
+            error: Arc::clone(&error),
+            retry_in,
+        });
+        let link = &mut state.links[index];
+        link.joining = None;
+        link.failure.get_or_insert(error);
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Records that a connection that was ready has ended.
+    pub(super) fn lost(&self, index: usize, reason: CloseReason) {
+        let mut state = self.lock();
+        let retry_in = match state.closing {
+            None => state.pool.failed(index, Instant::now().into_std()),
+            Some(_) => None,
+        };
+        state.links[index].up = None;
+        state.last_lost = Some(reason.clone());
+        self.events.report(Event::Disconnected {
+            endpoint: self.endpoints[index].to_string(),
+            reason,
+            retry_in,
+        });
+        drop(state);
+        self.changed.send_replace(());
+    }
+
+    /// Returns why the supervisor has nothing left to do; `None` if it has.
+    pub(super) fn is_over(&self) -> Option<CloseReason> {
+        let state = self.lock();
+        if state.closing.is_some() {
+            return state.closing.clone();
+        }
+        let last = || state.last_lost.clone().unwrap_or(CloseReason::Local);
+        state.pool.is_over().then(last)
+    }
+
+    /// Ends the client: everything that waits ends with `reason`, or with an earlier reason if
+    /// there is one.
+    pub(super) fn finish(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        let reason = state.closing.get_or_insert(reason).clone();
+        drop(state);
+        self.subscriptions.close();
+        // Before the last event.
+        self.later.finish();
+        let first = self.over.send_if_modified(|over| {
+            let first = over.is_none();
+            over.get_or_insert_with(|| reason.clone());
+            first
+        });
+        if first {
+            self.events.report(Event::Closed { reason });
+        }
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn supervised_by(&self, task: JoinHandle<()>) {
+        *self.supervisor() = Some(task);
+    }
+
+    fn supervisor(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- closing ----
+
+    /// Starts to close. The connections write their queued messages; then the supervisor ends.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closing.get_or_insert(CloseReason::Local);
+        let connections: Vec<Connection> = state
+            .links
+            .iter()
+            .flat_map(|link| link.joining.iter().chain(&link.up))
+            .cloned()
+            .collect();
+        drop(state);
+        for connection in connections {
+            connection.close();
+        }
+        self.subscriptions.close();
+        self.changed.send_replace(());
+    }
+
+    /// Waits until the client is closed.
+    pub(crate) async fn closed(&self) -> CloseReason {
+        let mut over = self.over.subscribe();
+        match over.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(CloseReason::Local),
+            // This cannot fail, because `self` owns the sender.
+            Err(_) => CloseReason::Local,
+        }
+    }
+
+    /// Waits until the client is closed and its tasks have ended.
+    pub(crate) async fn join(&self) {
+        let supervisor = self.supervisor().take();
+        if let Some(supervisor) = supervisor
+            && let Err(error) = supervisor.await
+            && error.is_panic()
+        {
+            tracing::error!("the client's supervisor panicked");
+        }
+        self.closed().await;
+    }
+}

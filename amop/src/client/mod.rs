@@ -1,0 +1,36 @@
+//! The client: what a program holds, and the task that keeps it connected.
+//!
+//! [`Client`] is a handle to [`ClientInner`], which all tasks and handles share. The supervisor
+//! dials endpoints and reports to it what happens to the connections.
+
+mod api;
+mod builder;
+mod certificates;
+mod dial;
+mod drain;
+mod event;
+mod events;
+mod expiry;
+mod inner;
+mod lifecycle;
+mod node_info;
+mod policy;
+mod settings;
+mod state;
+mod supervisor;
+mod tls;
+
+pub use api::Client;
+pub use builder::ClientBuilder;
+pub use certificates::find_certificates;
+pub(crate) use dial::Endpoint;
+#[cfg(test)]
+pub(crate) use dial::{Budget, Dialed, Dialer};
+pub use event::Event;
+pub(crate) use events::EventReporter;
+pub use events::Events;
+pub(crate) use inner::ClientInner;
+pub use node_info::NodeInfo;
+pub use policy::{ConnectionPolicy, OfflinePolicy, ReconnectPolicy};
+pub(crate) use state::Picked;
+pub use tls::Tls;

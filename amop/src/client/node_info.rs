@@ -1,0 +1,68 @@
+//! What a client knows about a node.
+
+use amop_tls::PublicKey;
+
+use super::event::Event;
+use crate::connection::Connection;
+
+/// A node that a client is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeInfo {
+    /// Its address, `host:port`.
+    pub endpoint: String,
+    /// The protocol version in use, 1 to 3.
+    pub protocol_version: u32,
+    /// Its compatibility version, e.g. `2.11.1`; `None` if it did not answer the version handshake.
+    pub node_version: Option<String>,
+    /// Its public key, which also is its node id; `None` if its certificate is an RSA one.
+    pub public_key: Option<PublicKey>,
+    /// Whether it is a FISCO node and not an overlay node. [The crate's
+    /// documentation](crate#fisco-nodes) says what follows from that.
+    pub fisco: bool,
+}
+
+impl NodeInfo {
+    /// Returns what is known about the node of a connection.
+    pub(super) fn of(
+        connection: &Connection,
+        node_version: Option<String>,
+        public_key: Option<PublicKey>,
+    ) -> Self {
+        Self {
+            endpoint: connection.endpoint().to_owned(),
+            protocol_version: connection.protocol_version(),
+            node_version,
+            public_key,
+            fisco: !connection.is_overlay(),
+        }
+    }
+
+    /// Returns the event of a new connection.
+    pub(super) fn connected(&self) -> Event {
+        Event::Connected {
+            endpoint: self.endpoint.clone(),
+            node_version: self.node_version.clone(),
+        }
+    }
+
+    /// Logs how a FISCO node differs from an overlay node.
+    pub(super) fn describe_fisco(&self, endpoints: usize) {
+        let (endpoint, version) = (&self.endpoint, self.node_version.as_deref());
+        let advice = match endpoints {
+            1 => {
+                "subscribers at this node get nothing from publishers at this node: publish and subscribe at \
+                 different nodes, or name several endpoints"
+            }
+            _ => {
+                "multicasts are sent to two nodes; a unicast waits 30 s if the node picks one of its \
+                 own subscribers, see ClientBuilder::ask_another_node_after"
+            }
+        };
+        tracing::info!(
+            endpoint,
+            version,
+            "connected to a FISCO node, which does not deliver to its own subscribers: {advice}"
+        );
+    }
+}

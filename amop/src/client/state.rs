@@ -1,0 +1,161 @@
+//! The connections of a client, behind its lock, and the choice among them.
+
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use amop_proto::{
+    TopicName,
+    client::{Attempts, CloseReason, EndpointPool, MessageKind, PoolConfig},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::time::Instant;
+
+use super::{node_info::NodeInfo, settings::ClientSettings};
+use crate::{ConnectError, connection::Connection, send::Pins};
+
+pub(super) struct ClientState {
+    pub(super) pool: EndpointPool,
+    pub(super) rng: StdRng,
+    pub(super) links: Vec<EndpointConnections>,
+    /// The connections that the multicasts of each topic use.
+    pub(super) pins: Pins,
+    pub(super) connections_made: u64,
+    pub(super) last_lost: Option<CloseReason>,
+    pub(super) closing: Option<CloseReason>,
+}
+
+/// The state of an endpoint.
+#[derive(Default)]
+pub(super) struct EndpointConnections {
+    /// A connection that is not ready: the handshake or the confirmation of the topics is not
+    /// finished.
+    pub(super) joining: Option<Connection>,
+    /// A connection that can be used.
+    pub(super) up: Option<Connection>,
+    /// What the node said about itself on the last connection.
+    pub(super) info: Option<NodeInfo>,
+    /// The error of the first failed try.
+    pub(super) failure: Option<Arc<ConnectError>>,
+    /// The longest frame that a node here has taken.
+    pub(super) longest_taken: Arc<AtomicUsize>,
+}
+
+/// The choice of a connection to try.
+pub(crate) enum Picked {
+    Connection(Connection),
+    None,
+    Closed(CloseReason),
+}
+
+impl ClientState {
+    pub(super) fn new(endpoints: usize, options: &ClientSettings, seed: [u8; 32]) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let config = PoolConfig {
+            target: options.connections.min(endpoints),
+            first_pause: options.reconnect.first.min(options.reconnect.max),
+            max_pause: options.reconnect.max,
+            retries: options.reconnect.retries,
+        };
+        let now = Instant::now().into_std();
+        let pool = EndpointPool::new(config, endpoints, rng.random(), now);
+        Self {
+            pool,
+            rng,
+            links: (0..endpoints)
+                .map(|_| EndpointConnections::default())
+                .collect(),
+            pins: Pins::default(),
+            connections_made: 0,
+            last_lost: None,
+            closing: None,
+        }
+    }
+
+    /// Returns the connections that are ready and open.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Connection> {
+        let up = self.links.iter().filter_map(|link| link.up.as_ref());
+        up.filter(|connection| connection.is_open())
+    }
+
+    /// Picks the connection over which a message is tried next. This is the connection of the
+    /// topic's last multicast, for a multicast and for a unicast soon after one; otherwise it is
+    /// the least busy connection.
+    pub(super) fn pick(
+        &mut self,
+        attempts: &Attempts,
+        topic: &TopicName,
+        kind: MessageKind,
+    ) -> Picked {
+        if let Some(reason) = &self.closing {
+            return Picked::Closed(reason.clone());
+        }
+        let now = Instant::now();
+        let pinned = match kind {
+            MessageKind::Multicast => self.pins.ways(topic).first().copied(),
+            MessageKind::Unicast => self.pins.recent(topic, now),
+        };
+        let may = |connection: &Connection| attempts.may_try(connection.id());
+        let pinned = pinned.and_then(|id| self.usable(|c| c.id() == id && may(c)));
+        let Some(connection) = pinned.or_else(|| self.least_busy(may)) else {
+            return Picked::None;
+        };
+        if kind == MessageKind::Multicast {
+            let id = connection.id();
+            let others = self.pins.ways(topic).iter().filter(|&&other| other != id);
+            let ways: Vec<u64> = std::iter::once(id).chain(others.copied().take(1)).collect();
+            self.pins.set(topic, &ways, now);
+        }
+        Picked::Connection(connection)
+    }
+
+    /// Picks another connection for a copy of a message, except those with the numbers in `not`.
+    /// For a multicast this is the connection that had the copy of the topic's last multicast;
+    /// otherwise it is the least busy one.
+    pub(super) fn pick_other(
+        &mut self,
+        topic: &TopicName,
+        kind: MessageKind,
+        not: &[u64],
+    ) -> Option<Connection> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let may = |connection: &Connection| !not.contains(&connection.id());
+        if kind == MessageKind::Unicast {
+            return self.least_busy(may);
+        }
+        let pinned = self.pins.ways(topic).get(1).copied();
+        let pinned = pinned.and_then(|id| self.usable(|c| c.id() == id && may(c)));
+        let other = pinned.or_else(|| self.least_busy(may))?;
+        if let Some(&first) = self.pins.ways(topic).first() {
+            let ways = [first, other.id()];
+            self.pins.set(topic, &ways, Instant::now());
+        }
+        Some(other)
+    }
+
+    /// Returns a usable connection for which `is_it` is true.
+    fn usable(&self, is_it: impl Fn(&Connection) -> bool) -> Option<Connection> {
+        self.open().find(|c| is_it(c)).cloned()
+    }
+
+    fn least_busy(&mut self, may: impl Fn(&Connection) -> bool) -> Option<Connection> {
+        let Self { pool, links, .. } = self;
+        let usable = links.iter().enumerate().filter_map(|(index, link)| {
+            let connection = link.up.as_ref()?;
+            let usable = connection.is_open() && may(connection);
+            usable.then(|| (index, connection.load()))
+        });
+        let index = pool.pick(usable)?;
+        links[index].up.clone()
+    }
+}
+
+impl EndpointConnections {
+    pub(super) fn current_info(&self) -> Option<NodeInfo> {
+        let mut info = self.info.clone()?;
+        if let Some(connection) = &self.up {
+            info.protocol_version = connection.protocol_version();
+        }
+        Some(info)
+    }
+}
