@@ -14,7 +14,7 @@ use toml::{
 use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
-use super::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
+use super::config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 use crate::{SdkConfigError, client::Endpoint};
 
 /// The folder of an SDK's certificates if the file does not name one.

@@ -1,7 +1,12 @@
 //! Tests with configuration files of other SDKs, valid and wrong ones.
 
+use std::path::Path;
+
+use amop_proto::channel::PrivateName;
+use amop_tls::PemSource;
+
 use super::*;
-use crate::ClientBuilder;
+use crate::{ClientBuilder, SdkConfigError, TopicKey};
 
 const JAVA: &str = include_str!("../../tests/data/java-sdk-config.toml");
 const GO: &str = include_str!("../../tests/data/go-sdk-config.toml");
