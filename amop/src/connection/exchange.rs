@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{context::PublishContext, handle::Connection, state::Token};
-use crate::send::{AttemptFailure, OutgoingMessage, Pipeline, Pipelined, PipelinedMessage};
+use crate::send::{AttemptFailure, OutgoingMessage, Pipeline, PipelinedMessage};
 
 impl Connection {
     /// Sends a message and waits for its answer.
@@ -72,11 +72,7 @@ impl Connection {
         deadline: Option<Instant>,
     ) -> Result<Seq, AttemptFailure> {
         let PipelinedMessage {
-            number,
-            seq,
-            payload,
-            cut_offs,
-            copy,
+            seq, payload, copy, ..
         } = message;
         let (topic, timeout) = (pipeline.topic(), pipeline.timeout());
         let context = PublishContext {
@@ -98,18 +94,7 @@ impl Connection {
             // clock.
             let since = *state.batch.get_or_insert_with(Instant::now);
             let until = deadline.unwrap_or(since + timeout).into_std();
-            let token = |seq| {
-                let pipeline = Arc::clone(pipeline);
-                let payload = payload.clone();
-                Token::Pipelined(Pipelined {
-                    pipeline,
-                    number,
-                    seq,
-                    payload,
-                    cut_offs,
-                    copy,
-                })
-            };
+            let token = |seq| Token::Pipelined(message.kept(pipeline, seq));
             let (session, kind) = (&mut state.session, MessageKind::Multicast);
             match seq {
                 None => session.request_with(kind, topic, payload, until, token),

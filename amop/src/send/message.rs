@@ -1,6 +1,6 @@
 //! A message on its way to a connection.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicName,
@@ -10,6 +10,7 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::pipeline::{Pipeline, Pipelined};
 use crate::PublishError;
 
 /// A message to be published.
@@ -39,6 +40,20 @@ pub(crate) struct PipelinedMessage<'a> {
     pub(crate) cut_offs: u32,
     /// Whether it is a copy of a message that is sent over another connection, too.
     pub(crate) copy: bool,
+}
+
+impl PipelinedMessage<'_> {
+    /// Returns what its connection keeps of it until the outcome is known.
+    pub(crate) fn kept(&self, pipeline: &Arc<Pipeline>, seq: Seq) -> Pipelined {
+        Pipelined {
+            pipeline: Arc::clone(pipeline),
+            number: self.number,
+            seq,
+            payload: self.payload.clone(),
+            cut_offs: self.cut_offs,
+            copy: self.copy,
+        }
+    }
 }
 
 /// How an attempt failed.

@@ -114,14 +114,7 @@ impl ClientInner {
             };
             let until = self.next_try(&mut tries, message.deadline);
             if let Some(until) = until {
-                // Try again after a connection was made or lost, a subscriber was verified, or the
-                // time has passed.
-                let news = async {
-                    tokio::select! {
-                        _ = changes.changed() => {}
-                        () = changed(&mut verifications) => {}
-                    }
-                };
+                let news = news(changes, &mut verifications);
                 let _ = timeout_at(until.min(message.deadline), news).await;
             }
             if until.is_none() || message.deadline <= Instant::now() {
@@ -173,6 +166,14 @@ impl ClientInner {
             (NextAttempt::Wait, OfflinePolicy::Wait) => Some(deadline),
             (NextAttempt::Pause(pause), OfflinePolicy::Wait) => Some(Instant::now() + pause),
         }
+    }
+}
+
+/// Waits until a connection is made or lost, or a subscriber is verified.
+async fn news(changes: &mut watch::Receiver<()>, verifications: &mut Option<watch::Receiver<()>>) {
+    tokio::select! {
+        _ = changes.changed() => {}
+        () = changed(verifications) => {}
     }
 }
 
