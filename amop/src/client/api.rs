@@ -15,8 +15,9 @@ use crate::{ConnectError, DrainError};
 ///
 /// Cloning is cheap, and all clones share the connections. [`close`](Self::close) ends them
 /// cleanly; dropping the last clone does the same in the background, even if subscriptions are
-/// left. The client reconnects when a connection is lost, see [`ReconnectPolicy`](crate::ReconnectPolicy), and
-/// subscriptions continue; [`events`](Self::events) reports it.
+/// left. The client reconnects when a connection is lost, see
+/// [`ReconnectPolicy`](crate::ReconnectPolicy), and subscriptions continue;
+/// [`events`](Self::events) reports it.
 ///
 /// See the [crate's documentation](crate) for what is promised when.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ impl fmt::Debug for Client {
     }
 }
 
+/// The connections, and their end.
 impl Client {
     /// Keeps connections to the endpoints that `dialer` knows, and waits for the first one.
     pub(crate) async fn start<D: Dialer>(
@@ -141,7 +143,8 @@ impl Client {
     /// # Errors
     ///
     /// [`DrainError`] if this did not finish within
-    /// [`drain_timeout`](crate::ClientBuilder::drain_timeout). The client is closed in this case, too.
+    /// [`drain_timeout`](crate::ClientBuilder::drain_timeout). The client is closed in this case,
+    /// too.
     pub async fn drain(&self) -> Result<(), DrainError> {
         let drained = self.inner().drain().await;
         self.close().await;

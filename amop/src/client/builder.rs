@@ -112,6 +112,7 @@ impl Default for ClientBuilder {
     }
 }
 
+/// Connecting.
 impl Client {
     /// Returns a builder of a client, with every setting at its default.
     pub fn builder() -> ClientBuilder {

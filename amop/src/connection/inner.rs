@@ -42,7 +42,8 @@ pub(super) struct ConnectionInner {
     pub(super) state: Mutex<ConnectionState>,
     /// One permit per request that waits for its answer. Closed with the session.
     pub(super) in_flight: Semaphore,
-    /// One permit per byte of [`SEND_BUFFER`](super::settings::SEND_BUFFER). Closed with the session.
+    /// One permit per byte of [`SEND_BUFFER`](super::settings::SEND_BUFFER). Closed with the
+    /// session.
     pub(super) room: Semaphore,
     /// Set once the session has ended.
     pub(super) lost: watch::Sender<Option<CloseReason>>,

@@ -10,6 +10,7 @@ use crate::{
     Topic,
 };
 
+/// Private topics.
 impl Client {
     /// Grants a type's private topic to subscribers with these keys, in addition to the keys that
     /// were granted before. Returns once every connected node knows that this client verifies

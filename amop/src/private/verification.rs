@@ -1,5 +1,5 @@
-//! The grants and keys of a client, and the verification of subscribers, which its tasks and handles
-//! share.
+//! The grants and keys of a client, and the verification of subscribers, which its tasks and
+//! handles share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,8 +34,8 @@ impl Verification {
         }
     }
 
-    /// Locks the private topics. [`Subscriptions`](crate::receive::Subscriptions) shows the order of
-    /// locks.
+    /// Locks the private topics. The module of [`Subscriptions`](crate::receive::Subscriptions)
+    /// says in which order locks are taken.
     pub(crate) fn lock(&self) -> MutexGuard<'_, PrivateTopics> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{Client, OverflowPolicy, SubscribeError, Topic, topic::wire_topic};
 
+/// Subscribing.
 impl Client {
     /// Returns a builder of a subscription, for its own queue length, overflow policy, topic or
     /// key.

@@ -16,8 +16,8 @@ use crate::{DecodeError, SubscribeError, Topic, topic::Of};
 /// [`Client::deliveries`](crate::Client::deliveries).
 ///
 /// For programs that reply to requests, or that need to know of each message that cannot be
-/// decoded; other programs should use [`Subscription`](crate::Subscription). It ends, and behaves when it is dropped, as
-/// [`RawSubscription`] does.
+/// decoded; other programs should use [`Subscription`](crate::Subscription). It ends, and behaves
+/// when it is dropped, as [`RawSubscription`] does.
 pub struct Deliveries<T> {
     raw: RawSubscription,
     message: Of<T>,

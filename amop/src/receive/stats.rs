@@ -11,7 +11,8 @@ pub struct SubscriptionStats {
     /// Unicasts that were refused because the queue was full, or because a message in it had not
     /// been read for as long as a node waits (5 s). The node tries another subscriber.
     pub refused: u64,
-    /// Messages that had to wait at a connection until there was room ([`OverflowPolicy::Block`](crate::OverflowPolicy::Block)).
+    /// Messages that had to wait at a connection until there was room
+    /// ([`OverflowPolicy::Block`](crate::OverflowPolicy::Block)).
     pub blocked: u64,
     /// Messages in the queue now.
     pub waiting: usize,

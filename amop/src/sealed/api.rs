@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{Client, PublishError, SubscribeError};
 
+/// Sealed topics.
 impl Client {
     /// Returns a [`Sealer`], which publishes to a type's sealed topic: it seals each message to the
     /// `recipients` and signs it with `key`. This call sends nothing. See [the crate's

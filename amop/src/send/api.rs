@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::{publish::ReceivedAnswer, publisher::Publisher, raw::RawPublisher, reply::Reply};
 use crate::{Client, Codec, PublishError, Request, Topic, topic::wire_topic};
 
+/// Publishing.
 impl Client {
     /// Sends a message to one subscriber of its type's topic. Returns once the subscriber has taken
     /// it. The message is encoded before this returns its future, which does not borrow it.
