@@ -4,6 +4,7 @@
 mod config;
 mod load;
 mod read;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -1,20 +1,21 @@
 //! Reads the two layouts.
 
 use std::{
-    collections::BTreeSet,
     ops::Range,
     path::{Path, PathBuf},
 };
 
+use amop_tls::PemSource;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-
-use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
-use super::config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
+use super::{
+    config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout},
+    table::{TomlTable, TomlValue},
+};
 use crate::{SdkConfigError, client::Endpoint};
 
 /// The folder of an SDK's certificates if the file does not name one.
@@ -37,56 +38,6 @@ pub(super) struct SdkConfigReader<'a> {
     path: &'a Path,
     text: &'a str,
     warnings: Vec<ConfigWarning>,
-}
-
-/// A table with its name, and the keys that were looked up.
-struct TomlTable<'t> {
-    name: String,
-    entries: &'t DeTable<'t>,
-    /// Go's keys may be written in any case.
-    any_case: bool,
-    known: BTreeSet<String>,
-}
-
-/// A value with its name.
-struct TomlValue<'t> {
-    key: String,
-    value: &'t DeValue<'t>,
-    span: Range<usize>,
-}
-
-impl<'t> TomlTable<'t> {
-    fn new(name: &str, entries: &'t DeTable<'t>, any_case: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            entries,
-            any_case,
-            known: BTreeSet::new(),
-        }
-    }
-
-    fn get(&mut self, key: &str) -> Option<TomlValue<'t>> {
-        let any_case = self.any_case;
-        let is_it = |name: &str| name == key || any_case && name.eq_ignore_ascii_case(key);
-        let (name, value) = self
-            .entries
-            .iter()
-            .find(|(name, _)| is_it(name.get_ref()))?;
-        self.known.insert(name.get_ref().to_string());
-        Some(TomlValue {
-            key: self.full(name.get_ref()),
-            value: value.get_ref(),
-            span: value.span(),
-        })
-    }
-
-    fn full(&self, key: &str) -> String {
-        if self.name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.name)
-        }
-    }
 }
 
 impl<'a> SdkConfigReader<'a> {
@@ -127,6 +78,32 @@ impl<'a> SdkConfigReader<'a> {
 
     fn java(&mut self, mut root: TomlTable<'_>) -> Result<SdkConfig, SdkConfigError> {
         self.refuse_version_3(&mut root)?;
+        let [cert, key, ca] = self.java_files(&mut root)?;
+        let endpoints = self.java_peers(&mut root)?;
+        let mut private_topics = Vec::new();
+        if let Some(topics) = root.get("amop") {
+            for topic in self.list(&topics)? {
+                private_topics.push(self.private_topic(&topic)?);
+            }
+        }
+        for key in JAVA_OTHER {
+            root.get(key);
+        }
+        self.warn_unknown(&root);
+        Ok(SdkConfig {
+            path: self.path.to_owned(),
+            layout: SdkLayout::Java,
+            endpoints,
+            ca,
+            cert,
+            key,
+            private_topics,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Reads where the certificate, the key and the CA are.
+    fn java_files(&mut self, root: &mut TomlTable<'_>) -> Result<[PemSource; 3], SdkConfigError> {
         let empty = DeTable::new();
         let crypto = root.get("cryptoMaterial");
         let mut crypto = match &crypto {
@@ -150,7 +127,11 @@ impl<'a> SdkConfigReader<'a> {
             crypto.get(key);
         }
         self.warn_unknown(&crypto);
+        Ok([cert, key, ca])
+    }
 
+    /// Reads the nodes.
+    fn java_peers(&mut self, root: &mut TomlTable<'_>) -> Result<Vec<String>, SdkConfigError> {
         let network = root.get("network").ok_or_else(|| {
             self.missing("[network]", "write peers = [\"127.0.0.1:20200\"] below it")
         })?;
@@ -166,27 +147,7 @@ impl<'a> SdkConfigReader<'a> {
             return Err(self.wrong(&peers, "is empty; name at least one node as \"host:port\""));
         }
         self.warn_unknown(&network);
-
-        let mut private_topics = Vec::new();
-        if let Some(topics) = root.get("amop") {
-            for topic in self.list(&topics)? {
-                private_topics.push(self.private_topic(&topic)?);
-            }
-        }
-        for key in JAVA_OTHER {
-            root.get(key);
-        }
-        self.warn_unknown(&root);
-        Ok(SdkConfig {
-            path: self.path.to_owned(),
-            layout: SdkLayout::Java,
-            endpoints,
-            ca,
-            cert,
-            key,
-            private_topics,
-            warnings: Vec::new(),
-        })
+        Ok(endpoints)
     }
 
     fn private_topic(&mut self, value: &TomlValue<'_>) -> Result<PrivateTopic, SdkConfigError> {
@@ -253,6 +214,27 @@ impl<'a> SdkConfigReader<'a> {
             let problem = "must be \"channel\": AMOP goes over the node's channel port";
             return Err(self.wrong(&kind, problem));
         }
+        let [cert, key, ca] = self.go_files(&mut network)?;
+        let endpoints = self.go_connections(&mut network)?;
+        self.warn_unknown(&network);
+        for key in GO_OTHER {
+            root.get(key);
+        }
+        self.warn_unknown(&root);
+        Ok(SdkConfig {
+            path: self.path.to_owned(),
+            layout: SdkLayout::Go,
+            endpoints,
+            ca,
+            cert,
+            key,
+            private_topics: Vec::new(),
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Reads where the certificate, the key and the CA are, or what they are.
+    fn go_files(&self, network: &mut TomlTable<'_>) -> Result<[PemSource; 3], SdkConfigError> {
         let names = self.default_names("");
         let mut source = |text, key, default: &str| {
             let given = network.get(text);
@@ -277,6 +259,14 @@ impl<'a> SdkConfigReader<'a> {
         let ca = source("CAContext", "CAFile", "ca.crt")?;
         let cert = source("CertContext", "Cert", &format!("{names}.crt"))?;
         let key = source("KeyContext", "Key", &format!("{names}.key"))?;
+        Ok([cert, key, ca])
+    }
+
+    /// Reads the nodes.
+    fn go_connections(
+        &mut self,
+        network: &mut TomlTable<'_>,
+    ) -> Result<Vec<String>, SdkConfigError> {
         let connections = network.get("Connection").ok_or_else(|| {
             let hint = "write [[Network.Connection]] with NodeURL = \"127.0.0.1:20200\"";
             self.missing("Network.Connection", hint)
@@ -302,21 +292,7 @@ impl<'a> SdkConfigReader<'a> {
         if endpoints.is_empty() {
             return Err(self.wrong(&connections, "is empty; name at least one node"));
         }
-        self.warn_unknown(&network);
-        for key in GO_OTHER {
-            root.get(key);
-        }
-        self.warn_unknown(&root);
-        Ok(SdkConfig {
-            path: self.path.to_owned(),
-            layout: SdkLayout::Go,
-            endpoints,
-            ca,
-            cert,
-            key,
-            private_topics: Vec::new(),
-            warnings: Vec::new(),
-        })
+        Ok(endpoints)
     }
 
     // ---- values ----
