@@ -5,9 +5,9 @@
 //! The store's MAC is not checked: an attacker who can change the store can change the MAC, too,
 //! and a wrong password is noticed when the key is decrypted.
 
+mod algorithm;
 mod derive;
-
-use std::fmt;
+mod problem;
 
 use aws_lc_rs::cipher::{
     AES_128, AES_192, AES_256, Algorithm as Cipher, DecryptionContext, PaddedBlockDecryptingKey,
@@ -20,10 +20,10 @@ use der::{Decode, Encode, Sequence};
 use des::TdesEde3;
 use zeroize::Zeroizing;
 
+use self::algorithm::{Algorithm, bounded, unsupported};
 use self::derive::KdfPurpose;
-
-/// The maximum number of iterations, more than any tool uses; a file must not keep a program busy.
-const MAX_ITERATIONS: u32 = 1_000_000;
+pub use self::problem::Pkcs12Problem;
+use self::problem::malformed;
 
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
 const ENCRYPTED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.6");
@@ -51,40 +51,6 @@ const AES: [(ObjectIdentifier, usize, &Cipher); 3] = [
     ),
 ];
 
-/// Why no key can be read from a PKCS#12 store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Pkcs12Problem {
-    /// The bytes are not a PKCS#12 store, or it is damaged or in BER.
-    Malformed,
-    /// The store has no private key.
-    NoKey,
-    /// The password is wrong.
-    Password,
-    /// The store is encrypted with an unsupported algorithm.
-    Unsupported {
-        /// The algorithm's object identifier.
-        algorithm: String,
-    },
-}
-
-impl fmt::Display for Pkcs12Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("is not a PKCS#12 store in DER, or is damaged"),
-            Self::NoKey => f.write_str("is a PKCS#12 store without a private key"),
-            Self::Password => f.write_str("is a PKCS#12 store with another password"),
-            Self::Unsupported { algorithm } => write!(
-                f,
-                "is a PKCS#12 store with unsupported encryption ({algorithm}); convert it to PEM: \
-                 openssl pkcs12 -legacy -nocerts -nodes -in FILE -out key.pem"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Pkcs12Problem {}
-
 /// Returns the first private key of a store, as PKCS#8 in DER.
 ///
 /// # Errors
@@ -108,10 +74,6 @@ pub fn private_key(store: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, P
         }
     }
     Err(closed.unwrap_or(Pkcs12Problem::NoKey))
-}
-
-fn malformed(_: der::Error) -> Pkcs12Problem {
-    Pkcs12Problem::Malformed
 }
 
 #[derive(Sequence)]
@@ -146,12 +108,6 @@ struct EncryptedContent<'a> {
 struct EncryptedKey<'a> {
     algorithm: Algorithm<'a>,
     bytes: OctetString,
-}
-
-#[derive(Sequence)]
-struct Algorithm<'a> {
-    oid: ObjectIdentifier,
-    parameters: Option<AnyRef<'a>>,
 }
 
 #[derive(Sequence)]
@@ -250,19 +206,6 @@ fn decrypt(
         }
         _ => Err(unsupported(algorithm)),
     }
-}
-
-fn unsupported(algorithm: &Algorithm<'_>) -> Pkcs12Problem {
-    Pkcs12Problem::Unsupported {
-        algorithm: algorithm.oid.to_string(),
-    }
-}
-
-fn bounded(iterations: u32) -> Result<u32, Pkcs12Problem> {
-    let sensible = (1..=MAX_ITERATIONS).contains(&iterations);
-    sensible
-        .then_some(iterations)
-        .ok_or(Pkcs12Problem::Malformed)
 }
 
 fn aes(

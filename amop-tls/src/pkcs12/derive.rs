@@ -10,7 +10,8 @@ use der::Sequence;
 use der::asn1::{ObjectIdentifier, OctetString};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, Pkcs12Problem, bounded, malformed, unsupported};
+use super::algorithm::{Algorithm, bounded, unsupported};
+use super::problem::{Pkcs12Problem, malformed};
 
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 const HMACS: [(ObjectIdentifier, pbkdf2::Algorithm); 4] = [

@@ -4,9 +4,12 @@ use std::fmt;
 
 use x509_cert::Certificate;
 
+use super::error::PkiError;
+use super::files::{cert_pem, check_pair, first_certificate};
 use super::keys::CaKey;
+use super::name::check_name;
+use super::validity::Validity;
 use super::x509::{self, CertificateKind};
-use super::{PkiError, Validity, cert_pem, check_name, check_pair, first_certificate};
 
 /// An agency's RSA authority for the channel: self-signed, X.509 v1, RSA 2048,
 /// `CN=<agency>, O=fisco-bcos, OU=chain` (channel-v2 section 2.3).

@@ -21,8 +21,9 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::{Time, Validity as X509Validity};
 
+use super::error::PkiError;
 use super::keys::{self, CaKey};
-use super::{PkiError, Validity};
+use super::validity::Validity;
 use crate::revoke;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
