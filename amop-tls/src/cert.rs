@@ -11,7 +11,7 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use crate::known::digest;
+use crate::digest::digest;
 use crate::role::{Role, role_of};
 
 const fn oid(dotted: &str) -> ObjectIdentifier {

@@ -9,9 +9,10 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS12;
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::key::PeerFilter;
-use crate::peers::{PeerVerifier, ReplaceableLists, Rules};
+use crate::filter::PeerFilter;
+use crate::peers::PeerVerifier;
 use crate::pin::NodeKey;
+use crate::rules::{ReplaceableLists, Rules};
 use crate::verify::RustlsVerifier;
 use crate::{Identity, Mode, Side, TlsError, crypto_provider};
 

@@ -6,8 +6,8 @@ use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved,
 };
 
+use crate::error::VerifyError;
 use crate::time::UtcSeconds;
-use crate::verify::VerifyError;
 use crate::{Mode, Side};
 
 /// Why a TLS handshake failed.

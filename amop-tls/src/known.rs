@@ -4,9 +4,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::digest::{Context, SHA256};
-
 use crate::cert::{Cert, KeyAlg};
+use crate::digest::digest;
 
 /// The number of signatures in a generation. At most two generations are remembered, with 32 bytes
 /// for each signature.
@@ -24,18 +23,6 @@ impl Fact {
             cert.digest(),
         ]))
     }
-}
-
-/// Returns the digest of several byte strings, each with its length.
-pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    out
 }
 
 /// The most recent valid signatures of certificates. A valid signature stays valid; dates and lists

@@ -17,7 +17,8 @@ use rustls::AlertDescription;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::cert::Cert;
-use crate::verify::{RustlsVerifier, VerifyError};
+use crate::error::VerifyError;
+use crate::verify::RustlsVerifier;
 use crate::{Admitted, ClientOptions, HandshakeFailure, Identity, Mode, Side, TlsError};
 
 /// Suites with forward secrecy come first: nodes let the client choose (channel-v2 section 2.4), so

@@ -93,15 +93,20 @@
 mod algs;
 mod cert;
 mod config;
+mod digest;
 mod error;
 mod failure;
+mod filter;
 mod identity;
+mod issuer;
 mod key;
 mod known;
 mod kx;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
+mod mode;
 mod path;
+mod peer_info;
 mod peers;
 pub mod pem;
 mod pin;
@@ -111,65 +116,31 @@ pub mod pki;
 mod provider;
 mod revoke;
 mod role;
+mod rules;
+mod side;
 mod sign;
+mod standing;
 mod statement;
 mod time;
 mod verify;
 
-use std::fmt;
-
 pub use config::{ClientOptions, PeerOptions, ServerOptions};
-pub use error::TlsError;
+pub use error::{TlsError, VerifyError};
 pub use failure::HandshakeFailure;
+pub use filter::PeerFilter;
 pub use identity::{CertFiles, Identity, PemSource};
-pub use key::{
-    PUBLIC_KEY_LEN, ParsePublicKeyError, PeerFilter, PeerInfo, PublicKey, peer_info,
-    peer_public_key,
-};
+pub use key::{PUBLIC_KEY_LEN, ParsePublicKeyError, PublicKey};
 #[cfg(feature = "legacy-rsa")]
 pub use legacy::{LegacyHandshake, LegacyRsa};
+pub use mode::Mode;
 #[cfg(feature = "legacy-rsa")]
 pub use openssl;
-pub use peers::{AdmissionLapse, Admitted, PeerVerifier, Standing};
+pub use peer_info::{PeerInfo, peer_info, peer_public_key};
+pub use peers::PeerVerifier;
 pub use pin::{NodeKey, ParseNodeKeyError};
 pub use provider::crypto_provider;
 pub use role::Role;
 pub use rustls;
+pub use side::Side;
+pub use standing::{AdmissionLapse, Admitted, Standing};
 pub use statement::{rsa_public_key, rsa_signed_statement};
-pub use verify::VerifyError;
-
-/// The kind of certificates that a channel uses (channel-v2 section 2.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// secp256k1, the default, and the only one for P2P.
-    Ec,
-    /// RSA, `rsa_crypto_channel=true`.
-    Rsa,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ec => "EC",
-            Self::Rsa => "RSA",
-        })
-    }
-}
-
-/// One end of a TLS connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// The end that connects.
-    Client,
-    /// The end that listens.
-    Server,
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        })
-    }
-}

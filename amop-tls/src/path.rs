@@ -5,9 +5,10 @@ use x509_cert::name::Name;
 
 use crate::algs;
 use crate::cert::{Basic, Cert, KeyAlg, one_line};
+use crate::error::VerifyError;
+use crate::issuer::{Issuer, IssuerSerial, KeyDigest};
 use crate::known::{Fact, Known};
-use crate::revoke::{Issuer, IssuerSerial, KeyDigest, Revoked};
-use crate::verify::VerifyError;
+use crate::revoke::Revoked;
 
 /// The maximum number of certificates that a peer may send. Usual chains have at most three; an
 /// external root above the chain's CA makes four.

@@ -10,15 +10,20 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::algs;
 use crate::cert::{Cert, KeyAlg};
-use crate::key::{PeerFilter, PeerInfo, PublicKey, info_of, public_key_of};
+use crate::error::VerifyError;
+use crate::filter::PeerFilter;
+use crate::identity::Identity;
+use crate::issuer::KeyDigest;
+use crate::key::PublicKey;
 use crate::known::Known;
+use crate::mode::Mode;
 use crate::path::{self, Anchor, Path};
+use crate::peer_info::{info_of, public_key_of};
 use crate::pin::NodeKey;
-use crate::revoke::{IssuerSerial, KeyDigest, Revoked};
 use crate::role::Role;
-use crate::time::UtcSeconds;
-use crate::verify::{OwnIssuer, VerifyError};
-use crate::{Identity, Mode, Side};
+use crate::rules::{ReplaceableLists, Rules};
+use crate::side::Side;
+use crate::standing::{AdmissionLapse, Admitted, Standing};
 
 /// Verifies certificates by the rules of one port. Its lists can be replaced while connections
 /// exist, see [`replace_lists`](Self::replace_lists).
@@ -40,96 +45,6 @@ struct PeerVerifierInner {
 
 /// The number of keys that signed with SHA-1 that are remembered.
 const BY_SHA1: usize = 1024;
-
-/// The rules for a leaf, in addition to a valid path.
-#[derive(Clone, Default)]
-pub(crate) struct Rules {
-    /// The key that must have signed a client's leaf.
-    pub(crate) issuer: Option<OwnIssuer>,
-    /// Whether the leaf must yield a node ID.
-    pub(crate) need_public_key: bool,
-    /// Whether an SDK's certificate is refused.
-    pub(crate) no_sdks: bool,
-    /// The only keys that are accepted.
-    pub(crate) pins: Option<Arc<[NodeKey]>>,
-    /// Whether the leaf's key may decrypt instead of signing: static RSA.
-    pub(crate) may_decipher: bool,
-    /// Whether clients with secp256k1 keys may sign with SHA-1.
-    pub(crate) sha1_signatures: bool,
-}
-
-/// The lists that can be replaced.
-#[derive(Clone, Default)]
-pub(crate) struct ReplaceableLists {
-    pub(crate) revoked: Revoked,
-    pub(crate) filter: Option<Arc<dyn PeerFilter>>,
-}
-
-/// A peer that was accepted.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Admitted {
-    /// The peer's identity.
-    pub info: PeerInfo,
-    /// The data that decide whether it may stay.
-    pub standing: Standing,
-}
-
-/// The data of an accepted peer's certificates that are checked again when time passes and lists
-/// change. It needs about 260 bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    public_key: Option<PublicKey>,
-    expires: i64,
-    links: Box<[IssuerSerial]>,
-    key: [u8; 32],
-    agency: [u8; 32],
-}
-
-impl Standing {
-    /// Returns when the first certificate of the peer's path expires, including that in `ca.crt`;
-    /// in seconds since 1970.
-    pub fn expires(&self) -> i64 {
-        self.expires
-    }
-
-    /// Returns the peer's key, if its certificate has one of the kind by which chains identify
-    /// peers.
-    pub fn public_key(&self) -> Option<PublicKey> {
-        self.public_key
-    }
-
-    /// Returns a digest of the peer's key, of any kind.
-    pub fn key_digest(&self) -> [u8; 32] {
-        self.key
-    }
-
-    /// Returns a digest that distinguishes the peer's agency from all others: it identifies the
-    /// certificate of the path that the lowest one in `ca.crt` signed, or the latter if it signed
-    /// the peer's certificate itself. An agency cannot appear as several, whatever authorities and
-    /// names it creates below itself.
-    pub fn agency_digest(&self) -> [u8; 32] {
-        self.agency
-    }
-}
-
-/// Why a peer that was accepted may no longer stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum AdmissionLapse {
-    /// A certificate on its path has expired.
-    #[error("a certificate of its chain expired at {}; renew it", UtcSeconds(*at))]
-    Expired {
-        /// The end of its validity in seconds since 1970.
-        at: i64,
-    },
-    /// A certificate on its path is on a revocation list.
-    #[error("a certificate of its chain has been revoked by its issuer")]
-    Revoked,
-    /// The black, white or allow list refuses it.
-    #[error("the lists of this node do not let it in any longer")]
-    Unlisted,
-}
 
 impl fmt::Debug for PeerVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,7 @@
 //! Tests of the verifier with chains that have one unusual property each, and with damaged chains.
 
+use std::sync::Arc;
+
 use der::asn1::{Any, OctetString};
 use der::{Decode, Encode, Tag, TagNumber};
 use proptest::prelude::*;
@@ -12,8 +14,8 @@ use crate::algs;
 use crate::cert::KeyAlg;
 use crate::identity::CertFiles;
 use crate::path::Anchor;
-use crate::peers::{ReplaceableLists, Rules};
-use crate::{Identity, peer_info, peer_public_key};
+use crate::rules::{ReplaceableLists, Rules};
+use crate::{Identity, Mode, peer_info, peer_public_key};
 
 type Chain = Vec<CertificateDer<'static>>;
 
