@@ -1,16 +1,19 @@
 //! Turns the lines of a `config.ini` into a [`NodeConfig`].
 
-use std::collections::{BTreeSet, HashSet};
-use std::hash::Hash;
+mod known;
+mod limits;
+mod section;
+mod value;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::ini::{Ini, IniEntry, IniSection};
-use super::{
-    CertPaths, ChainVersion, ConfigError, NodeConfig, NodeIdBytes, PeerAddr, Warning, WarningKind,
-};
-use crate::{Limits, ListenLimits};
+use self::known::without_effect;
+use self::limits::{LIMITS, limits};
+use self::section::SectionKeys;
+use self::value::{boolean, groups, node_id, non_empty, parse};
+use super::ini::Ini;
+use super::{CertPaths, ChainVersion, ConfigError, NodeConfig, PeerAddr, Warning, WarningKind};
 
 const IP: &str = "an IPv4 or IPv6 address such as 127.0.0.1 (not a name)";
 const PORT: &str = "a port number from 0 to 65535";
@@ -19,143 +22,10 @@ const FILE: &str = "a file or folder name";
 const GROUPS: &str = "group ids from 1 to 32767 with commas between, such as 1 or 1,2";
 const NODE_ID: &str = "a node id: 128 hexadecimal digits";
 
-/// The sections that are read, with their keys. Keys that end in a dot are numbered
-/// lists.
-const READ: &[(&str, &[&str])] = &[
-    (
-        "rpc",
-        &[
-            "channel_listen_ip",
-            "channel_listen_port",
-            "jsonrpc_listen_ip",
-            "jsonrpc_listen_port",
-            "listen_ip",
-        ],
-    ),
-    (
-        "p2p",
-        &["listen_ip", "listen_port", "enable_compress", "node."],
-    ),
-    ("certificate_blacklist", &["crl."]),
-    ("crl", &["crl."]),
-    ("certificate_whitelist", &["cal."]),
-    ("cal", &["cal."]),
-    ("network_security", &SECURITY_KEYS),
-    ("secure", &SECURITY_KEYS),
-    (
-        "chain",
-        &["id", "sm_crypto", "sm_crypto_channel", "rsa_crypto_channel"],
-    ),
-    ("compatibility", &["supported_version"]),
-    ("flow_control", &["outgoing_bandwidth_limit"]),
-    (
-        "amop",
-        &[
-            "transit.",
-            "sdk_certificates_as_nodes",
-            "sha1_client_signatures",
-            "groups",
-        ],
-    ),
-    ("sdk_allowlist", &["public_key."]),
-    (LIMITS, &LIMIT_KEYS),
-];
-const SECURITY_KEYS: [&str; 6] = [
-    "data_path",
-    "key",
-    "cert",
-    "ca_cert",
-    "check_cert_issuer",
-    "revocation_list.",
-];
-
-/// The section of the limits that only overlay nodes have.
-const LIMITS: &str = "amop_limits";
-
-const LIMIT_KEYS: [&str; 36] = [
-    "session_queue",
-    "session_queues",
-    "peer_queue",
-    "frame",
-    "in_flight",
-    "in_flight_bytes",
-    "lag",
-    "session_in_flight",
-    "session_in_flight_bytes",
-    "session_topics",
-    "session_text",
-    "session_topic_changes",
-    "topic_changes",
-    "subscriptions",
-    "topics",
-    "peer_topics",
-    "nodes",
-    "records_bytes",
-    "record_bytes",
-    "stubs",
-    "claimed",
-    "sessions",
-    "peers",
-    "handshakes",
-    "source_handshakes",
-    "first_byte_time",
-    "hello_time",
-    "handshake_time",
-    "frame_time",
-    "frame_rate",
-    "receiving",
-    "fragment_time",
-    "http",
-    "http_rate",
-    "http_answers",
-    "http_time",
-];
-
-/// Keys for features that an overlay node does not have: ignored without a warning.
-const IGNORED: &[&str] = &[
-    "rpc.channel_thread_count",
-    "rpc.disable_dynamic_group",
-    "p2p.connection_warning",
-    "p2p.peers_param_limit",
-    "p2p.max_nodes_limit",
-];
-
-/// Keys whose effect an operator could miss: ignored with a warning.
-const INERT: &[&str] = &[
-    "flow_control.limit_req",
-    "network_security.ca_path",
-    "secure.ca_path",
-];
-
-/// Sections of FISCO nodes that do not concern AMOP.
-const FOREIGN: &[&str] = &[
-    "consensus",
-    "event",
-    "evm",
-    "group",
-    "log",
-    "state",
-    "statistics",
-    "storage",
-    "storage_security",
-    "sync",
-    "tx",
-    "tx_execute",
-    "tx_pool",
-];
-
 struct ConfigReader<'a> {
     file: &'a Path,
     ini: &'a Ini,
     warnings: Vec<Warning>,
-}
-
-/// A section and its entries, if it exists.
-#[derive(Clone, Copy)]
-struct SectionKeys<'a> {
-    file: &'a Path,
-    name: &'static str,
-    section: Option<&'a IniSection>,
 }
 
 pub(super) fn read(text: &str, file: &Path) -> Result<(NodeConfig, Vec<Warning>), ConfigError> {
@@ -169,7 +39,9 @@ pub(super) fn read(text: &str, file: &Path) -> Result<(NodeConfig, Vec<Warning>)
         ini: &ini,
         warnings: Vec::new(),
     };
-    reader.warn_unknown();
+    for (line, kind) in without_effect(&ini) {
+        reader.warn(Some(line), kind);
+    }
     let config = reader.config()?;
     let mut warnings = reader.warnings;
     warnings.sort_by_key(|warning| warning.line);
@@ -214,7 +86,7 @@ impl<'a> ConfigReader<'a> {
         let sdk_allowlist = sdk_allowlist.list("public_key.", key, node_id)?;
         let revocation_lists = security.list("revocation_list.", FILE, non_empty)?;
         let data = self.data_path(security)?;
-        let (limits, listen_limits) = self.limits()?;
+        let (limits, listen_limits) = limits(self.keys(LIMITS))?;
         let amop = self.keys("amop");
         let transit = amop.list("transit.", NODE_ID, node_id)?;
         let sdks_as_nodes = amop.get("sdk_certificates_as_nodes", BOOL, boolean)?;
@@ -338,68 +210,6 @@ impl<'a> ConfigReader<'a> {
         Ok(folder.join(data.unwrap_or("./conf/")))
     }
 
-    fn limits(&self) -> Result<(Limits, ListenLimits), ConfigError> {
-        let keys = self.keys(LIMITS);
-        let (mut limits, mut listen) = (Limits::default(), ListenLimits::default());
-        let fields = [
-            ("session_queue", &mut limits.session_queue),
-            ("session_queues", &mut limits.session_queues),
-            ("peer_queue", &mut limits.peer_queue),
-            ("frame", &mut limits.frame),
-            ("in_flight", &mut limits.in_flight),
-            ("in_flight_bytes", &mut limits.in_flight_bytes),
-            ("session_in_flight", &mut limits.session_in_flight),
-            (
-                "session_in_flight_bytes",
-                &mut limits.session_in_flight_bytes,
-            ),
-            ("session_topics", &mut limits.session_topics),
-            ("session_topic_changes", &mut limits.session_topic_changes),
-            ("topic_changes", &mut limits.topic_changes),
-            ("session_text", &mut limits.session_text),
-            ("subscriptions", &mut limits.subscriptions),
-            ("topics", &mut limits.topics),
-            ("peer_topics", &mut limits.peer_topics),
-            ("nodes", &mut limits.nodes),
-            ("records_bytes", &mut limits.records_bytes),
-            ("record_bytes", &mut limits.record_bytes),
-            ("stubs", &mut limits.stubs),
-            ("sessions", &mut listen.sessions),
-            ("peers", &mut listen.peers),
-            ("handshakes", &mut listen.handshakes),
-            ("source_handshakes", &mut listen.source_handshakes),
-            ("frame_rate", &mut listen.frame_rate),
-            ("receiving", &mut listen.receiving),
-            ("http", &mut listen.http),
-            ("http_rate", &mut listen.http_rate),
-            ("http_answers", &mut listen.http_answers),
-        ];
-        let count = "a whole number from 1 to 4294967295";
-        let number = |key| keys.get(key, count, |value| value.parse().ok().filter(|n| *n > 0u32));
-        for (key, field) in fields {
-            if let Some(value) = number(key)? {
-                *field = value as usize;
-            }
-        }
-        if let Some(millis) = number("lag")? {
-            listen.lag = Duration::from_millis(u64::from(millis));
-        }
-        limits.claimed = number("claimed")?.unwrap_or(limits.claimed);
-        for (key, field) in [
-            ("first_byte_time", &mut listen.first_byte_time),
-            ("hello_time", &mut listen.hello_time),
-            ("handshake_time", &mut listen.handshake_time),
-            ("frame_time", &mut listen.frame_time),
-            ("fragment_time", &mut listen.fragment_time),
-            ("http_time", &mut listen.http_time),
-        ] {
-            if let Some(seconds) = number(key)? {
-                *field = Duration::from_secs(seconds.into());
-            }
-        }
-        Ok((limits, listen))
-    }
-
     fn keys(&self, name: &'static str) -> SectionKeys<'a> {
         SectionKeys {
             file: self.file,
@@ -428,39 +238,6 @@ impl<'a> ConfigReader<'a> {
         self.warnings.push(Warning { file, line, kind });
     }
 
-    fn warn_unknown(&mut self) {
-        let ini = self.ini;
-        for section in &ini.sections {
-            let name = section.name.as_str();
-            let known = READ.iter().find(|(known, _)| *known == name);
-            if let Some((_, keys)) = known {
-                for entry in &section.entries {
-                    self.warn_unknown_key(name, keys, entry);
-                }
-            } else if !FOREIGN.contains(&name) {
-                let kind = WarningKind::UnknownSection(name.to_owned());
-                self.warn(Some(section.line.max(1)), kind);
-            }
-        }
-    }
-
-    fn warn_unknown_key(&mut self, section: &str, keys: &[&str], entry: &IniEntry) {
-        let key = entry.key.as_str();
-        let matches =
-            |known: &&str| key == *known || known.ends_with('.') && key.starts_with(*known);
-        let full = format!("{section}.{key}");
-        if keys.iter().any(matches) || IGNORED.contains(&full.as_str()) {
-            return;
-        }
-        if INERT.contains(&full.as_str()) {
-            if !entry.value.is_empty() {
-                self.warn(Some(entry.line), WarningKind::NoEffect(full));
-            }
-        } else {
-            self.warn(Some(entry.line), WarningKind::UnknownKey(full));
-        }
-    }
-
     fn warn_encrypted_storage(&mut self) {
         let section = self.ini.section("storage_security");
         if let Some(entry) = section.and_then(|section| section.get("enable"))
@@ -469,100 +246,4 @@ impl<'a> ConfigReader<'a> {
             self.warn(Some(entry.line), WarningKind::EncryptedStorage);
         }
     }
-}
-
-impl<'a> SectionKeys<'a> {
-    fn get<T>(
-        self,
-        key: &str,
-        expected: &'static str,
-        parse: impl FnOnce(&'a str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        let Some(entry) = self.section.and_then(|section| section.get(key)) else {
-            return Ok(None);
-        };
-        self.value(entry, expected, parse).map(Some)
-    }
-
-    /// Returns the values of a numbered list, in file order without duplicates.
-    fn list<T: Clone + Eq + Hash>(
-        self,
-        prefix: &str,
-        expected: &'static str,
-        parse: impl Fn(&'a str) -> Option<T>,
-    ) -> Result<Vec<T>, ConfigError> {
-        let entries = self.section.map_or(&[][..], |section| &section.entries);
-        let mut values = Vec::new();
-        let mut seen = HashSet::new();
-        for entry in entries.iter().filter(|e| e.key.starts_with(prefix)) {
-            let value = self.value(entry, expected, &parse)?;
-            if seen.insert(value.clone()) {
-                values.push(value);
-            }
-        }
-        Ok(values)
-    }
-
-    fn value<T>(
-        self,
-        entry: &'a IniEntry,
-        expected: &'static str,
-        parse: impl FnOnce(&'a str) -> Option<T>,
-    ) -> Result<T, ConfigError> {
-        parse(&entry.value).ok_or_else(|| ConfigError::Value {
-            file: self.file.to_owned(),
-            line: entry.line,
-            key: format!("{}.{}", self.name, entry.key),
-            value: entry.value.chars().take(160).collect(),
-            expected,
-        })
-    }
-
-    /// Returns the line of a key that exists.
-    fn line(self, key: &str) -> usize {
-        let entry = self.section.and_then(|section| section.get(key));
-        entry.map_or(0, |entry| entry.line)
-    }
-}
-
-fn parse<T: std::str::FromStr>(value: &str) -> Option<T> {
-    value.parse().ok()
-}
-
-/// Parses a boolean as FISCO nodes do.
-fn boolean(value: &str) -> Option<bool> {
-    match value {
-        "true" | "1" => Some(true),
-        "false" | "0" => Some(false),
-        _ => None,
-    }
-}
-
-/// Parses group ids and returns them without duplicates, in ascending order, as a FISCO node lists
-/// them.
-fn groups(value: &str) -> Option<BTreeSet<u16>> {
-    let group = |text: &str| {
-        text.trim()
-            .parse()
-            .ok()
-            .filter(|id| (1..=0x7fff).contains(id))
-    };
-    value.split(',').map(group).collect()
-}
-
-fn non_empty(value: &str) -> Option<&str> {
-    (!value.is_empty()).then_some(value)
-}
-
-fn node_id(value: &str) -> Option<NodeIdBytes> {
-    let digits = value.as_bytes();
-    let mut id = [0; 64];
-    if digits.len() != 2 * id.len() {
-        return None;
-    }
-    let digit = |b: u8| char::from(b).to_digit(16);
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
-    }
-    Some(id)
 }
