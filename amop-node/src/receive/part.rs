@@ -14,7 +14,11 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
-use super::{IncompleteFrame, Patience, READ_MIN, Reading};
+use super::{
+    incomplete::{IncompleteFrame, Patience},
+    reading::Reading,
+    sizes::READ_MIN,
+};
 
 /// Bytes that were read from a connection and not cut into frames yet.
 #[derive(Default)]
@@ -147,7 +151,7 @@ mod tests {
 
     use tokio::io::{AsyncWriteExt, ReadBuf, duplex};
 
-    use super::{super::READ_MAX, *};
+    use super::{super::sizes::READ_MAX, *};
 
     /// A connection that returns these pieces and then fails every time it is read.
     struct Failing(VecDeque<&'static [u8]>);
