@@ -1,16 +1,11 @@
 //! Work that takes longer than a message: reading long texts and writing answers with lists. It is
 //! done outside the tasks of the connections, and never while the machine is locked.
 
-use std::{panic::resume_unwind, sync::Arc};
+use std::panic::resume_unwind;
 
-use amop_proto::{
-    channel::rpc::{NodeFacts, RpcRequest},
-    node::{Listing, NodeEvent, Question, SessionId},
-};
-use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use crate::{core::Core, gate::Gate, turns::Party};
+use crate::{gate::Gate, turns::Party};
 
 /// Texts up to this length are read in place: this takes about 10 microseconds.
 pub(crate) const SHORT: usize = 4 * 1024;
@@ -44,7 +39,7 @@ impl Apart {
     }
 
     /// Like [`run`](Self::run), for work whose cost is known only after it is done.
-    async fn run_costing<T: Send + 'static>(
+    pub(crate) async fn run_costing<T: Send + 'static>(
         &self,
         party: Party,
         work: impl FnOnce() -> (T, usize) + Send + 'static,
@@ -75,43 +70,6 @@ pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + '
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         Err(_) => std::future::pending().await,
     }
-}
-
-/// Answers a session's question. Returns the length of the answer in bytes.
-pub(crate) async fn answer(
-    core: &Arc<Core>,
-    party: Party,
-    session: SessionId,
-    question: Question,
-) -> Result<usize, Gone> {
-    let body = write(core, party, question.request.clone()).await?;
-    let len = body.len();
-    core.handle([NodeEvent::SessionReply(session, question.reply(body))]);
-    Ok(len)
-}
-
-/// Writes the answer to a request.
-pub(crate) async fn write(
-    core: &Arc<Core>,
-    party: Party,
-    request: RpcRequest,
-) -> Result<Bytes, Gone> {
-    let needs = request.needs();
-    if !needs.peers && !needs.own_topics {
-        return Ok(request.answer(&core.facts, &[], &[]));
-    }
-    let core_of_work = core.clone();
-    let work = move || {
-        let answer = write_lists(&core_of_work, &core_of_work.facts, &request);
-        let len = answer.len();
-        (answer, len)
-    };
-    core.apart.run_costing(party, work).await
-}
-
-fn write_lists(core: &Core, facts: &NodeFacts, request: &RpcRequest) -> Bytes {
-    let listing = Listing::copy(request.needs(), |piece| piece(&core.lock().machine));
-    request.answer(facts, &listing.peers, &listing.own_topics)
 }
 
 #[cfg(test)]

@@ -1,31 +1,22 @@
-//! Configuring and starting a node.
+//! The settings of a node.
+
+mod prepare;
+mod roles;
 
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
 };
 
-use amop_proto::{
-    channel::{FrameDecoder, PROTOCOL_MAX_FRAME, rpc::NodeFacts},
-    node::{Checker, Limits, MachineConfig, NodeMachine, Timeouts},
-    p2p::{NodeId, PeerCodec},
-};
-use amop_tls::{CertFiles, Identity, PeerOptions, PublicKey, Role, ServerOptions};
-use rand::{TryRng, rngs::SysRng};
-use tokio::net::{TcpListener, TcpSocket};
+use amop_proto::node::{Limits, Timeouts};
+use amop_tls::{CertFiles, Identity, PublicKey};
 
 use crate::{
     AccessLists, Node,
-    access::Access,
     config::{CertPaths, ChainVersion, NodeConfig, NodeIdBytes, PeerAddr},
-    core::Core,
     error::{Port, StartError},
-    listen::ListenLimits,
-    node::{self, Rpc, Setup},
-    statements::{NodeSigner, NodeVerifier},
+    limits::ListenLimits,
 };
 
 /// Configures a [`Node`].
@@ -76,6 +67,32 @@ impl Default for NodeBuilder {
             listen: ListenLimits::default(),
             seed: None,
         }
+    }
+}
+
+impl Node {
+    /// Configures a node.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use amop_node::Node;
+    /// use amop_tls::{Identity, pki};
+    ///
+    /// let agency = pki::Authority::new_ec("chain")?.agency("agency")?;
+    /// let issued = agency.issue(pki::Leaf::Node, "node0")?;
+    /// let identity = Identity::from_pem(
+    ///     issued.cert_pem.as_bytes(),
+    ///     issued.key_pem.as_bytes(),
+    ///     agency.root_pem().as_bytes(),
+    /// )?;
+    /// let node = Node::builder().identity(identity).start().await?;
+    /// println!("SDKs connect to {}", node.channel_address());
+    /// node.shutdown().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
     }
 }
 
@@ -305,144 +322,6 @@ impl NodeBuilder {
         self.seed = Some(seed);
         self
     }
-
-    /// Opens the ports and starts the node. Peers are dialled in the background; see
-    /// [`Node::wait_for_peers`].
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] if there are no usable certificates or a port cannot be opened.
-    pub async fn start(self) -> Result<Node, StartError> {
-        let p2p_identity = self.p2p_identity.ok_or(StartError::NoIdentity)?;
-        let channel_identity = self
-            .channel_identity
-            .unwrap_or_else(|| p2p_identity.clone());
-        let tls = |what| move |source| StartError::Tls { what, source };
-
-        warn_of_roles(
-            &p2p_identity,
-            self.sdks_as_nodes,
-            &self.lists,
-            &self.version,
-        );
-        let loaded = self
-            .lists
-            .load(p2p_identity.clone(), channel_identity.clone())?;
-        let mut options = ServerOptions::default()
-            .check_cert_issuer(self.check_cert_issuer)
-            .sha1_client_signatures(self.sha1_client_signatures);
-        options.filter = loaded.sdks;
-        let sdks = loaded
-            .channel
-            .verifier_of_sdks(options)
-            .map_err(tls(Port::Channel))?;
-        let channel_tls = channel_identity
-            .listening(&sdks)
-            .map_err(tls(Port::Channel))?;
-        let options = PeerOptions::default()
-            .filter(loaded.peers)
-            .sdk_certificates_as_nodes(self.sdks_as_nodes);
-        let peers = loaded
-            .p2p
-            .verifier_of_peers(options)
-            .map_err(tls(Port::P2p))?;
-        let p2p_server = p2p_identity.listening(&peers).map_err(tls(Port::P2p))?;
-        let p2p_client = p2p_identity.dialling(&peers).map_err(tls(Port::P2p))?;
-        // Checked last: the errors above name the file, and they distinguish an RSA identity from a
-        // damaged one.
-        let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
-
-        let (channel, channel_address) = bind(Port::Channel, self.channel)?;
-        let (p2p, p2p_address) = bind(Port::P2p, self.p2p)?;
-        let rpc = self.rpc.map(|at| bind(Port::Rpc, at)).transpose()?;
-
-        let mut seed = [0; 32];
-        match self.seed {
-            Some(given) => seed = given,
-            None => SysRng
-                .try_fill_bytes(&mut seed)
-                .map_err(|error| StartError::Random(error.to_string()))?,
-        }
-        let facts = NodeFacts {
-            fisco_version: self.version.to_string(),
-            chain_id: self.chain_id,
-            node_id: node_id.to_string(),
-            name: p2p_identity.name().unwrap_or_default().to_owned(),
-            agency: p2p_identity.agency().unwrap_or_default().to_owned(),
-            address: p2p_address.to_string(),
-            groups: self.groups.into_iter().collect(),
-        };
-        let transit: BTreeSet<NodeId> = self.transit.into_iter().map(NodeId).collect();
-        let machine = NodeMachine::new(MachineConfig {
-            node: NodeId(node_id.0),
-            signer: Arc::new(NodeSigner(p2p_identity.clone())),
-            facts: facts.clone(),
-            limits: Limits {
-                sessions: self.listen.sessions,
-                peers: self.listen.peers,
-                ..self.limits
-            },
-            timeouts: self.timeouts,
-            transit: transit.clone(),
-            epoch: epoch(),
-            seed,
-        });
-        let verifier = Arc::new(NodeVerifier(peers.clone()));
-        let checker = Checker::new(verifier, self.limits.peer_topics);
-        node::start(Setup {
-            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &transit)),
-            access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
-            core: Arc::new(Core::new(machine, facts)),
-            node_id,
-            channel,
-            channel_address,
-            channel_tls,
-            p2p,
-            p2p_address,
-            rpc: rpc.map(|(listener, address)| Rpc { listener, address }),
-            p2p_server,
-            p2p_client,
-            peers: self.peers,
-            decoder: FrameDecoder::new(self.limits.frame),
-            // An SDK anywhere may send the longest frame of the protocol; the link must accept it.
-            codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
-            limits: self.listen,
-            machine_limits: self.limits,
-        })
-    }
-}
-
-/// Returns the microseconds since 1970, so that other nodes accept the statements of a node that
-/// starts again. A clock before 1970 gives 0; in this case the network tells the node its last
-/// version, and the node continues from there.
-fn epoch() -> u64 {
-    SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |since| since.as_micros().try_into().unwrap_or(u64::MAX))
-}
-
-/// Binds a port. A stopped node's port may stay in use for a time that this program cannot
-/// influence; binding it again at once must work.
-fn bind(what: Port, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    const BACKLOG: u32 = 1024;
-    let open = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
-        #[cfg(unix)]
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        let local = listener.local_addr()?;
-        Ok((listener, local))
-    };
-    open().map_err(|source| StartError::Bind {
-        what,
-        address,
-        source,
-    })
 }
 
 fn load(what: Port, paths: &CertPaths) -> Result<Identity, StartError> {
@@ -462,32 +341,6 @@ fn bandwidth(config: &NodeConfig) -> Option<u64> {
     let factor = if config.send_compressed { 4.0 } else { 1.0 };
     // At least 1, and saturating.
     Some(((bytes * factor) as u64).max(1))
-}
-
-/// Logs what certificates of the chain do not distinguish, and what to do about it.
-fn warn_of_roles(p2p: &Identity, sdks_as_nodes: bool, lists: &AccessLists, version: &ChainVersion) {
-    if p2p.role() == Role::Sdk && !sdks_as_nodes {
-        tracing::error!(
-            "this node's own P2P certificate ({}) is an SDK certificate, as its OU says: other \
-             overlay nodes and native clients refuse it; use node.crt and node.key, or set [amop] \
-             sdk_certificates_as_nodes=true on every node if the chain has no node certificates",
-            p2p.subject()
-        );
-    }
-    let why = match p2p.role() {
-        _ if lists.whitelist.is_some() => return,
-        _ if sdks_as_nodes => "sdk_certificates_as_nodes is on",
-        Role::Unknown => "the certificates of this chain do not tell nodes from SDKs",
-        Role::Node if !version.has_sdk_certificates() => {
-            "in chains made before 2.1, SDKs have node certificates"
-        }
-        _ => return,
-    };
-    tracing::warn!(
-        "ANY SDK OF THE CHAIN MAY ACT AS A NODE HERE: {why} ({}), and there is no white list; list the \
-         nodes that may connect in [certificate_whitelist] cal.N, see docs/security.md",
-        p2p.subject()
-    );
 }
 
 #[cfg(test)]

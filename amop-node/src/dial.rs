@@ -26,10 +26,10 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use crate::{
     access::admit,
     config::PeerAddr,
+    connection::{identify, run_peer},
+    context::NodeContext,
     journal::{Cause, LineKind},
     link::LinkEnd,
-    listen::{identify, run_peer},
-    node::NodeContext,
     ports::Ports,
     tcp::Tcp,
 };

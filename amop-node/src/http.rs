@@ -36,11 +36,12 @@ use tokio::{
 
 use crate::{
     answers::{AnswerRoom, Answers},
-    apart::{SHORT, write},
+    apart::SHORT,
+    context::NodeContext,
     core::Core,
     journal::{Cause, LineKind},
-    node::NodeContext,
     ports::{Door, Place, Rates},
+    questions::write,
     supervise::keep,
 };
 

@@ -9,13 +9,12 @@ use std::{
 };
 
 use amop_proto::{
+    admission::Source,
     log::{LogLimits, LogThrottle, OneLine, Summary},
     node::NodeNotice,
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Level;
-
-use crate::ports::Source;
 
 /// The kinds of lines; lines of one kind are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,6 +134,11 @@ impl Journal {
         let summaries = self.lock().finish(Instant::now());
         emit_all(summaries);
     }
+}
+
+/// Returns the first digits of a node ID, enough to distinguish nodes in a log.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
 }
 
 fn emit_all(summaries: Vec<((LineKind, Level), Summary)>) {

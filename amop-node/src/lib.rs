@@ -14,12 +14,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accept;
 mod access;
 mod answers;
 mod apart;
 mod builder;
 mod checking;
 pub mod config;
+mod connection;
+mod context;
 mod core;
 mod dial;
 mod effort;
@@ -29,21 +32,25 @@ mod http;
 mod intake;
 mod journal;
 pub mod layout;
+mod limits;
 mod link;
-mod listen;
 mod network;
 mod node;
 mod outbox;
 mod pace;
 mod ports;
 pub mod program;
+mod questions;
 mod receive;
+mod refused_nodes;
 mod serve;
 pub mod signal;
+mod start;
 mod statements;
 mod stats;
 mod supervise;
 mod tcp;
+mod totals;
 mod turns;
 
 pub use amop_proto::node::{Counters, Limits, Timeouts};
@@ -52,7 +59,7 @@ pub use self::{
     access::{AccessLists, ReloadError, Reloaded},
     builder::NodeBuilder,
     error::{Port, StartError},
-    listen::ListenLimits,
+    limits::ListenLimits,
     network::Network,
     node::Node,
     serve::{serve, serve_reloading},

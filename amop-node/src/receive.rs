@@ -28,13 +28,14 @@ use self::{
     sizes::{READ_LONG, READ_MAX, READ_MIN, READ_MUCH},
 };
 use crate::{
-    apart::{Gone, SHORT, answer},
+    apart::{Gone, SHORT},
     core::Core,
     effort::{WorkDone, Worker},
     intake::IntakeShare,
     link::LinkEnd,
     outbox::Signals,
     pace::Pace,
+    questions::answer,
     turns::Party,
 };
 

@@ -1,18 +1,10 @@
 //! A node's counters: messages, and connections and frames that it refused.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+mod refusals;
 
 use amop_proto::node::Counters;
-use amop_tls::{HandshakeFailure, VerifyError};
-use tokio::time::{MissedTickBehavior, interval};
 
-use crate::core::Core;
-
-/// Counters that changed are logged this often.
-const LOG: Duration = Duration::from_secs(60);
+pub(crate) use self::refusals::Refusals;
 
 /// Everything a node has counted since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,7 +95,7 @@ impl Stats {
     }
 
     /// Returns the counters that changed, with the difference; empty if there are none.
-    fn changes_since(&self, before: &Self) -> String {
+    pub(crate) fn changes_since(&self, before: &Self) -> String {
         let mut text = String::new();
         for ((name, now), (_, before)) in self.entries().zip(before.entries()) {
             if now != before {
@@ -112,145 +104,6 @@ impl Stats {
             }
         }
         text
-    }
-}
-
-/// The counters of the connections; the machine counts the rest.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals {
-    pub(crate) sessions_turned_away: AtomicU64,
-    pub(crate) peers_turned_away: AtomicU64,
-    handshakes_timed_out: AtomicU64,
-    pub(crate) handshakes_displaced: AtomicU64,
-    pub(crate) http_displaced: AtomicU64,
-    http_refused: AtomicU64,
-    handshakes_failed: AtomicU64,
-    unlisted: AtomicU64,
-    revoked: AtomicU64,
-    wrong_role: AtomicU64,
-    lapsed: AtomicU64,
-    slow_frames: AtomicU64,
-    bad_frames: AtomicU64,
-    replies_too_long: AtomicU64,
-    frames_without_room: AtomicU64,
-    fragments_lost: AtomicU64,
-    reads_put_off: AtomicU64,
-}
-
-impl Refusals {
-    pub(crate) fn handshake_failed(&self, failure: &HandshakeFailure) {
-        let counter = match failure {
-            HandshakeFailure::PeerCertificate(VerifyError::Filtered { .. }) => &self.unlisted,
-            HandshakeFailure::PeerCertificate(VerifyError::Revoked { .. }) => &self.revoked,
-            HandshakeFailure::PeerCertificate(VerifyError::SdkCertificate { .. }) => {
-                &self.wrong_role
-            }
-            _ => &self.handshakes_failed,
-        };
-        add(counter);
-    }
-
-    pub(crate) fn http_refused(&self) {
-        add(&self.http_refused);
-    }
-
-    pub(crate) fn lapsed(&self) {
-        add(&self.lapsed);
-    }
-
-    pub(crate) fn handshake_timed_out(&self) {
-        add(&self.handshakes_timed_out);
-    }
-
-    pub(crate) fn read_later(&self) {
-        add(&self.reads_put_off);
-    }
-
-    pub(crate) fn slow_frame(&self) {
-        add(&self.slow_frames);
-    }
-
-    pub(crate) fn bad_frame(&self) {
-        add(&self.bad_frames);
-    }
-
-    pub(crate) fn long_reply(&self) {
-        add(&self.replies_too_long);
-    }
-
-    pub(crate) fn no_room(&self, len: usize) {
-        let count = self.frames_without_room.fetch_add(1, Ordering::Relaxed) + 1;
-        if count.is_power_of_two() {
-            tracing::warn!(
-                "no room for a frame of {len} bytes: too many bytes of half-received frames are \
-                 held (refused so far: {count}); see amop_limits.receiving"
-            );
-        }
-    }
-
-    pub(crate) fn fragments_lost(&self, count: usize) {
-        let before = self
-            .fragments_lost
-            .fetch_add(count as u64, Ordering::Relaxed);
-        if count > 0 && before == 0 {
-            tracing::warn!("dropped frames whose other fragments did not arrive");
-        }
-    }
-}
-
-fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-impl Core {
-    pub(crate) fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let refusals = &self.refusals;
-        Stats {
-            messages: self.lock().machine.router().counters(),
-            sessions_turned_away: read(&refusals.sessions_turned_away),
-            peers_turned_away: read(&refusals.peers_turned_away),
-            handshakes_timed_out: read(&refusals.handshakes_timed_out),
-            handshakes_displaced: read(&refusals.handshakes_displaced),
-            http_displaced: read(&refusals.http_displaced),
-            http_refused: read(&refusals.http_refused),
-            handshakes_failed: read(&refusals.handshakes_failed),
-            unlisted: read(&refusals.unlisted),
-            revoked: read(&refusals.revoked),
-            wrong_role: read(&refusals.wrong_role),
-            lapsed: read(&refusals.lapsed),
-            slow_frames: read(&refusals.slow_frames),
-            reads_put_off: read(&refusals.reads_put_off),
-            bad_frames: read(&refusals.bad_frames),
-            replies_too_long: read(&refusals.replies_too_long),
-            frames_without_room: read(&refusals.frames_without_room),
-            fragments_lost: read(&refusals.fragments_lost),
-        }
-    }
-
-    /// Logs the counters that changed, once a minute; never returns.
-    pub(crate) async fn log_stats(&self) {
-        let mut logged = self.stats();
-        let mut minutes = interval(LOG);
-        minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        minutes.tick().await;
-        loop {
-            minutes.tick().await;
-            let now = self.stats();
-            let changes = now.changes_since(&logged);
-            if !changes.is_empty() {
-                tracing::info!("in the last minute: {changes}");
-            }
-            logged = now;
-        }
-    }
-
-    /// Logs all counters that are not 0.
-    pub(crate) fn log_totals(&self) {
-        let totals = self.stats().changes_since(&Stats::default());
-        if !totals.is_empty() {
-            tracing::info!("since the start: {totals}");
-        }
     }
 }
 

@@ -1,25 +1,17 @@
-//! The TLS ports of a node: handshakes, and the life of an accepted connection.
+//! The TLS ports of a node: accepts connections, and does the handshakes.
 
 use std::{
     net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::Duration,
 };
 
-use amop_proto::{
-    log::OneLine,
-    node::{NodeEvent, PeerId, PeerIdentity, SessionCloseReason, SessionId, SessionIdentity},
-    p2p::NodeId,
-};
-use amop_tls::{Admitted, HandshakeFailure, PeerInfo, PeerVerifier, Side, Standing};
+use amop_tls::{Admitted, HandshakeFailure, PeerVerifier, Side};
 use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -27,90 +19,15 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
-    access::{ConnectionId, admit},
-    core::CoreState,
-    intake::IntakePort,
-    journal::{Cause, LineKind},
-    link::{self, Channel, LinkEnd, P2p},
-    node::{NodeContext, short},
-    outbox::Outbox,
+    access::admit,
+    connection::{identify, run_peer, run_session},
+    context::NodeContext,
+    journal::{Cause, LineKind, short},
     ports::{self, Door, Place},
-    receive::{ChannelReading, PeerReading},
     stats::Refusals,
     supervise::keep,
     tcp::Tcp,
 };
-
-/// The limits of a node's ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListenLimits {
-    /// SDK connections at once.
-    pub sessions: usize,
-    /// Connections accepted from other nodes at once, shared fairly by agency and node.
-    pub peers: usize,
-    /// TLS handshakes in progress at once, on each of the two TLS ports. When all are in use, the
-    /// address with the most of them loses the one that has kept the node waiting longest.
-    pub handshakes: usize,
-    /// TLS handshakes in progress at once from one IPv4 address or IPv6 /64 network, on each of the
-    /// two TLS ports.
-    pub source_handshakes: usize,
-    /// How long a new connection to a port may send nothing.
-    pub first_byte_time: Duration,
-    /// How long the first TLS message of a connection may take.
-    pub hello_time: Duration,
-    /// How long a TLS handshake may take.
-    pub handshake_time: Duration,
-    /// How long any frame may take to arrive, from its first byte to its last.
-    pub frame_time: Duration,
-    /// A frame gets one more second each time this number of bytes has arrived. If a frame arrives
-    /// more slowly, its connection is closed.
-    pub frame_rate: usize,
-    /// Bytes of incomplete frames, over all SDKs and nodes, each counted with its whole length;
-    /// frames up to 4 KiB from SDKs and 68 KiB from nodes are not counted. An agency gets at most
-    /// as much as it leaves free, and a key at most as much as it and its agency leave free. Set it
-    /// to several times [`Limits::frame`](crate::Limits::frame).
-    pub receiving: usize,
-    /// How long a long frame of an overlay node may wait for its next fragment.
-    pub fragment_time: Duration,
-    /// How long tasks of the node may wait for a processor. While they wait longer, SDKs of the
-    /// agencies and keys that cause most work are read from more slowly; each key keeps at least a
-    /// twentieth of a processor.
-    pub lag: Duration,
-    /// HTTP requests at once.
-    pub http: usize,
-    /// HTTP requests per second; four times this number at once. The addresses that sent requests
-    /// lately share it equally. Every 64 KiB read or written count as one more request.
-    pub http_rate: usize,
-    /// Bytes of HTTP answers that wait to be read, counting only answers over 4 KiB. All answers of
-    /// an address get at most half of what is free; a longer answer is refused (503).
-    pub http_answers: usize,
-    /// How long an HTTP request may take, from the connection to the end of the answer.
-    pub http_time: Duration,
-}
-
-impl Default for ListenLimits {
-    fn default() -> Self {
-        Self {
-            sessions: 20_000,
-            peers: 1_000,
-            handshakes: 1_024,
-            source_handshakes: 1_024,
-            first_byte_time: Duration::from_secs(3),
-            hello_time: Duration::from_secs(5),
-            handshake_time: Duration::from_secs(10),
-            frame_time: Duration::from_secs(10),
-            // This is 2 Mb/s: the longest frame of an SDK has 138 s.
-            frame_rate: 256 * 1024,
-            receiving: 512 << 20,
-            fragment_time: Duration::from_secs(60),
-            lag: Duration::from_millis(1),
-            http: 64,
-            http_rate: 200,
-            http_answers: 64 << 20,
-            http_time: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Serves SDKs until the node stops.
 pub(crate) async fn serve_channel(
@@ -368,197 +285,4 @@ async fn within<F: Future>(due: Option<Instant>, future: F) -> Option<F::Output>
         Some(due) => timeout_at(due, future).await.ok(),
         None => Some(future.await),
     }
-}
-
-async fn run_session(
-    context: &NodeContext,
-    id: SessionId,
-    stream: impl AsyncRead + AsyncWrite,
-    admitted: Admitted,
-    address: SocketAddr,
-) {
-    let Admitted { info, standing, .. } = admitted;
-    let by_sha1 = context.access.sdks.signed_with_sha1(&standing);
-    let share = context.intake.share(IntakePort::Sdks, &standing);
-    let effort = context.efforts.session(&standing);
-    let identity = SessionIdentity {
-        key: standing.key_digest(),
-        agency: standing.agency_digest(),
-    };
-    let outbox = Outbox::new(false);
-    let signals = outbox.signals.clone();
-    let entered = Entered::new(context, ConnectionId::Session(id), standing, |state| {
-        state.sessions.insert(id, outbox);
-        NodeEvent::SessionOpened {
-            session: id,
-            identity,
-        }
-    });
-    let name = OneLine::new(info.name.as_deref().unwrap_or("unnamed")).max(64);
-    let (journal, cause) = (
-        &context.core.journal,
-        Cause::Address(ports::source(address.ip())),
-    );
-    journal.info(
-        LineKind::SessionOpened,
-        cause,
-        format_args!(
-            "session {} from {address} ({name}, key {identity}) opened",
-            id.0
-        ),
-    );
-    if by_sha1 {
-        journal.warn(
-            LineKind::Sha1Signature,
-            cause,
-            format_args!(
-                "session {} from {address} ({name}) signed its TLS handshake with SHA-1, as Java before 16 \
-                 does with secp256k1 keys; sha1_client_signatures=false in [amop] would refuse it: see \
-                 docs/security.md",
-                id.0
-            ),
-        );
-    }
-    let reading = ChannelReading {
-        core: &context.core,
-        decoder: context.decoder,
-        max_topics: context.machine_limits.session_topics,
-        text: context
-            .paces
-            .of_one(share.party(id.0).key, context.machine_limits.session_text),
-        effort,
-    };
-    let end = link::run(
-        &context.core,
-        (&Channel, reading),
-        id,
-        &signals,
-        stream,
-        (context.patience(), &share),
-        &context.stop,
-    )
-    .await;
-    drop(entered);
-    match end {
-        LinkEnd::Closed | LinkEnd::Shutdown | LinkEnd::ByMachine(SessionCloseReason::Stopping) => {
-            journal.info(
-                LineKind::SessionClosed,
-                cause,
-                format_args!("session {} closed: {end}", id.0),
-            );
-        }
-        end => journal.warn(
-            LineKind::SessionClosed,
-            cause,
-            format_args!("session {} from {address} closed: {end}", id.0),
-        ),
-    }
-}
-
-/// Runs a peer connection after TLS, whichever side dialled.
-pub(crate) async fn run_peer(
-    context: &NodeContext,
-    identity: PeerIdentity,
-    standing: Standing,
-    dialled: bool,
-    stream: impl AsyncRead + AsyncWrite,
-) -> LinkEnd<amop_proto::node::PeerCloseReason> {
-    let peer: PeerId = context.core.next_peer();
-    // FISCO nodes accept any number of frames in one read (p2p-v2 section 4.4).
-    let outbox = Outbox::new(true);
-    let signals = outbox.signals.clone();
-    let share = context.intake.share(IntakePort::Nodes, &standing);
-    let _entered = Entered::new(context, ConnectionId::Peer(peer), standing, |state| {
-        state.peers.insert(peer, outbox);
-        NodeEvent::PeerOpened {
-            peer,
-            identity,
-            dialled,
-        }
-    });
-    let fragment_time = context.limits.fragment_time;
-    let reading = PeerReading::new(
-        (&context.core, peer),
-        context.codec,
-        share.clone(),
-        fragment_time,
-        (context.checker.clone(), context.checking.clone()),
-    );
-    link::run(
-        &context.core,
-        (&P2p(context.codec), reading),
-        peer,
-        &signals,
-        stream,
-        (context.patience(), &share),
-        &context.stop,
-    )
-    .await
-}
-
-/// A connection that the machine knows. Dropping it tells the machine that it ended, so that a
-/// connection whose task panics is not left behind.
-struct Entered<'a> {
-    context: &'a NodeContext,
-    link: ConnectionId,
-}
-
-impl<'a> Entered<'a> {
-    fn new(
-        context: &'a NodeContext,
-        link: ConnectionId,
-        standing: Standing,
-        open: impl FnOnce(&mut CoreState) -> NodeEvent,
-    ) -> Self {
-        // Create this first, because the steps below may log and panic.
-        let entered = Self { context, link };
-        context.core.handle_with(|state| [open(state)]);
-        context.access.enter(&context.core, link, standing);
-        entered
-    }
-
-    fn leave(&self) {
-        let NodeContext { core, access, .. } = self.context;
-        access.leave(self.link);
-        core.handle_with(|state| match self.link {
-            ConnectionId::Session(id) => {
-                state.sessions.remove(&id);
-                [NodeEvent::SessionClosed(id)]
-            }
-            ConnectionId::Peer(id) => {
-                state.peers.remove(&id);
-                [NodeEvent::PeerClosed(id)]
-            }
-        });
-    }
-}
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        match thread::panicking() {
-            // A second panic that escaped from here would abort the process.
-            true => drop(catch_unwind(AssertUnwindSafe(|| self.leave()))),
-            false => self.leave(),
-        }
-    }
-}
-
-/// Returns a peer's identity from its certificate.
-pub(crate) fn identify(
-    info: PeerInfo,
-    standing: &Standing,
-    address: SocketAddr,
-) -> Option<PeerIdentity> {
-    let Some(key) = info.public_key else {
-        // The verifier requires one, so this does not happen.
-        tracing::warn!("the certificate of the node at {address} gives no node ID");
-        return None;
-    };
-    Some(PeerIdentity {
-        node: NodeId(key.0),
-        name: info.name.unwrap_or_default(),
-        agency: info.agency.unwrap_or_default(),
-        authority: standing.agency_digest(),
-        address: address.to_string(),
-    })
 }
