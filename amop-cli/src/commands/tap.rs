@@ -30,7 +30,7 @@ pub(crate) struct TapCommand {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:20300")]
     listen: SocketAddr,
     /// The node's channel port.
-    #[arg(long, value_name = "HOST:PORT", value_parser = crate::endpoint)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     to: String,
     /// The folder with an SDK's certificates, for the node: ca.crt, sdk.crt, sdk.key.
     #[arg(long, value_name = "DIR")]

@@ -8,7 +8,7 @@ use amop_node::{
     layout::{DevnetLayout, DevnetSpec, write_devnet},
 };
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tokio::task::JoinSet;
 
 use amop_node::signal;
@@ -21,6 +21,20 @@ const RPC_OFFSET: u16 = 11_655;
 
 /// The time that the nodes have to find each other.
 const MESH: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevnetCommand {
+    /// Starts a network of AMOP nodes on this machine and runs it until Ctrl-C.
+    Up(Up),
+}
+
+impl DevnetCommand {
+    pub(crate) async fn run(self) -> Result<()> {
+        match self {
+            Self::Up(up) => up.run().await,
+        }
+    }
+}
 
 /// Starts a network on this machine.
 ///
@@ -56,7 +70,7 @@ pub(crate) struct Up {
 }
 
 impl Up {
-    pub(crate) async fn run(self) -> Result<()> {
+    async fn run(self) -> Result<()> {
         let layout = self.layout()?;
         // First, so that Ctrl-C works from the start.
         let mut stopped = pin!(signal::stop().context("cannot wait for Ctrl-C")?);

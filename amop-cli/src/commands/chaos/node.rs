@@ -2,25 +2,22 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use amop_node::NodeBuilder;
 use anyhow::{Context, Result, bail};
-use clap::Args;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, ChildStdin, Command},
-    sync::{oneshot, watch},
+    sync::watch,
     time::timeout,
 };
 
-/// The line that a node's process prints when it serves.
-const SERVING: &str = "serving";
+use crate::commands::chaos_node::SERVING;
 
 /// The time that a process has until it serves.
 const START: Duration = Duration::from_secs(60);
@@ -30,35 +27,6 @@ const STOP: Duration = Duration::from_secs(30);
 
 /// The number of attempts: another program may take a port after it was found free.
 const STARTS: usize = 5;
-
-/// Runs one node of `amop chaos` until standard input ends. So the node does not outlive its
-/// parent, even if the parent is killed.
-#[derive(Debug, Args)]
-pub(crate) struct ChaosNode {
-    /// The configuration file.
-    #[arg(long)]
-    config: PathBuf,
-}
-
-impl ChaosNode {
-    pub(crate) async fn run(self) -> Result<()> {
-        let (end, ended) = oneshot::channel();
-        // This thread ends with the process: a read of standard input cannot be cancelled.
-        std::thread::spawn(move || {
-            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-            let _ = end.send(());
-        });
-        let serving = || {
-            // If the reader is gone, standard input has ended, too.
-            let _ = writeln!(io::stdout(), "{SERVING}");
-        };
-        let stopped = async {
-            let _ = ended.await;
-        };
-        let node = NodeBuilder::from_config_file(&self.config)?;
-        Ok(amop_node::serve(node, serving, stopped).await?)
-    }
-}
 
 /// A node of the network. Its process may be stopped.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Conformance {
     /// The node's channel port.
-    #[arg(long, value_name = "HOST:PORT", value_parser = crate::endpoint)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     endpoint: String,
     /// The folder with an SDK's certificates: ca.crt, sdk.crt, sdk.key.
     #[arg(long, value_name = "DIR")]
     certs: PathBuf,
     /// The channel port of another node of the same network, for the checks across two nodes.
-    #[arg(long, value_name = "HOST:PORT", value_parser = crate::endpoint)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     other: Option<String>,
     /// Run only this check, or all checks with this prefix if it ends in *; may be repeated.
     #[arg(long, value_name = "NAME")]
