@@ -1,26 +1,27 @@
 //! Writes a Cargo project with programs for every topic of a schema: a subscriber and two
 //! publishers, or a responder and a requester for a topic with a reply.
 
+mod amop_source;
 mod error;
 mod names;
 mod output;
+mod programs;
 mod render;
 mod sample;
+mod topics;
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Component, Path, PathBuf},
 };
 
-use amop_schema::{OPTIONS_PROTO_NAME, Schema, TopicDecl};
+use amop_schema::{OPTIONS_PROTO_NAME, Schema};
 
-use self::output::TemporaryProject;
+use self::{amop_source::Amop, output::TemporaryProject, topics::topics};
 pub use self::{
     error::GenerateError,
-    render::{
-        Programs, ReplySample, TopicAccess, multicast_publisher, subscriber, unicast_publisher,
-    },
+    programs::{Programs, ReplySample, TopicAccess},
+    render::{multicast_publisher, subscriber, unicast_publisher},
 };
 
 const DESCRIPTOR_PROTO: &str = "google/protobuf/descriptor.proto";
@@ -118,68 +119,6 @@ pub fn generate(options: &GenerateOptions) -> Result<Project, GenerateError> {
     Ok(Project { package, programs })
 }
 
-/// A topic as the templates see it.
-struct GeneratedTopic<'a> {
-    decl: &'a TopicDecl,
-    /// The module with the parts that the topic's programs share.
-    module: String,
-    /// The path of the message below the module `proto`.
-    path: String,
-    /// The path of the reply, if its type is generated.
-    reply_path: Option<String>,
-    programs: Programs,
-}
-
-fn topics<'a>(schema: &'a Schema, lib: &str) -> Vec<GeneratedTopic<'a>> {
-    let single = schema.topics.len() == 1;
-    let mut taken = BTreeSet::new();
-    let topic = |decl: &'a TopicDecl| {
-        let name = names::unique(names::topic(decl), &mut taken);
-        let module = format!("{name}_topic");
-        let type_name = names::shared_type(&decl.message);
-        let sample = sample::message(decl, &type_name);
-        let reply = decl.reply.as_ref();
-        // Types of `google.protobuf` are built-in Rust types or types of a crate.
-        let generated = reply.filter(|reply| reply.package_name() != "google.protobuf");
-        let reply_type = generated.map(|reply| {
-            if *reply == decl.message {
-                type_name.clone()
-            } else {
-                names::reply_type(reply, &type_name)
-            }
-        });
-        GeneratedTopic {
-            decl,
-            path: names::path(&decl.message),
-            reply_path: generated.map(names::path),
-            programs: Programs {
-                prefix: if single {
-                    String::new()
-                } else {
-                    format!("{name}_")
-                },
-                module: format!("{lib}::{module}"),
-                type_name,
-                text_field: sample.text_field,
-                message: sample.message,
-                uses_number: sample.uses_number,
-                access: match (decl.private, decl.sealed) {
-                    (_, true) => TopicAccess::Sealed,
-                    (true, _) => TopicAccess::Private,
-                    _ => TopicAccess::Plain,
-                },
-                reply: reply.map(|reply| ReplySample {
-                    expression: sample::reply(reply, reply_type.as_deref()),
-                    type_name: reply_type,
-                }),
-                accessors: names::accessors(&decl.message),
-            },
-            module,
-        }
-    };
-    schema.topics.iter().map(topic).collect()
-}
-
 fn includes(options: &GenerateOptions) -> Vec<PathBuf> {
     if !options.includes.is_empty() {
         return options.includes.clone();
@@ -213,46 +152,4 @@ fn uses_well_known_types(schema: &Schema) -> bool {
         .pool
         .files()
         .any(|file| file.package_name() == "google.protobuf" && file.name() != DESCRIPTOR_PROTO)
-}
-
-/// The source of the project's `amop` crates.
-enum Amop {
-    Folder(PathBuf),
-    Released,
-}
-
-impl Amop {
-    fn find(given: Option<&Path>) -> Result<Self, GenerateError> {
-        let is_source = |folder: &Path| {
-            ["amop", "amop-build"]
-                .iter()
-                .all(|name| folder.join(name).join("Cargo.toml").is_file())
-        };
-        let Some(folder) = given else {
-            let own = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-            return Ok(match own.filter(|folder| is_source(folder)) {
-                Some(folder) => Self::Folder(folder.to_owned()),
-                None => Self::Released,
-            });
-        };
-        // Cargo would resolve a relative path from the project's folder.
-        let absolute =
-            fs::canonicalize(folder).map_err(|error| GenerateError::read(folder, error))?;
-        if !is_source(&absolute) {
-            return Err(GenerateError::NoAmop { folder: absolute });
-        }
-        Ok(Self::Folder(absolute))
-    }
-
-    /// Returns the text after the `=` in `Cargo.toml`.
-    fn dependency(&self, name: &str) -> String {
-        match self {
-            Self::Folder(folder) => {
-                // A JSON string is a TOML string.
-                let path = folder.join(name).display().to_string();
-                format!("{{ path = {} }}", serde_json::Value::from(path))
-            }
-            Self::Released => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
-        }
-    }
 }
