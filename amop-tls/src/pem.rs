@@ -126,6 +126,12 @@ pub fn tidy(text: &[u8]) -> Result<Zeroizing<String>, PemProblem> {
         tidied.push_str(label);
         tidied.push_str("-----\n");
         if body.contains(':') {
+            // What is left of an escape is not part of a header.
+            let is_odd = |&(_, character): &(usize, char)| matches!(character, '\\' | '&' | '<');
+            if let Some((at, character)) = body.char_indices().find(is_odd) {
+                let line = line_of(&text, section.body_at + at);
+                return Err(PemProblem::BadCharacter { line, character });
+            }
             for line in body.trim().lines().map(str::trim) {
                 tidied.push_str(line);
                 tidied.push('\n');

@@ -125,6 +125,20 @@ fn headers_of_a_section_are_kept() {
     assert_eq!(*tidy(key.as_bytes()).unwrap(), key.replace('\r', ""));
 }
 
+#[test]
+fn what_is_left_of_an_escape_in_a_header_is_refused() {
+    for (header, odd) in [
+        ("a:\\", '\\'),
+        ("a:&\u{feff}#10;", '&'),
+        ("a:<\u{feff}br>", '<'),
+    ] {
+        let text = format!("-----BEGIN CERTIFICATE-----\n{header}-----END CERTIFICATE-----");
+        let (line, character) = (2, odd);
+        let problem = PemProblem::BadCharacter { line, character };
+        assert_eq!(tidy(text.as_bytes()), Err(problem), "{header:?}");
+    }
+}
+
 proptest! {
     /// No input makes it panic, and its output is not changed by a second run.
     #[test]
