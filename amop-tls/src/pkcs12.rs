@@ -1,11 +1,13 @@
 //! [`private_key`]: reads the key in a PKCS#12 store, which SDKs in Java use.
 //!
-//! It reads the stores of OpenSSL and of Java: DER with a key that is encrypted with PBES2 (PBKDF2,
-//! AES-CBC) or with three-key Triple DES. A library for this would need dozens of other libraries.
+//! It reads the stores of OpenSSL and of Java, in DER and BER, with a key that is encrypted with
+//! PBES2 (PBKDF2, AES-CBC) or with three-key Triple DES. A library for this would need dozens of
+//! other libraries.
 //! The store's MAC is not checked: an attacker who can change the store can change the MAC, too,
 //! and a wrong password is noticed when the key is decrypted.
 
 mod algorithm;
+mod ber;
 mod derive;
 mod problem;
 
@@ -16,7 +18,7 @@ use aws_lc_rs::cipher::{
 use cbc::Decryptor;
 use cbc::cipher::{Array, BlockModeDecrypt, KeyIvInit};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetString};
-use der::{Decode, Encode, Sequence};
+use der::{Decode, Encode, Sequence, Tag, TagNumber, Tagged};
 use des::TdesEde3;
 use zeroize::Zeroizing;
 
@@ -56,12 +58,14 @@ const AES: [(ObjectIdentifier, usize, &Cipher); 3] = [
 /// # Errors
 /// [`Pkcs12Problem`] if the key cannot be read.
 pub fn private_key(store: &[u8], password: &str) -> Result<Zeroizing<Vec<u8>>, Pkcs12Problem> {
-    let store = Pfx::from_der(store).map_err(malformed)?;
+    let store = ber::to_der(store).ok_or(Pkcs12Problem::Malformed)?;
+    let store = Pfx::from_der(&store).map_err(malformed)?;
     if store.contents.kind != DATA {
         return Err(Pkcs12Problem::Malformed);
     }
     let safes: OctetString = store.contents.content.decode_as().map_err(malformed)?;
-    let safes: Vec<ContentInfo<'_>> = Vec::from_der(safes.as_bytes()).map_err(malformed)?;
+    let safes = ber::to_der(safes.as_bytes()).ok_or(Pkcs12Problem::Malformed)?;
+    let safes: Vec<ContentInfo<'_>> = Vec::from_der(&safes).map_err(malformed)?;
     // Certificates may be encrypted with older algorithms than keys: a safe that cannot be opened
     // matters only if no other safe has a key.
     let mut closed = None;
@@ -100,8 +104,23 @@ struct EncryptedData<'a> {
 struct EncryptedContent<'a> {
     kind: ObjectIdentifier,
     algorithm: Algorithm<'a>,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
-    bytes: OctetString,
+    /// An octet string with the tag 0, in BER perhaps in pieces.
+    bytes: AnyRef<'a>,
+}
+
+impl EncryptedContent<'_> {
+    fn bytes(&self) -> Option<Zeroizing<Vec<u8>>> {
+        match self.bytes.tag() {
+            Tag::ContextSpecific {
+                number: TagNumber(0),
+                constructed,
+            } => match constructed {
+                true => ber::joined(self.bytes.value()),
+                false => Some(Zeroizing::new(self.bytes.value().to_vec())),
+            },
+            _ => None,
+        }
+    }
 }
 
 #[derive(Sequence)]
@@ -139,11 +158,8 @@ fn open_safe(safe: &ContentInfo<'_>, password: &str) -> Result<Zeroizing<Vec<u8>
         }
         ENCRYPTED_DATA => {
             let data: EncryptedData<'_> = safe.content.decode_as().map_err(malformed)?;
-            decrypt(
-                &data.content.algorithm,
-                data.content.bytes.as_bytes(),
-                password,
-            )
+            let bytes = data.content.bytes().ok_or(Pkcs12Problem::Malformed)?;
+            decrypt(&data.content.algorithm, &bytes, password)
         }
         other => Err(Pkcs12Problem::Unsupported {
             algorithm: other.to_string(),
@@ -153,7 +169,8 @@ fn open_safe(safe: &ContentInfo<'_>, password: &str) -> Result<Zeroizing<Vec<u8>
 
 fn key_of(bags: &[u8], password: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Pkcs12Problem> {
     // With a wrong password the decrypted bytes are not a list of bags.
-    let bags: Vec<Bag<'_>> = Vec::from_der(bags).map_err(|_| Pkcs12Problem::Password)?;
+    let bags = ber::to_der(bags).ok_or(Pkcs12Problem::Password)?;
+    let bags: Vec<Bag<'_>> = Vec::from_der(&bags).map_err(|_| Pkcs12Problem::Password)?;
     for bag in bags {
         match bag.kind {
             KEY_BAG => {

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pkcs12Problem {
-    /// The bytes are not a PKCS#12 store, or it is damaged or in BER.
+    /// The bytes are not a PKCS#12 store, or it is damaged.
     Malformed,
     /// The store has no private key.
     NoKey,
@@ -22,7 +22,7 @@ pub enum Pkcs12Problem {
 impl fmt::Display for Pkcs12Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("is not a PKCS#12 store in DER, or is damaged"),
+            Self::Malformed => f.write_str("is not a PKCS#12 store, or is damaged"),
             Self::NoKey => f.write_str("is a PKCS#12 store without a private key"),
             Self::Password => f.write_str("is a PKCS#12 store with another password"),
             Self::Unsupported { algorithm } => write!(

@@ -1,4 +1,4 @@
-//! Stores that OpenSSL made from one key.
+//! Stores that OpenSSL and Java SDKs made from one key.
 
 use std::path::Path;
 
@@ -40,9 +40,22 @@ fn the_key_is_read_from_all_kinds() {
     }
 }
 
+/// java-sdk 2.10.1 writes BER, earlier versions DER. The key has a few more fields than OpenSSL's.
+#[test]
+fn the_key_is_read_from_stores_of_java_sdks() {
+    for name in ["java-sdk", "java-sdk-old"] {
+        let read = private_key(&store(name), "123456");
+        let read = read.unwrap_or_else(|problem| panic!("{name} {problem}"));
+        let secret: Vec<u8> = (1..=32).collect();
+        assert!(read.windows(32).any(|part| part == secret), "{name}");
+    }
+}
+
 #[test]
 fn what_gives_no_key_says_why() {
-    for name in ["openssl3", "openssl1", "aes128", "tdes2", "utf8"] {
+    for name in [
+        "openssl3", "openssl1", "aes128", "tdes2", "utf8", "java-sdk",
+    ] {
         for password in ["", "1234567", "пароль "] {
             let problem = private_key(&store(name), password).unwrap_err();
             assert_eq!(problem, Pkcs12Problem::Password, "{name}");
@@ -68,6 +81,55 @@ fn what_gives_no_key_says_why() {
             Pkcs12Problem::Malformed
         );
     }
+}
+
+/// Rewrites DER as BER: without lengths, and with octet strings in pieces.
+fn in_ber(mut der: &[u8], pieces: usize) -> Vec<u8> {
+    let mut ber = Vec::new();
+    while !der.is_empty() {
+        let (any, rest) = AnyRef::from_der_partial(der).unwrap();
+        let first = der[0];
+        der = rest;
+        match any.tag() {
+            tag if tag.is_constructed() => {
+                ber.extend([first, 0x80]);
+                ber.extend(in_ber(any.value(), pieces));
+                ber.extend([0, 0]);
+            }
+            Tag::OctetString => {
+                ber.extend([0x24, 0x80]);
+                for piece in any.value().chunks(pieces) {
+                    ber.extend([4, piece.len() as u8]);
+                    ber.extend(piece);
+                }
+                ber.extend([0, 0]);
+            }
+            _ => ber.extend(any.to_der().unwrap()),
+        }
+    }
+    ber
+}
+
+#[test]
+fn what_is_written_as_ber_is_the_same_as_der() {
+    for name in ["openssl3", "openssl1", "no-key", "empty"] {
+        let der = store(name);
+        assert_eq!(*ber::to_der(&der).unwrap(), der, "{name}");
+        for pieces in [1, 7, 100] {
+            let ber = in_ber(&der, pieces);
+            assert_eq!(*ber::to_der(&ber).unwrap(), der, "{name}");
+            for end in (0..ber.len()).step_by(37) {
+                assert!(ber::to_der(&ber[..end]).is_none(), "{name}");
+            }
+            assert!(ber::to_der(&[&ber[..], &[0]].concat()).is_none());
+        }
+    }
+    let mut deep = vec![0x30; 100_000];
+    deep.iter_mut()
+        .skip(1)
+        .step_by(2)
+        .for_each(|len| *len = 0x80);
+    assert!(ber::to_der(&deep).is_none());
 }
 
 proptest! {
