@@ -57,13 +57,10 @@ impl<'a> SdkConfigReader<'a> {
         })?;
         let root = root.get_ref();
         let has = |key: &str| root.iter().any(|(name, _)| name.get_ref() == key);
-        let mut config = if has("cryptoMaterial") || has("network") {
-            self.java(TomlTable::new("", root, false))?
-        } else if root
-            .iter()
-            .any(|(name, _)| name.get_ref().eq_ignore_ascii_case("network"))
-        {
+        let mut config = if is_go(root) {
             self.go(TomlTable::new("", root, true))?
+        } else if has("cryptoMaterial") || has("network") {
+            self.java(TomlTable::new("", root, false))?
         } else {
             return Err(self.missing(
                 "[network]",
@@ -440,6 +437,34 @@ impl<'a> SdkConfigReader<'a> {
     fn line(&self, span: Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(span.start);
         1 + before.filter(|&&byte| byte == b'\n').count()
+    }
+}
+
+/// Whether a file is a Go SDK's. Its keys may be in any case, so that its `[network]` may have the
+/// name of the Java SDK's; the keys in it are different.
+fn is_go(root: &DeTable<'_>) -> bool {
+    const GO: [&str; 8] = [
+        "Type",
+        "CAFile",
+        "Cert",
+        "Key",
+        "CAContext",
+        "CertContext",
+        "KeyContext",
+        "Connection",
+    ];
+    let has = |table: &DeTable<'_>, wanted: &str| {
+        let mut names = table.iter().map(|(name, _)| name.get_ref());
+        names.any(|name| name.eq_ignore_ascii_case(wanted))
+    };
+    if root.contains_key("cryptoMaterial") {
+        return false;
+    }
+    match root.get("network") {
+        None => has(root, "network"),
+        Some(network) => network.get_ref().as_table().is_some_and(|network| {
+            !network.contains_key("peers") && GO.iter().any(|key| has(network, key))
+        }),
     }
 }
 

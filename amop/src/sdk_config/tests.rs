@@ -87,6 +87,22 @@ fn the_type_of_network_may_be_in_any_case() {
     }
 }
 
+/// The Go SDK reads its keys in any case; the Java SDK does not.
+#[test]
+fn a_go_sdks_file_is_recognised_whatever_the_case_of_its_keys() {
+    for text in [GO.to_lowercase(), GO.to_uppercase()] {
+        let config = parse(&text.replace("TRUE", "true").replace("FALSE", "false")).unwrap();
+        assert_eq!(config.layout, SdkLayout::Go, "{text}");
+        let endpoints = parse(GO).unwrap().endpoints;
+        let same = config.endpoints.iter().zip(&endpoints);
+        assert_eq!(config.endpoints.len(), endpoints.len());
+        assert!(same.into_iter().all(|(a, b)| a.eq_ignore_ascii_case(b)));
+        assert_eq!(config.warnings, []);
+    }
+    let java = parse("[network]\npeers = [\"a:1\"]\nType = \"channel\"\n[Network]\n").unwrap();
+    assert_eq!(java.layout, SdkLayout::Java);
+}
+
 /// A file as editors on Windows write it.
 #[test]
 fn a_mark_before_the_text_does_no_harm() {
