@@ -233,8 +233,14 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 /// Returns the text with normal characters: all spaces become spaces, all line ends line feeds,
-/// invisible characters are removed, and escapes of HTML and JSON are decoded.
-fn plain(text: &[u8]) -> Zeroizing<String> {
+/// invisible characters are removed, and escapes of HTML and JSON are decoded. UTF-16 is recognised
+/// by its byte order mark. The result is wiped when it is dropped.
+///
+/// ```
+/// let written_by_windows = b"\xff\xfe0\0a\0\r\0\n\0";
+/// assert_eq!(*amop_tls::pem::plain(written_by_windows), "0a\n");
+/// ```
+pub fn plain(text: &[u8]) -> Zeroizing<String> {
     let text = decoded(text);
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
     let mut rest = text.as_str();

@@ -133,7 +133,8 @@ impl TopicKey {
     }
 
     fn parse_hex(text: &[u8]) -> Result<Self, KeyProblem> {
-        let digits = digits_of(text);
+        let text = pem_text::plain(text);
+        let digits = digits_of(&text);
         let significant = digits.iter().position(|digit| *digit != b'0');
         let digits = &digits[significant.unwrap_or(digits.len())..];
         if digits.len() > 64 {
@@ -202,7 +203,8 @@ impl TopicPublicKey {
     }
 
     fn parse(text: &[u8]) -> Result<Self, KeyProblem> {
-        if contains(text, b"BEGIN") {
+        let plain = pem_text::plain(text);
+        if plain.contains("BEGIN") {
             let text = tidy(text)?;
             let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes());
             let der = der.map_err(|error| match error {
@@ -212,7 +214,7 @@ impl TopicPublicKey {
             let key = VerifyingKey::from_public_key_der(&der);
             return Ok(Self::of(&key.map_err(|_| KeyProblem::NotSecp256k1)?));
         }
-        let digits = digits_of(text);
+        let digits = digits_of(&plain);
         let digits = match digits.strip_prefix(b"04") {
             Some(rest) if digits.len() == 130 => rest,
             _ => digits,
@@ -302,25 +304,19 @@ fn tidy(text: &[u8]) -> Result<Zeroizing<String>, KeyProblem> {
     pem_text::tidy(text).map_err(KeyProblem::NotPem)
 }
 
-/// Returns the hex digits without a byte order mark, white space and `0x` around them.
-fn digits_of(text: &[u8]) -> &[u8] {
-    let text = text
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(text)
-        .trim_ascii();
-    let prefixed = text.strip_prefix(b"0x").or(text.strip_prefix(b"0X"));
-    prefixed.unwrap_or(text)
+/// Returns the hex digits without white space and `0x` around them.
+fn digits_of(text: &str) -> &[u8] {
+    let text = text.trim();
+    let prefixed = text.strip_prefix("0x").or(text.strip_prefix("0X"));
+    prefixed.unwrap_or(text).as_bytes()
 }
 
 /// Returns whether a text is probably meant as hex digits: it is not empty and has no other
 /// characters.
 fn looks_hex(text: &[u8]) -> bool {
-    let digits = digits_of(text);
+    let text = pem_text::plain(text);
+    let digits = digits_of(&text);
     !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit)
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]

@@ -326,11 +326,12 @@ impl<'a> SdkConfigReader<'a> {
         }
     }
 
-    /// Returns where a private key is: `text` is a file name or the key itself.
+    /// Returns where a private key is: `text` is a file name or the key itself. A text that is not
+    /// like a file name is a key, even with a mistake in it: as a file name, it would be shown in
+    /// errors.
     fn private_key(&self, text: &str) -> PrivateKeySource {
         let place = self.place(text);
-        let digits = text.strip_prefix("0x").unwrap_or(text);
-        let is_key = digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_key = text.trim().len() >= 32 && !text.contains(['.', '/', '\\']);
         if is_key && !place.exists() {
             PrivateKeySource::Hex(Zeroizing::new(text.to_owned()))
         } else {

@@ -294,6 +294,7 @@ fn a_private_topics_keys_are_read_in_all_the_forms_of_java_sdks() {
         "privateKey = \"store.p12\"\npassword = \"123456\"".to_owned(),
         format!("privateKey = \"{digits}\""),
         format!("privateKey = \"0x{digits}\""),
+        format!("privateKey = \" 0X{digits} \""),
     ] {
         let public = key.public_key();
         let entry = format!("topicName = \"t\"\npublicKeys = [\"04{public}\"]\n{entry}");
@@ -336,6 +337,18 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
         let error = builder_with(entry).unwrap_err().to_string();
         assert!(error.contains(place) && error.contains(problem), "{error}");
         assert!(!error.contains("123456"), "{error}");
+    }
+    // A key with a mistake in it is not taken for a file name, which errors show.
+    for digits in [
+        "0102030405060708090a0b0c0d0e0f1O",
+        "0102030405060708090a0b0c0d0e0f 10",
+    ] {
+        let error = builder_with(&format!("topicName = \"t\"\nprivateKey = \"{digits}\""));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("not hex digits") && !error.contains("0102"),
+            "{error}"
+        );
     }
 }
 

@@ -91,6 +91,12 @@ fn private_keys_are_read_in_the_forms_openssl_writes() {
     assert_ne!(TopicKey::generate(), TopicKey::generate());
 }
 
+/// Returns a text as PowerShell writes it to a file.
+fn utf16(text: &str) -> Vec<u8> {
+    let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
 #[test]
 fn private_keys_are_read_in_the_forms_of_other_sdks() {
     let short = &SECRET[1..];
@@ -118,8 +124,13 @@ fn private_keys_are_read_in_the_forms_of_other_sdks() {
         assert!(!error.to_string().contains(SECRET), "{error}");
     }
 
-    let store = TopicKey::load_with_password(file("store.p12"), "123456").unwrap();
-    assert_eq!(store, key());
+    for name in [
+        "store.p12",
+        "../../../../amop-tls/tests/data/pkcs12/java-sdk.p12",
+    ] {
+        let store = TopicKey::load_with_password(file(name), "123456").unwrap();
+        assert_eq!(store, key(), "{name}");
+    }
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("key");
     // Recognised by its contents, with any name.
@@ -129,7 +140,12 @@ fn private_keys_are_read_in_the_forms_of_other_sdks() {
         TopicKey::load(&at).unwrap_err().problem(),
         KeyProblem::NoPassword
     ));
-    for text in [format!("{SECRET}\n"), format!("\u{feff}0x{SECRET}\r\n")] {
+    for text in [
+        format!("{SECRET}\n").into_bytes(),
+        format!("\u{feff}0x{SECRET}\r\n").into_bytes(),
+        format!("\u{a0}{SECRET}\u{200b}").into_bytes(),
+        utf16(&format!("{SECRET}\r\n")),
+    ] {
         std::fs::write(&at, text).unwrap();
         assert_eq!(TopicKey::load(&at).unwrap(), key());
         // A password that is not needed does no harm.
@@ -168,6 +184,13 @@ fn public_keys_are_read_in_all_their_forms() {
     let loaded = TopicPublicKey::load(file("public.pem")).unwrap();
     assert_eq!(loaded, public());
     assert_eq!(loaded.to_string(), PUBLIC);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("key");
+    let pem = std::fs::read_to_string(file("public.pem")).unwrap();
+    for text in [pem, format!("{PUBLIC}\r\n")] {
+        std::fs::write(&at, utf16(&text)).unwrap();
+        assert_eq!(TopicPublicKey::load(&at).unwrap(), public());
+    }
     // A key whose own first byte is 4 keeps it.
     let with_04 = loop {
         let key = TopicKey::generate().public_key();
