@@ -5,7 +5,7 @@ use std::sync::Arc;
 use amop_proto::{
     channel::FrameDecoder,
     node::{Checker, Limits},
-    p2p::PeerCodec,
+    p2p::{NodeId, PeerCodec},
 };
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -25,6 +25,7 @@ use crate::{
 /// The state that the tasks of a node share.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeContext {
+    pub(crate) node_id: NodeId,
     pub(crate) core: Arc<Core>,
     pub(crate) access: Arc<Access>,
     pub(crate) stop: CancellationToken,

@@ -44,6 +44,9 @@ const DIAL: Duration = Duration::from_secs(10);
 /// that of a first retry. A peer that closes at once is not dialled faster than one that is not
 /// there.
 const GOOD: Duration = Duration::from_secs(1);
+/// The delay before a name is resolved again that has only this node's own addresses: a name that
+/// all nodes share may get other addresses when they start.
+const ALONE: Duration = Duration::from_secs(30);
 
 /// Keeps a connection to one configured peer.
 #[derive(Debug)]
@@ -71,6 +74,9 @@ enum DialError {
     Timeout,
     #[error("its certificate gives no node ID")]
     NoNodeId,
+    /// The chain's script lists the node itself, too, and a name may be that of all nodes.
+    #[error("it is this node itself")]
+    Itself,
 }
 
 impl Dialler {
@@ -116,6 +122,13 @@ impl Dialler {
                         return;
                     }
                 }
+                Err(DialError::Itself) => {
+                    tracing::debug!("peer {} is this node itself", self.peer);
+                    if self.peer.is_address() {
+                        return;
+                    }
+                    delay = ALONE;
+                }
                 Err(error) => self.report(&error),
             }
             // Jitter, so that two nodes that dial each other do not keep colliding.
@@ -131,11 +144,6 @@ impl Dialler {
     /// Whether there is nothing left to do after a connection ended.
     fn is_over(&self, end: &LinkEnd<PeerCloseReason>) -> bool {
         match end {
-            LinkEnd::ByMachine(PeerCloseReason::LocalIdentity) => {
-                // The chain's script lists the node itself, too.
-                tracing::debug!("peer {} is this node itself", self.peer);
-                true
-            }
             LinkEnd::Shutdown => true,
             LinkEnd::ByMachine(PeerCloseReason::Duplicate) => false,
             end => {
@@ -200,9 +208,12 @@ impl Dialler {
         // others want one.
         let door = &self.context.p2p_door;
         door.expect(&self.peer, addresses.iter().map(SocketAddr::ip));
-        let racing = race(self.context.ports.clone(), addresses, self.tls.clone());
-        let won = self.context.ports.run(racing).await;
-        let (address, mut stream) = won
+        let context = self.context.clone();
+        let recognise = move |address, stream: &TlsStream<Tcp>| context.recognise(address, stream);
+        let ports = &self.context.ports;
+        let racing = race(ports.clone(), addresses, self.tls.clone(), recognise);
+        let won = ports.run(racing).await;
+        let (mut stream, (identity, standing)) = won
             .map_err(|gone| DialError::Connect(gone.into()))?
             .inspect_err(|error| {
                 if let DialError::Tls(failure) = error {
@@ -210,12 +221,25 @@ impl Dialler {
                 }
             })?;
         stream.get_mut().0.move_here().map_err(DialError::Connect)?;
-        let certificates = stream.get_ref().1.peer_certificates();
-        let Admitted { info, standing, .. } =
-            admit(&self.context.access.peers, certificates, Side::Server)
-                .map_err(HandshakeFailure::PeerCertificate)?;
-        let identity = identify(info, &standing, address).ok_or(DialError::NoNodeId)?;
         Ok((stream, identity, standing))
+    }
+}
+
+impl NodeContext {
+    /// Returns who answers at an address; an error if this node does not connect to it.
+    fn recognise(
+        &self,
+        address: SocketAddr,
+        stream: &TlsStream<Tcp>,
+    ) -> Result<(PeerIdentity, Standing), DialError> {
+        let certificates = stream.get_ref().1.peer_certificates();
+        let Admitted { info, standing, .. } = admit(&self.access.peers, certificates, Side::Server)
+            .map_err(HandshakeFailure::PeerCertificate)?;
+        let identity = identify(info, &standing, address).ok_or(DialError::NoNodeId)?;
+        if identity.node == self.node_id {
+            return Err(DialError::Itself);
+        }
+        Ok((identity, standing))
     }
 }
 
@@ -225,15 +249,17 @@ enum DialStep {
     Shaken(Result<Box<TlsStream<Tcp>>, DialError>),
 }
 
-/// Returns the first connection that is established, TLS included. Runs on the thread of the ports,
-/// because checking certificates takes time that messages must not lose. The addresses of a name
-/// are tried in parallel. If all fail, returns the error of an address that accepted the
-/// connection, if there is one: it is the most helpful.
-async fn race(
+/// Returns the first connection that is established, TLS included, and that `recognise` accepts,
+/// with the result of this function. Runs on the thread of the ports, because checking certificates
+/// takes time that messages must not lose. The addresses of a name are tried in parallel. If all
+/// fail, returns the error of an address that accepted the connection, if there is one: it is the
+/// most helpful. That an address is the node's own is the error only if this is so for all.
+async fn race<T>(
     ports: Ports,
     addresses: Vec<SocketAddr>,
     tls: Arc<ClientConfig>,
-) -> Result<(SocketAddr, TlsStream<Tcp>), DialError> {
+    recognise: impl Fn(SocketAddr, &TlsStream<Tcp>) -> Result<T, DialError>,
+) -> Result<(TlsStream<Tcp>, T), DialError> {
     let mut addresses = AddressRace::new(addresses);
     let mut steps = JoinSet::new();
     let mut last = DialError::NoAddress;
@@ -270,14 +296,24 @@ async fn race(
             }
             DialStep::Connected(Err(error)) => {
                 addresses.failed();
-                if !matches!(last, DialError::Tls(_)) {
+                if matches!(
+                    last,
+                    DialError::NoAddress | DialError::Itself | DialError::Connect(_)
+                ) {
                     last = DialError::Connect(error);
                 }
             }
-            DialStep::Shaken(Ok(stream)) => return Ok((address, *stream)),
-            DialStep::Shaken(Err(error)) => {
+            DialStep::Shaken(shaken) => {
+                let recognised = shaken.and_then(|stream| {
+                    let known = recognise(address, &stream)?;
+                    Ok((*stream, known))
+                });
+                match recognised {
+                    Ok(won) => return Ok(won),
+                    Err(DialError::Itself) if !matches!(last, DialError::NoAddress) => {}
+                    Err(error) => last = error,
+                }
                 addresses.failed();
-                last = error;
             }
         }
     }
@@ -331,6 +367,13 @@ mod tests {
         (listener, address)
     }
 
+    async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.extend(acceptor.accept(stream).await);
+        }
+    }
+
     #[tokio::test]
     async fn the_first_address_of_a_name_is_not_the_only_one() {
         let agency = Authority::new_ec("chain")
@@ -342,12 +385,7 @@ mod tests {
         let identity = Identity::from_pem(cert, key, agency.root_pem().as_bytes()).unwrap();
         let (listener, good) = listen().await;
         let acceptor = TlsAcceptor::from(identity.peer_server_config(None).unwrap());
-        let serving = tokio::spawn(async move {
-            let mut held = Vec::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                held.extend(acceptor.accept(stream).await);
-            }
-        });
+        let serving = tokio::spawn(serve(listener, acceptor));
         // One address accepts connections and closes them.
         let (other, wrong) = listen().await;
         let hanging_up = tokio::spawn(async move {
@@ -361,9 +399,17 @@ mod tests {
         let stop = CancellationToken::new();
         let (ports, thread) = Ports::start(stop.clone()).unwrap();
         let tls = identity.peer_client_config(None).unwrap();
+        let (own_listener, own) = listen().await;
+        let own_acceptor = TlsAcceptor::from(identity.peer_server_config(None).unwrap());
+        let own_serving = tokio::spawn(serve(own_listener, own_acceptor));
         let run = async |addresses: Vec<SocketAddr>| {
-            let racing = ports.run(race(ports.clone(), addresses, tls.clone()));
-            timeout(LONG, racing).await.unwrap().unwrap()
+            let recognise = move |address, _: &TlsStream<Tcp>| match address == own {
+                true => Err(DialError::Itself),
+                false => Ok(address),
+            };
+            let racing = race(ports.clone(), addresses, tls.clone(), recognise);
+            let won = timeout(LONG, ports.run(racing)).await.unwrap().unwrap();
+            won.map(|(_, address)| address)
         };
         for addresses in [
             vec![silent, good],
@@ -371,9 +417,22 @@ mod tests {
             vec![wrong, good],
             vec![silent, wrong, closed, good],
             vec![good, silent],
+            // A name that all nodes share is also this node's.
+            vec![own, good],
+            vec![own, wrong, silent, good],
         ] {
-            let (address, _) = run(addresses).await.unwrap();
-            assert_eq!(address, good);
+            assert_eq!(run(addresses).await.unwrap(), good);
+        }
+        let error = run(vec![own]).await.unwrap_err();
+        assert!(matches!(error, DialError::Itself), "{error}");
+        // The others may come back.
+        for addresses in [
+            vec![own, closed],
+            vec![closed, own],
+            vec![closed, own, closed],
+        ] {
+            let error = run(addresses).await.unwrap_err();
+            assert!(matches!(error, DialError::Connect(_)), "{error}");
         }
         // The error of the address that accepted the connection is the most helpful.
         for addresses in [vec![closed, wrong], vec![wrong, closed]] {
@@ -385,6 +444,7 @@ mod tests {
         let error = run(Vec::new()).await.unwrap_err();
         assert!(matches!(error, DialError::NoAddress), "{error}");
         serving.abort();
+        own_serving.abort();
         hanging_up.abort();
         stop.cancel();
         thread.join().await;

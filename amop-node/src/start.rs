@@ -5,7 +5,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use amop_proto::{
     channel::FrameDecoder,
     node::{Checker, Limits},
-    p2p::PeerCodec,
+    p2p::{NodeId, PeerCodec},
 };
 use amop_tls::PublicKey;
 use rustls::{ClientConfig, ServerConfig};
@@ -87,6 +87,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     // One of the runtime's workers is kept free for sessions that use little.
     let places = Handle::current().metrics().num_workers().saturating_sub(1);
     let context = NodeContext {
+        node_id: NodeId(setup.node_id.0),
         core: setup.core.clone(),
         access: setup.access.clone(),
         stop: stop.clone(),

@@ -1,7 +1,7 @@
 //! Addresses of peers: the values of `p2p.node.N`.
 
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 /// A peer to dial: a host name or an IP address, and a port.
@@ -40,6 +40,11 @@ impl PeerAddr {
     /// The host name or IP address, without brackets.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether the host is an IP address and not a name.
+    pub(crate) fn is_address(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok()
     }
 
     /// The P2P port, never 0.
