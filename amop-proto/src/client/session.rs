@@ -279,6 +279,11 @@ impl<T> ClientSession<T> {
         put_amop(&mut self.out, kind, seq, result, topic, payload);
     }
 
+    /// Whether a request with this seq waits for its answer.
+    pub fn awaits(&self, seq: &Seq) -> bool {
+        self.is_free(seq).is_err()
+    }
+
     fn is_free(&self, seq: &Seq) -> Result<(), RefusalReason> {
         if self.multicasts.contains(seq) {
             return Err(RefusalReason::SeqInUse);

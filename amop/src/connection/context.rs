@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_proto::{
     TopicName,
-    channel::PrivateName,
+    channel::{PrivateName, Seq},
     client::{AttemptEnd, CloseReason, RefusalReason, RequestOutcome},
 };
 use bytes::Bytes;
@@ -28,6 +28,11 @@ impl Connection {
             endpoint: self.endpoint().to_owned(),
             reason: self.close_reason().unwrap_or(CloseReason::Local),
         }
+    }
+
+    /// Returns whether a message with this seq waits for its answer.
+    pub(crate) fn awaits(&self, seq: &Seq) -> bool {
+        self.lock().session.awaits(seq)
     }
 }
 

@@ -228,12 +228,13 @@ fn finished(
 }
 
 /// Tells a pipeline that a message was not taken, or that it is not known whether it was.
-fn pipelined_failed(connection: &Connection, mut message: Pipelined, outcome: RequestOutcome) {
+fn pipelined_failed(connection: &Connection, message: Pipelined, outcome: RequestOutcome) {
     let again = match outcome {
         RequestOutcome::Disconnected => Again::Anywhere,
         // It may have been too long for the node: it is tried once more.
-        RequestOutcome::CutOff { .. } if message.cut_offs + 1 < MAX_CUT_OFFS => {
-            message.cut_offs += 1;
+        RequestOutcome::CutOff { .. }
+            if message.pipeline.cut_off(message.number) < MAX_CUT_OFFS =>
+        {
             Again::Anywhere
         }
         RequestOutcome::NoSubscriber | RequestOutcome::Unanswered => Again::Elsewhere,
@@ -248,7 +249,8 @@ fn pipelined_failed(connection: &Connection, mut message: Pipelined, outcome: Re
             if let Err(AttemptFailure::Final(error) | AttemptFailure::Retry(_, error)) =
                 context.result(outcome)
             {
-                pipeline.failed((message.copy, message.payload.len()), error);
+                let failed = (message.copy, message.payload.len());
+                pipeline.failed(message.number, failed, error);
             }
             return;
         }

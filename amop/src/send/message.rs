@@ -36,8 +36,6 @@ pub(crate) struct PipelinedMessage<'a> {
     /// The seq, if it is sent again.
     pub(crate) seq: Option<Seq>,
     pub(crate) payload: &'a Bytes,
-    /// The number of connections that may have ended because of it.
-    pub(crate) cut_offs: u32,
     /// Whether it is a copy of a message that is sent over another connection, too.
     pub(crate) copy: bool,
 }
@@ -50,7 +48,6 @@ impl PipelinedMessage<'_> {
             number: self.number,
             seq,
             payload: self.payload.clone(),
-            cut_offs: self.cut_offs,
             copy: self.copy,
         }
     }

@@ -1,6 +1,7 @@
 //! The state that a pipelining publisher shares with the connections: the outcome of its messages.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,6 +18,10 @@ use tokio::sync::{Notify, futures::Notified};
 
 use super::in_flight::InFlightCounter;
 use crate::{FlushError, PublishError};
+
+/// The number of messages of which a failure is remembered. The copies of a message fail at about
+/// the same time as the message.
+const REMEMBERED: usize = 16 * 1024;
 
 /// The messages of one publisher that no node has confirmed yet.
 #[derive(Debug)]
@@ -42,7 +47,11 @@ struct Trouble {
     lost: Vec<Lost>,
     /// The number of messages that failed since the last flush.
     failed: usize,
+    /// The numbers of the last of them: a message and its copies fail together.
+    failures: BTreeSet<u64>,
     first: Option<PublishError>,
+    /// How many connections may have ended because of each message or a copy of it.
+    cut_offs: BTreeMap<u64, u32>,
     /// The publisher is dropped: nothing is sent again.
     abandoned: bool,
 }
@@ -54,7 +63,6 @@ pub(crate) struct Lost {
     pub(crate) seq: Seq,
     pub(crate) payload: Bytes,
     pub(crate) again: Again,
-    pub(crate) cut_offs: u32,
     pub(crate) copy: bool,
 }
 
@@ -76,8 +84,6 @@ pub(crate) struct Pipelined {
     pub(crate) seq: Seq,
     /// Kept until a node has the message.
     pub(crate) payload: Bytes,
-    /// The number of connections that may have ended because of it.
-    pub(crate) cut_offs: u32,
     /// Whether it is a copy of a message that is sent over another connection, too.
     pub(crate) copy: bool,
 }
@@ -90,7 +96,6 @@ impl Pipelined {
             number,
             seq,
             payload,
-            cut_offs,
             copy,
         } = self;
         let mut trouble = pipeline.lock();
@@ -104,7 +109,6 @@ impl Pipelined {
             seq,
             payload,
             again,
-            cut_offs,
             copy,
         });
         pipeline.has_lost.store(true, Ordering::Release);
@@ -179,16 +183,39 @@ impl Pipeline {
         self.changed.notify_waiters();
     }
 
-    /// Records that one message failed.
-    pub(crate) fn failed(&self, (copy, bytes): (bool, usize), error: PublishError) {
+    /// Records that one message, or a copy of one, failed.
+    pub(crate) fn failed(&self, number: u64, (copy, bytes): (bool, usize), error: PublishError) {
         let mut trouble = self.lock();
         if trouble.abandoned {
             tracing::debug!("a message of a publisher that was dropped failed: {error}");
         }
-        trouble.failed += 1;
+        if trouble.failures.insert(number) {
+            trouble.failed += 1;
+        }
+        if trouble.failures.len() > REMEMBERED {
+            trouble.failures.pop_first();
+        }
         trouble.first.get_or_insert(error);
         drop(trouble);
         self.settled_one(copy, bytes);
+    }
+
+    /// Records that a connection may have ended because of a message or a copy of it. Returns the
+    /// number of such connections.
+    pub(crate) fn cut_off(&self, number: u64) -> u32 {
+        let mut trouble = self.lock();
+        let cut_offs = trouble.cut_offs.entry(number).or_default();
+        *cut_offs += 1;
+        let count = *cut_offs;
+        if trouble.cut_offs.len() > REMEMBERED {
+            trouble.cut_offs.pop_first();
+        }
+        count
+    }
+
+    /// Returns how many connections may have ended because of a message or a copy of it.
+    pub(crate) fn cut_offs(&self, number: u64) -> u32 {
+        self.lock().cut_offs.get(&number).copied().unwrap_or(0)
     }
 
     pub(crate) fn unconfirmed(&self) -> usize {
@@ -223,6 +250,8 @@ impl Pipeline {
     pub(crate) fn take_failures(&self) -> Result<(), FlushError> {
         let mut trouble = self.lock();
         let failed = std::mem::take(&mut trouble.failed);
+        trouble.failures.clear();
+        trouble.cut_offs.clear();
         match trouble.first.take() {
             None => Ok(()),
             Some(first) => Err(FlushError {

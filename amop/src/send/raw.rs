@@ -4,8 +4,8 @@ use std::{collections::VecDeque, fmt, pin::pin, sync::Arc};
 
 use amop_proto::{
     TopicName,
-    channel::PrivateName,
-    client::{AttemptEnd, Attempts, MessageKind},
+    channel::{PrivateName, Seq},
+    client::{AttemptEnd, Attempts, MAX_CUT_OFFS, MessageKind},
 };
 use bytes::Bytes;
 use tokio::{
@@ -102,7 +102,6 @@ impl RawPublisher {
             number: self.count,
             seq: None,
             payload: &payload,
-            cut_offs: 0,
             copy: false,
         };
         self.send(message, deadline).await
@@ -182,12 +181,13 @@ impl RawPublisher {
                 number: lost.number,
                 seq: Some(lost.seq),
                 payload: &payload,
-                cut_offs: lost.cut_offs,
                 copy: lost.copy,
             };
-            let (again, copy) = (lost.again, lost.copy);
+            let (number, again, copy) = (lost.number, lost.again, lost.copy);
             let sent = match (again, self.check_granted()) {
                 (_, Err(revoked)) => Err(revoked),
+                // A copy of it, or the message itself, has failed because of this.
+                _ if self.pipeline.cut_offs(number) >= MAX_CUT_OFFS => Ok(()),
                 // A copy that is not sent is not an error.
                 (_, Ok(())) if copy => {
                     self.send_copies(message, Some(deadline)).await;
@@ -201,7 +201,7 @@ impl RawPublisher {
             self.again.pop_front();
             match sent {
                 Ok(()) => self.pipeline.settled_one(copy, payload.len()),
-                Err(error) => self.pipeline.failed((copy, payload.len()), error),
+                Err(error) => self.pipeline.failed(number, (copy, payload.len()), error),
             }
         }
     }
@@ -226,6 +226,10 @@ impl RawPublisher {
                 },
             };
             let overlay = connection.is_overlay();
+            if let Some(seq) = message.seq {
+                let until = until(self.pipeline.timeout());
+                copy_settled(&self.pipeline, connection, &seq, until).await;
+            }
             let sent = connection.enqueue(&self.pipeline, message, deadline);
             match sent.await {
                 Ok(_) if overlay => return Ok(()),
@@ -299,9 +303,9 @@ impl RawPublisher {
         deadline: Instant,
     ) -> Result<(), PublishError> {
         let PipelinedMessage {
+            number,
             seq,
             payload,
-            cut_offs,
             ..
         } = message;
         // A message that is sent again is already counted by the pipeline.
@@ -313,9 +317,23 @@ impl RawPublisher {
             payload,
             deadline,
             timeout: self.pipeline.timeout(),
-            cut_offs,
+            cut_offs: self.pipeline.cut_offs(number),
         };
         self.inner.deliver(message, self.private.as_ref()).await?;
         Ok(())
+    }
+}
+
+/// Waits until a connection has the outcome of a copy with this seq, if it has a copy: the message
+/// itself cannot be sent there before.
+async fn copy_settled(pipeline: &Pipeline, connection: &Connection, seq: &Seq, deadline: Instant) {
+    let mut changed = pin!(pipeline.changed());
+    loop {
+        // Enabled before the check, so that no change is missed.
+        changed.as_mut().enable();
+        if !connection.awaits(seq) || timeout_at(deadline, changed.as_mut()).await.is_err() {
+            return;
+        }
+        changed.set(pipeline.changed());
     }
 }

@@ -348,17 +348,84 @@ async fn multicasts_of_one_topic_go_by_one_node() {
     }
 }
 
+/// A message that goes by two nodes at once costs two connections at once, and is then not sent
+/// again, neither itself nor its copy.
+#[tokio::test(start_paused = true)]
+async fn a_message_and_its_copies_together_cost_two_connections() {
+    let (mut fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let topic = hello();
+    let mut publisher = client.publisher_raw(&topic);
+    for pipelined in [true, false] {
+        let long = Bytes::from(vec![7; 100_000]);
+        let publish = async {
+            if !pipelined {
+                let published = client.publish_multicast_raw(&topic, long).await;
+                return (1, published.unwrap_err());
+            }
+            publisher.publish(long).await.unwrap();
+            let FlushError { failed, first, .. } = publisher.flush().await.unwrap_err();
+            (failed, first)
+        };
+        let cut = async {
+            let message = a.expect(FrameType::MULTICAST).await;
+            assert_eq!(b.expect(FrameType::MULTICAST).await, message);
+            drop((a, b));
+            let again = fisco_node(&mut fake_nodes, 0).await;
+            [again, fisco_node(&mut fake_nodes, 1).await]
+        };
+        let ((failed, error), nodes) = tokio::join!(publish, cut);
+        assert!(matches!(error, PublishError::CutOff { .. }), "{error:?}");
+        assert_eq!(failed, 1);
+        [a, b] = nodes;
+        assert!(a.is_quiet().await && b.is_quiet().await);
+    }
+}
+
+/// A message whose node is lost while the other node has not confirmed the copy yet.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_lost_waits_for_its_copy() {
+    let (fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let topic = hello();
+    let mut publisher = client.publisher_raw(&topic);
+    let (flushed, ()) = tokio::join!(
+        async {
+            publisher.publish("x".into()).await.unwrap();
+            publisher.flush().await
+        },
+        async {
+            let message = a.expect(FrameType::MULTICAST).await;
+            let copy = b.expect(FrameType::MULTICAST).await;
+            assert_eq!(message, copy);
+            fake_nodes.set_open(0, false);
+            drop(a);
+            assert!(b.is_quiet().await);
+            b.answer(&copy, 0, copy.body.clone()).await;
+            // Subscribers drop it: they have it already.
+            let again = b.expect(FrameType::MULTICAST).await;
+            assert_eq!(again, message);
+            b.answer(&again, 0, again.body.clone()).await;
+        }
+    );
+    flushed.unwrap();
+    assert_eq!(publisher.unconfirmed(), 0);
+}
+
+/// Returns the next connection to an endpoint, where a FISCO node answers the handshake.
+async fn fisco_node(fake_nodes: &mut FakeNodes, index: usize) -> Node {
+    let mut node = fake_nodes.arrival(index).await;
+    let hello = node.expect(FrameType::HANDSHAKE).await;
+    let body = "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n".into();
+    node.send(Frame { body, ..hello }).await;
+    node
+}
+
 /// Returns a client that is connected to two FISCO nodes.
 async fn at_fisco_nodes(builder: ClientBuilder) -> (FakeNodes, Client, [Node; 2]) {
     let (mut fake_nodes, client) = FakeNodes::start(2, &builder);
     let client = tokio::spawn(client);
     let mut nodes = Vec::new();
     for index in 0..2 {
-        let mut node = fake_nodes.arrival(index).await;
-        let hello = node.expect(FrameType::HANDSHAKE).await;
-        let body = "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n".into();
-        node.send(Frame { body, ..hello }).await;
-        nodes.push(node);
+        nodes.push(fisco_node(&mut fake_nodes, index).await);
     }
     let client = client.await.unwrap().unwrap();
     let mut events = client.events();
