@@ -217,3 +217,17 @@ fn a_multicast_that_comes_by_two_nodes_is_delivered_once_by_each() {
         assert_eq!(net.only(subscriber), message);
     }
 }
+
+/// An SDK in Java has a connection for each of its peers, even if two of them are names of one node.
+#[test]
+fn a_multicast_that_an_sdk_sends_to_one_node_twice_is_delivered_once() {
+    let mut net = Net::mesh(1);
+    let subscriber = net.subscriber(0, &["news"]);
+    let publishers = [0, 0].map(|node| net.sdk(node));
+    let message = multicast(1, "news", "by both");
+    for publisher in publishers {
+        net.send(publisher, message.clone());
+        assert_eq!(net.inbox(publisher).len(), 1);
+    }
+    assert_eq!(net.only(subscriber), message);
+}

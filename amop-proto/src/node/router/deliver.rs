@@ -12,6 +12,7 @@ use super::{
     Router,
     backlog::SLICE,
     credit::CreditOutcome,
+    links::{Links, SessionLink},
     network::again_after,
     places::{agency_of, group_in, identity_of_node},
     transit::Audience,
@@ -131,11 +132,9 @@ impl Router {
             }
         }
         self.counters.multicasts += 1;
-        // Native clients detect repeats themselves, and a node without peers is the only one that
-        // the message was sent to.
+        // Native clients detect repeats themselves.
         let others = !sessions.is_empty() && self.links.sessions.len() > self.repeats.native;
-        let others = others && !self.links.peers.is_empty();
-        if !others || self.repeats.is_first(now, frame) {
+        if !(others && self.may_repeat(origin)) || self.repeats.is_first(now, frame) {
             self.multicast_to_sessions(now, origin, sessions, frame);
         }
         if !nodes.is_empty() {
@@ -157,6 +156,22 @@ impl Router {
             let acknowledgement = frame.respond(result_code::SUCCESS, body);
             self.send_session(publisher, acknowledgement);
         }
+    }
+
+    /// Returns whether a multicast may come to this node more than once: its SDK may have sent it to
+    /// other nodes, or be connected to this one twice, under two of its names.
+    fn may_repeat(&self, origin: Origin) -> bool {
+        let Links {
+            peers,
+            sessions,
+            shares,
+            ..
+        } = &self.links;
+        let of = |link: &SessionLink| shares.used_by(link.holder, Resource::Sessions);
+        !peers.is_empty()
+            || matches!(origin, Origin::Session(publisher) if sessions
+                .get(&publisher)
+                .is_some_and(|link| !link.native && of(link) > 1))
     }
 
     /// Returns whether a session's client is a native client.

@@ -1,8 +1,9 @@
 //! Multicasts that an SDK hands to several nodes: each session gets at most one copy.
 //!
 //! SDKs in Java send a multicast over all their connections, with one seq. Nodes that know each
-//! other's subscribers would deliver it several times. Native clients drop such repeats themselves,
-//! so this is checked only where there are sessions of other SDKs, and other nodes.
+//! other's subscribers would deliver it several times, and so would a node with two of these
+//! connections. Native clients drop such repeats themselves, so this is checked only where there
+//! are sessions of other SDKs.
 
 use std::{
     collections::VecDeque,
@@ -37,7 +38,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Returns whether a multicast with this seq, topic and payload has not come recently.
+    /// Returns whether a multicast with this seq, topic, length and ends has not come recently.
     pub(super) fn is_first(&mut self, now: Instant, frame: &Frame) -> bool {
         while let Some(&(at, name)) = self.order.front()
             && (now.duration_since(at) >= COPIES_WITHIN || self.order.len() >= MAX)
