@@ -222,7 +222,7 @@ const CASES: [Case; 10] = [
         TopicAccess::Plain,
         "a_b",
         "Extern { sent: 0 }",
-        "Kind { r#gen: \"gen 1\" }",
+        "MessageKind { r#gen: \"gen 1\" }",
     ),
 ];
 
