@@ -311,6 +311,18 @@ proptest! {
     }
 }
 
+/// One field of a version has the JSON name of one field of the other version and the `.proto` name of another.
+#[test]
+fn verdicts_hold_where_two_fields_are_read_as_one() {
+    let two = "int32 foo_bar = 1 [json_name = \"foo_bar\"];\noptional int32 y = 2;\n";
+    let one = "optional int32 y = 1 [json_name = \"foo_bar\"];\n";
+    let [two, one] = [two, one].map(|members| topic("proto3", "JSON", members, OTHERS));
+    for wire in [Wire::Json, Wire::StrictJson] {
+        prove_both(&two, &one, wire).unwrap();
+        prove_both(&one, &two, wire).unwrap();
+    }
+}
+
 /// Reads every type as every other type, in both formats.
 #[test]
 fn verdicts_hold_for_all_pairs_of_types() {

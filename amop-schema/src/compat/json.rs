@@ -21,6 +21,9 @@ pub(super) fn compare(walk: &mut SchemaWalk<'_>, pair: &MessagePair) {
             Some(read) => {
                 walk.misses_required(&path, Some(&written), &read);
                 field(walk, &path, &written, &read);
+                if let Some(other) = also_read_as(&written, &read, pair) {
+                    one_for_two(walk, &path, [&written, &other], &read);
+                }
             }
             None => match renamed(&written, pair) {
                 Some(read) => rename(walk, &pair.path, &written, &read),
@@ -72,6 +75,45 @@ fn is_read_as(
     reader: &MessageDescriptor,
 ) -> bool {
     find(writer, reader).is_some_and(|found| found.number() == read.number())
+}
+
+/// Returns another written field that is read as the same field.
+fn also_read_as(
+    writer: &FieldDescriptor,
+    read: &FieldDescriptor,
+    pair: &MessagePair,
+) -> Option<FieldDescriptor> {
+    pair.writer
+        .fields()
+        .find(|other| other.number() != writer.number() && is_read_as(other, read, &pair.reader))
+}
+
+/// Reports that readers take two fields for one: the JSON name of a field is what one of them is
+/// called, and its `.proto` name what the other is called.
+fn one_for_two(
+    walk: &mut SchemaWalk<'_>,
+    path: &str,
+    written: [&FieldDescriptor; 2],
+    read: &FieldDescriptor,
+) {
+    let [name, other] = written.map(|field| field.json_name().to_owned());
+    let (readers, advice) = if walk.writer_is_new() {
+        let advice = "give one of the two fields another JSON name".to_owned();
+        ("old", advice)
+    } else {
+        let advice = format!("give the field `{}` another name", read.name());
+        ("new", advice)
+    };
+    walk.add(
+        path,
+        Severity::Break,
+        Rule::FieldRenamed,
+        format!(
+            "{readers} readers read both {name:?} and {other:?} as their field `{}`",
+            read.name()
+        ),
+        advice,
+    );
 }
 
 /// Returns the reader's field with the number of a field whose name it does not know, unless the
