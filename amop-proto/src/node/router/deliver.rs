@@ -12,7 +12,6 @@ use super::{
     Router,
     backlog::SLICE,
     credit::CreditOutcome,
-    links::{Links, SessionLink},
     network::again_after,
     places::{agency_of, group_in, identity_of_node},
     transit::Audience,
@@ -161,17 +160,16 @@ impl Router {
     /// Returns whether a multicast may come to this node more than once: its SDK may have sent it to
     /// other nodes, or be connected to this one twice, under two of its names.
     fn may_repeat(&self, origin: Origin) -> bool {
-        let Links {
-            peers,
-            sessions,
-            shares,
-            ..
-        } = &self.links;
-        let of = |link: &SessionLink| shares.used_by(link.holder, Resource::Sessions);
-        !peers.is_empty()
-            || matches!(origin, Origin::Session(publisher) if sessions
-                .get(&publisher)
-                .is_some_and(|link| !link.native && of(link) > 1))
+        let links = &self.links;
+        if !links.peers.is_empty() {
+            return true;
+        }
+        let Origin::Session(publisher) = origin else {
+            return false;
+        };
+        links.sessions.get(&publisher).is_some_and(|link| {
+            !link.native && links.shares.used_by(link.holder, Resource::Sessions) > 1
+        })
     }
 
     /// Returns whether a session's client is a native client.
