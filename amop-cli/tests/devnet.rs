@@ -11,7 +11,7 @@ use std::{
 };
 
 use amop::Client;
-use amop_tests::{PATIENCE, Program, free_ports, within};
+use amop_tests::{PATIENCE, Program, free_ports, ping, within};
 use tempfile::TempDir;
 
 /// The distance of the P2P ports above the channel ports.
@@ -74,20 +74,7 @@ async fn connect(port: u16, certificates: PathBuf) -> Client {
 async fn exchange(from: u16, to: u16, certificates: &Path) {
     let publisher = connect(from, certificates.to_owned()).await;
     let subscriber = connect(to, certificates.to_owned()).await;
-    let topic = "hello".parse().unwrap();
-    let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
-    let (reply, ()) = within("a message", async {
-        tokio::join!(
-            publisher.publish_unicast_raw(&topic, "ping".into()),
-            async {
-                messages.next().await.unwrap().reply_bytes("pong").unwrap();
-            }
-        )
-    })
-    .await;
-    assert_eq!(reply.unwrap().payload, "pong");
-    publisher.close().await;
-    subscriber.close().await;
+    ping(publisher, subscriber).await;
 }
 
 /// Returns all files below a folder with their content.

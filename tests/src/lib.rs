@@ -136,3 +136,21 @@ pub fn identity(agency: &Agency, leaf: Leaf, name: &str) -> Identity {
 pub fn identity_of(cert: &str, key: &str, ca: &str) -> Identity {
     Identity::from_pem(cert.as_bytes(), key.as_bytes(), ca.as_bytes()).unwrap()
 }
+
+/// Sends a unicast from one client to another, gets the reply, and closes both.
+pub async fn ping(publisher: Client, subscriber: Client) {
+    let topic = "hello".parse().unwrap();
+    let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
+    let (reply, ()) = within("a message", async {
+        tokio::join!(
+            publisher.publish_unicast_raw(&topic, "ping".into()),
+            async {
+                messages.next().await.unwrap().reply_bytes("pong").unwrap();
+            }
+        )
+    })
+    .await;
+    assert_eq!(reply.unwrap().payload, "pong");
+    publisher.close().await;
+    subscriber.close().await;
+}

@@ -16,7 +16,7 @@ use amop::Client;
 use amop_cli::tap::{Direction, FrameRecord, Style, Tap, TapOptions, TapRecord, TapRecords, What};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType};
-use amop_tests::{PATIENCE, Program, RawLink, identity, network, seq, within};
+use amop_tests::{PATIENCE, Program, RawLink, identity, network, ping, seq, within};
 use amop_tls::{Identity, ServerOptions, pki::Leaf};
 use bytes::BytesMut;
 use serde_json::Value;
@@ -57,20 +57,7 @@ async fn client(endpoint: &str, sdk: Identity) -> Client {
 async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
     let publisher = client(endpoint, sdk.clone()).await;
     let subscriber = client(direct, sdk).await;
-    let topic = "hello".parse().unwrap();
-    let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
-    let (reply, ()) = within("a message", async {
-        tokio::join!(
-            publisher.publish_unicast_raw(&topic, "ping".into()),
-            async {
-                messages.next().await.unwrap().reply_bytes("pong").unwrap();
-            }
-        )
-    })
-    .await;
-    assert_eq!(reply.unwrap().payload, "pong");
-    publisher.close().await;
-    subscriber.close().await;
+    ping(publisher, subscriber).await;
 }
 
 /// Returns the next record of a frame of this type.
