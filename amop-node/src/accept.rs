@@ -23,6 +23,7 @@ use crate::{
     connection::{identify, run_peer, run_session},
     context::NodeContext,
     journal::{Cause, LineKind, short},
+    limits::ListenLimits,
     ports::{self, Door, Place},
     stats::Refusals,
     supervise::keep,
@@ -36,21 +37,10 @@ pub(crate) async fn serve_channel(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
 ) {
-    let port = AcceptingPort {
-        door,
-        tls,
-        verifier: context.access.sdks.clone(),
-        // When all places are taken, a newcomer may get a place that another key or agency has
-        // beyond its share. The machine decides this, and it must know the newcomer's certificate,
-        // so the handshake comes first.
-        connections: Arc::new(Semaphore::new(
-            context
-                .limits
-                .sessions
-                .saturating_add(context.limits.handshakes),
-        )),
-        turned_away: |refusals| &refusals.sessions_turned_away,
-    };
+    let (verifier, limits) = (context.access.sdks.clone(), &context.limits);
+    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.sessions), |refusals| {
+        &refusals.sessions_turned_away
+    });
     let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
         let id = context.core.next_session();
         run_session(&context, id, stream, admitted, address).await;
@@ -66,19 +56,10 @@ pub(crate) async fn serve_p2p(
     listener: TcpListener,
     tls: Arc<ServerConfig>,
 ) {
-    let port = AcceptingPort {
-        door,
-        tls,
-        verifier: context.access.peers.clone(),
-        // For the same reason as in `serve_channel`.
-        connections: Arc::new(Semaphore::new(
-            context
-                .limits
-                .peers
-                .saturating_add(context.limits.handshakes),
-        )),
-        turned_away: |refusals| &refusals.peers_turned_away,
-    };
+    let (verifier, limits) = (context.access.peers.clone(), &context.limits);
+    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.peers), |refusals| {
+        &refusals.peers_turned_away
+    });
     let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
         let Admitted { info, standing, .. } = admitted;
         if let Some(identity) = identify(info, &standing, address) {
@@ -120,6 +101,26 @@ enum Unfinished {
 }
 
 impl AcceptingPort {
+    /// Creates the port. When all `places` are taken, a newcomer may get a place that another key or
+    /// agency has beyond its share. The machine decides this, and it must know the newcomer's
+    /// certificate, so the handshake comes first.
+    fn new(
+        door: Arc<Door>,
+        tls: Arc<ServerConfig>,
+        verifier: PeerVerifier,
+        (limits, places): (&ListenLimits, usize),
+        turned_away: fn(&Refusals) -> &AtomicU64,
+    ) -> Self {
+        let connections = places.saturating_add(limits.handshakes);
+        Self {
+            door,
+            tls,
+            verifier,
+            connections: Arc::new(Semaphore::new(connections)),
+            turned_away,
+        }
+    }
+
     async fn run<F, Fut>(self, context: NodeContext, listener: &TcpListener, serve: F)
     where
         F: Fn(NodeContext, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
