@@ -137,8 +137,8 @@ impl Core {
         }
     }
 
-    /// Whether messages may go to nodes that are not neighbours. If so, long messages are better
-    /// hashed before the machine sees them.
+    /// Returns whether messages may go to nodes that are not neighbours. If so, long messages are
+    /// better hashed before the machine sees them.
     pub(crate) fn has_distant(&self) -> bool {
         self.distant.load(Ordering::Relaxed)
     }

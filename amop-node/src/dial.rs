@@ -141,7 +141,7 @@ impl Dialler {
         }
     }
 
-    /// Whether there is nothing left to do after a connection ended.
+    /// Returns whether there is nothing left to do after a connection ended.
     fn is_over(&self, end: &LinkEnd<PeerCloseReason>) -> bool {
         match end {
             LinkEnd::Shutdown => true,

@@ -205,7 +205,7 @@ impl Effort {
         self.spend_at(self.efforts.now(), work.nanos())
     }
 
-    /// Whether its key uses much now while other keys use something, too.
+    /// Returns whether its key uses much now while other keys use something, too.
     pub(crate) fn is_much(&self) -> bool {
         self.key_account.is_much() && self.efforts.several.load(Ordering::Relaxed)
     }
@@ -261,7 +261,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Whether others wait for their turn.
+    /// Returns whether others wait for their turn.
     pub(crate) fn is_crowded(&self) -> bool {
         self.turn.is_crowded()
     }

@@ -103,7 +103,7 @@ impl Gate {
 }
 
 impl WorkPermit {
-    /// Whether others waited for a place when this one was given.
+    /// Returns whether others waited for a place when this one was given.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowded
     }

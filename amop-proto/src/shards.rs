@@ -89,7 +89,7 @@ impl<K: Hash + Eq, V> Shards<K, V> {
         }
     }
 
-    /// Returns the value of a key, and inserts the default value if there is none.
+    /// Returns the value of a key, and inserts the default value if the key has no value.
     pub(crate) fn or_default(&mut self, key: K) -> &mut V
     where
         V: Default,

@@ -287,7 +287,7 @@ impl SealingPublicKey {
         &self.sealing
     }
 
-    /// Whether this key made a signature. Signatures with an unusual encoding are refused.
+    /// Returns whether this key made a signature. Signatures with an unusual encoding are refused.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE]) -> bool {
         let signature = Signature::from_bytes(signature);
         VerifyingKey::from_bytes(&self.signing)

@@ -86,7 +86,7 @@ impl SealedKind {
         }
     }
 
-    /// Whether it answers a unicast.
+    /// Returns whether it answers a unicast.
     pub fn is_answer(self) -> bool {
         matches!(self, Self::Reply | Self::Acknowledgement | Self::Refusal)
     }

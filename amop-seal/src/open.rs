@@ -46,7 +46,7 @@ impl OpenedMessage {
     }
 }
 
-/// Whether a payload has the layout of a sealed message. The signature is not checked.
+/// Returns whether a payload has the layout of a sealed message. The signature is not checked.
 #[must_use]
 pub fn is_sealed(payload: &[u8]) -> bool {
     SealedParts::of(payload).is_ok()
@@ -133,7 +133,7 @@ impl SealedReader {
         Ok(self.window.accept(sender, opened.time, opened.id, now)?)
     }
 
-    /// Whether [`next_mark`](Self::next_mark) must be saved before the message is accepted.
+    /// Returns whether [`next_mark`](Self::next_mark) must be saved before the message is accepted.
     pub fn needs_mark(&self, opened: &OpenedMessage) -> bool {
         self.window.needs_mark(opened.time)
     }

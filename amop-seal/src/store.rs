@@ -15,7 +15,7 @@ use fs4::{FileExt, TryLockError};
 /// state that is restored from a backup makes it possible to accept messages twice; delete it
 /// instead.
 pub trait ReplayStore: Send + 'static {
-    /// Returns the state that was saved last; `None` if there is none.
+    /// Returns the state that was saved last; `None` if no state was saved.
     ///
     /// # Errors
     ///

@@ -247,7 +247,7 @@ impl ReplayWindow {
         Ok(())
     }
 
-    /// Whether a mark must be saved before a message with this time is accepted.
+    /// Returns whether a mark must be saved before a message with this time is accepted.
     pub fn needs_mark(&self, time: u64) -> bool {
         self.mark.is_some_and(|mark| time > mark)
     }

@@ -382,12 +382,12 @@ impl TlcpConnection {
         self.records.advance(count);
     }
 
-    /// Whether the handshake is in progress.
+    /// Returns whether the handshake is in progress.
     pub fn is_handshaking(&self) -> bool {
         self.handshake.is_some() && self.error.is_none()
     }
 
-    /// Whether the peer has sent close_notify, so that no more data follow.
+    /// Returns whether the peer has sent close_notify, so that no more data follow.
     pub fn peer_has_closed(&self) -> bool {
         self.peer_has_closed
     }
@@ -412,7 +412,7 @@ impl TlcpConnection {
         self.peer.as_ref().map(|peer| &peer.keys)
     }
 
-    /// Whether the MAC covers the ciphertext, once the handshake has finished.
+    /// Returns whether the MAC covers the ciphertext, once the handshake has finished.
     pub fn encrypts_then_macs(&self) -> bool {
         let peer = self.peer.as_ref();
         peer.is_some_and(|peer| peer.order == MacOrder::EncryptThenMac)

@@ -37,7 +37,7 @@ impl Flavour {
         }
     }
 
-    /// Whether a record may have this version before the ServerHello has fixed it.
+    /// Returns whether a record may have this version before the ServerHello has fixed it.
     pub(crate) fn takes_early(self, version: u16) -> bool {
         match self {
             Self::Tlcp => version == self.version(),

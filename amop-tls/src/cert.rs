@@ -294,7 +294,7 @@ impl<'a> Cert<'a> {
         common_name(self.issuer())
     }
 
-    /// Whether it is the same certificate, by its signed bytes and its signature.
+    /// Returns whether it is the same certificate, by its signed bytes and its signature.
     pub(crate) fn is_same(&self, other: &Cert<'_>) -> bool {
         self.tbs == other.tbs && self.signature() == other.signature()
     }

@@ -196,8 +196,8 @@ impl HandshakeFailure {
         }
     }
 
-    /// Whether another attempt with the same files may succeed; if not, the configuration of one
-    /// side must be changed first.
+    /// Returns whether another attempt with the same files may succeed; if not, the configuration
+    /// of one side must be changed first.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,

@@ -60,7 +60,7 @@ impl Anchor {
         })
     }
 
-    /// Whether `cert` names this anchor as its issuer.
+    /// Returns whether `cert` names this anchor as its issuer.
     pub(crate) fn is_named_by(&self, cert: &Cert<'_>) -> bool {
         self.subject == *cert.issuer()
     }
@@ -79,7 +79,7 @@ impl Anchor {
     }
 }
 
-/// Whether a certificate may sign revocation lists. Without keyUsage it may.
+/// Returns whether a certificate may sign revocation lists. Without keyUsage it may.
 pub(crate) fn may_sign_lists(cert: &Cert<'_>) -> bool {
     cert.usages.is_none_or(|usages| usages.crl_sign)
 }
@@ -325,7 +325,7 @@ impl Search<'_, '_> {
         self.reason.get_or_insert(reason);
     }
 
-    /// Whether `issuer` has signed the certificate, was allowed to, and has not revoked it.
+    /// Returns whether `issuer` has signed the certificate, was allowed to, and has not revoked it.
     fn issued(&mut self, issuer: &Trusted<'_>, cert: &Cert<'_>) -> Result<bool, VerifyError> {
         if !self.signed_by(issuer, cert)? {
             return Ok(false);

@@ -77,9 +77,9 @@ impl PeerVerifier {
         self.0.mode
     }
 
-    /// Whether an accepted peer signed its last handshake with SHA-1, which is allowed for SDKs
-    /// with secp256k1 keys ([`ServerOptions::sha1_client_signatures`](crate::ServerOptions)). Only
-    /// the last 1,024 of these keys are remembered.
+    /// Returns whether an accepted peer signed its last handshake with SHA-1, which is allowed for
+    /// SDKs with secp256k1 keys ([`ServerOptions::sha1_client_signatures`](crate::ServerOptions)).
+    /// Only the last 1,024 of these keys are remembered.
     pub fn signed_with_sha1(&self, standing: &Standing) -> bool {
         self.by_sha1().contains(&standing.key)
     }
@@ -166,7 +166,7 @@ impl PeerVerifier {
         }
     }
 
-    /// Whether the current lists accept a key, whatever its certificates are.
+    /// Returns whether the current lists accept a key, whatever its certificates are.
     pub fn lists_admit(&self, key: &PublicKey) -> bool {
         let lists = self.lists();
         lists.filter.as_ref().is_none_or(|filter| filter.allow(key))

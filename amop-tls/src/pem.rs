@@ -150,8 +150,8 @@ pub fn tidy(text: &[u8]) -> Result<Zeroizing<String>, PemProblem> {
     Ok(tidied)
 }
 
-/// Whether a private key in a [tidied](tidy) text is encrypted: in PKCS#8 the name of the section
-/// shows this, in the older forms a header.
+/// Returns whether a private key in a [tidied](tidy) text is encrypted: in PKCS#8 the name of the
+/// section shows this, in the older forms a header.
 pub fn is_encrypted(tidied: &str) -> bool {
     tidied.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
         || tidied.lines().any(|line| {

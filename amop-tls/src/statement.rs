@@ -40,7 +40,7 @@ pub fn rsa_public_key(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     key.subject_public_key.as_bytes().map(<[u8]>::to_vec)
 }
 
-/// Whether the owner of an RSA key (in DER, see [`rsa_public_key`]) signed a statement with
+/// Returns whether the owner of an RSA key (in DER, see [`rsa_public_key`]) signed a statement with
 /// [`Identity::sign_statement`].
 #[must_use]
 pub fn rsa_signed_statement(key: &[u8], statement: &[u8], signature: &[u8]) -> bool {
@@ -50,7 +50,7 @@ pub fn rsa_signed_statement(key: &[u8], statement: &[u8], signature: &[u8]) -> b
 }
 
 impl PublicKey {
-    /// Whether the owner of this key signed a statement with [`Identity::sign_statement`].
+    /// Returns whether the owner of this key signed a statement with [`Identity::sign_statement`].
     pub fn signed_statement(&self, statement: &[u8], signature: &[u8]) -> bool {
         let point = [&[4], &self.0[..]].concat();
         UnparsedPublicKey::new(&ECDSA_P256K1_SHA256_ASN1, point)

@@ -166,7 +166,7 @@ pub(crate) async fn publish_all(
     (acknowledged.collect(), errors)
 }
 
-/// Whether a node reported that no subscriber took the message.
+/// Returns whether a node reported that no subscriber took the message.
 pub(crate) fn is_verdict(error: &PublishError) -> bool {
     matches!(
         error,

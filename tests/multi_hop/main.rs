@@ -133,7 +133,7 @@ async fn without_a_way_left_the_publisher_is_told() {
     graph.end([publisher, subscriber, local]).await;
 }
 
-/// Whether a node reported that no subscriber took the message.
+/// Returns whether a node reported that no subscriber took the message.
 fn is_verdict(error: &PublishError) -> bool {
     matches!(
         error,

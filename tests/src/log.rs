@@ -91,7 +91,7 @@ impl Log {
 /// reading direction, hides text.
 pub const NASTY: &str = "n\n2026-01-01 INFO all is well\r\u{1b}[2J\u{8}\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{200b}\u{feff}\t.";
 
-/// Whether a character does more than being displayed.
+/// Returns whether a character does more than being displayed.
 pub fn does_something(c: char) -> bool {
     let marks = "\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{feff}";
     c.is_control() || marks.contains(c)

@@ -55,7 +55,7 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
-    /// Whether the node failed it.
+    /// Returns whether the node failed it.
     pub fn is_failure(&self) -> bool {
         matches!(self.outcome, CheckOutcome::Failed { .. })
     }

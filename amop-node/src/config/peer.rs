@@ -42,7 +42,7 @@ impl PeerAddr {
         &self.host
     }
 
-    /// Whether the host is an IP address and not a name.
+    /// Returns whether the host is an IP address and not a name.
     pub(crate) fn is_address(&self) -> bool {
         self.host.parse::<IpAddr>().is_ok()
     }

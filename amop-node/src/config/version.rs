@@ -25,18 +25,18 @@ impl ChainVersion {
         suffix: None,
     };
 
-    /// Whether `chain.rsa_crypto_channel` has any effect (channel-v2 section 2.1).
+    /// Returns whether `chain.rsa_crypto_channel` has any effect (channel-v2 section 2.1).
     pub fn has_rsa_channel(&self) -> bool {
         self.numbers >= [2, 9, 0]
     }
 
-    /// Whether certificates of this version distinguish SDKs from nodes: before it, both have
-    /// OU=node.
+    /// Returns whether certificates of this version distinguish SDKs from nodes: before it, both
+    /// have OU=node.
     pub(crate) fn has_sdk_certificates(&self) -> bool {
         self.numbers >= [2, 1, 0]
     }
 
-    /// Whether nodes of this version use the 12-byte P2P header (p2p-v2 section 4.2).
+    /// Returns whether nodes of this version use the 12-byte P2P header (p2p-v2 section 4.2).
     pub(super) fn has_rc1_header(&self) -> bool {
         self.numbers == [2, 0, 0] && self.suffix.as_deref() == Some("rc1")
     }

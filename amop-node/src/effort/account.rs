@@ -67,7 +67,7 @@ impl Account {
         recent.div_ceil(RECENT)
     }
 
-    /// Whether the use is much now.
+    /// Returns whether the use is much now.
     pub(super) fn is_much(&self) -> bool {
         let used = self.used.load(Ordering::Relaxed);
         used + self.recent.load(Ordering::Relaxed) / RECENT >= MUCH

@@ -214,7 +214,7 @@ impl Place {
         Party::stranger(address.finish())
     }
 
-    /// Whether this is a place kept for its address.
+    /// Returns whether this is a place kept for its address.
     pub(crate) fn expected(&self) -> bool {
         self.expected
     }

@@ -28,7 +28,7 @@ pub(super) struct ReadBatch {
 }
 
 impl ReadBatch {
-    /// Whether handling it takes so long that other connections should not wait for it.
+    /// Returns whether handling it takes so long that other connections should not wait for it.
     pub(super) fn takes_long(&self) -> bool {
         !self.rooms.is_empty() || self.texts.iter().any(|&(_, text, _)| text > SHORT)
     }

@@ -129,7 +129,7 @@ impl<'a> PeerReading<'a> {
     }
 }
 
-/// Whether it is a message, of any version, and not a packet about the network.
+/// Returns whether it is a message, of any version, and not a packet about the network.
 fn is_message(frame: &PeerFrame) -> bool {
     match frame.protocol.checked_abs() {
         Some(protocol::AMOP) => true,

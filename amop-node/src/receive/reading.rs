@@ -54,7 +54,7 @@ pub(crate) trait Reading: Send {
     fn turn(&self, _party: Party) -> impl Future<Output = Option<Worker>> + Send {
         std::future::ready(None)
     }
-    /// Whether it uses much.
+    /// Returns whether it uses much.
     fn is_much(&self) -> bool {
         false
     }

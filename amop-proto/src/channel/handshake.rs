@@ -27,7 +27,7 @@ impl ProtocolVersion {
     /// The newest version.
     pub const V3: Self = Self(3);
 
-    /// Returns the version with this number; `None` if there is none.
+    /// Returns the version with this number; `None` if no version has it.
     pub fn new(number: u32) -> Option<Self> {
         PROTOCOL_VERSIONS.contains(&number).then_some(Self(number))
     }
@@ -85,7 +85,8 @@ impl HandshakeRequest {
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::NoCommonVersion`] if there is none; a node then closes the connection.
+    /// [`HandshakeError::NoCommonVersion`] if they share no version; a node then closes the
+    /// connection.
     pub fn negotiate(&self) -> Result<ProtocolVersion, HandshakeError> {
         let (least, newest) = (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end());
         if self.minimum_support > newest || self.maximum_support < least {
@@ -124,7 +125,7 @@ pub struct HandshakeResponse {
 }
 
 impl HandshakeResponse {
-    /// Whether an overlay node sent it: other nodes send none of the extra fields.
+    /// Returns whether an overlay node sent it: other nodes send none of the extra fields.
     pub fn is_overlay(&self) -> bool {
         self.quiet_multicasts || self.answer_within.is_some() || self.max_frame.is_some()
     }

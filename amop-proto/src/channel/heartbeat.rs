@@ -34,12 +34,12 @@ pub struct Shortage {
 }
 
 impl Shortage {
-    /// Whether the session has all topics.
+    /// Returns whether the session has all topics.
     pub fn is_none(&self) -> bool {
         !self.kept && self.refused.is_empty() && self.missing.is_empty()
     }
 
-    /// Whether the session has the topic at a position of its set, in byte order.
+    /// Returns whether the session has the topic at a position of its set, in byte order.
     pub fn spares(&self, place: usize) -> bool {
         !self.kept && place < self.read && !self.missing.contains(place)
     }
@@ -60,13 +60,13 @@ impl Places {
         self.0[byte] |= 0x80 >> (place % 8);
     }
 
-    /// Whether a position is in the set.
+    /// Returns whether a position is in the set.
     pub fn contains(&self, place: usize) -> bool {
         let byte = self.0.get(place / 8).copied().unwrap_or(0);
         byte & (0x80 >> (place % 8)) != 0
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|&byte| byte == 0)
     }

@@ -65,7 +65,7 @@ impl PrivateName {
         })
     }
 
-    /// Returns the private topic whose messages are sent to `topic`; `None` if there is none.
+    /// Returns the private topic whose messages are sent to `topic`; `None` for other topics.
     pub fn of_topic(topic: &TopicName) -> Option<Self> {
         Self::new(topic.as_str().strip_prefix(NEED_VERIFY)?).ok()
     }
@@ -100,8 +100,8 @@ impl PrivateName {
         TopicName::new(&route).expect("MAX_PRIVATE_LEN leaves room for it")
     }
 
-    /// Whether `topic` may be a subscriber's route of this private topic, and of no other one: a
-    /// node finds a route by its beginning, and may take a route of `abcd` for one of `abc`.
+    /// Returns whether `topic` may be a subscriber's route of this private topic, and of no other
+    /// one: a node finds a route by its beginning, and may take a route of `abcd` for one of `abc`.
     fn has_route(&self, topic: &str) -> bool {
         topic
             .strip_prefix(VERIFY_ROUTE)
@@ -133,7 +133,8 @@ impl FromStr for PrivateName {
     }
 }
 
-/// Whether a topic is a route, on which a subscriber of a private topic receives challenges.
+/// Returns whether a topic is a route, on which a subscriber of a private topic receives
+/// challenges.
 pub(crate) fn is_route(topic: &TopicName) -> bool {
     topic.as_str().starts_with(VERIFY_ROUTE)
 }

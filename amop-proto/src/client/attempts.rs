@@ -64,7 +64,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Whether the message may be tried over this connection.
+    /// Returns whether the message may be tried over this connection.
     pub fn may_try(&self, link: u64) -> bool {
         self.tried.iter().all(|&(tried, _)| tried != link)
     }
@@ -85,12 +85,12 @@ impl Attempts {
         }
     }
 
-    /// Whether the message has caused the loss of too many connections to be sent again.
+    /// Returns whether the message has caused the loss of too many connections to be sent again.
     pub fn is_costly(&self) -> bool {
         self.cut_off >= MAX_CUT_OFFS
     }
 
-    /// Whether the message may have been delivered by a connection that was lost.
+    /// Returns whether the message may have been delivered by a connection that was lost.
     pub fn lost(&self) -> bool {
         self.lost
     }

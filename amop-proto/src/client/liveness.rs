@@ -63,7 +63,7 @@ impl Liveness {
         self.seq = seq;
     }
 
-    /// Whether this seq is that of the answer to the probe.
+    /// Returns whether this seq is that of the answer to the probe.
     pub(super) fn is_answer(&self, seq: &Seq) -> bool {
         self.seq.as_ref() == Some(seq)
     }

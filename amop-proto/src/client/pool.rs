@@ -128,7 +128,7 @@ impl EndpointPool {
         Some(pause)
     }
 
-    /// Whether all endpoints are given up.
+    /// Returns whether all endpoints are given up.
     pub fn is_over(&self) -> bool {
         self.slots
             .iter()

@@ -131,12 +131,12 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// Whether requests can be made.
+    /// Returns whether requests can be made.
     pub fn is_ready(&self) -> bool {
         self.state == SessionPhase::Ready
     }
 
-    /// Whether the session has ended.
+    /// Returns whether the session has ended.
     pub fn is_closed(&self) -> bool {
         self.state == SessionPhase::Closed
     }
@@ -147,8 +147,8 @@ impl<T> ClientSession<T> {
         self.answer_within
     }
 
-    /// Whether the node is an overlay node. Before the handshake has finished it counts as a FISCO
-    /// node.
+    /// Returns whether the node is an overlay node. Before the handshake has finished it counts as
+    /// a FISCO node.
     pub fn is_overlay(&self) -> bool {
         self.overlay
     }
@@ -279,7 +279,7 @@ impl<T> ClientSession<T> {
         put_amop(&mut self.out, kind, seq, result, topic, payload);
     }
 
-    /// Whether a request with this seq waits for its answer.
+    /// Returns whether a request with this seq waits for its answer.
     pub fn awaits(&self, seq: &Seq) -> bool {
         self.is_free(seq).is_err()
     }
@@ -681,7 +681,7 @@ impl<T> ClientSession<T> {
         self.liveness.probed(now, other);
     }
 
-    /// Whether anything waits for an answer to bytes that were sent.
+    /// Returns whether anything waits for an answer to bytes that were sent.
     fn is_waiting(&self) -> bool {
         self.in_flight() > 0 || self.topics.is_unconfirmed()
     }
@@ -739,7 +739,7 @@ impl<T> ClientSession<T> {
     }
 }
 
-/// Whether a node sends frames of this type as answers.
+/// Returns whether a node sends frames of this type as answers.
 fn is_answer(kind: FrameType) -> bool {
     matches!(
         kind,

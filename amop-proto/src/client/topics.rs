@@ -104,7 +104,7 @@ impl SessionTopics {
             .map(|(topic, _)| topic)
     }
 
-    /// Whether the topic is in the set.
+    /// Returns whether the topic is in the set.
     pub(super) fn wants(&self, topic: &TopicName) -> bool {
         self.wanted.contains_key(topic)
     }
@@ -118,7 +118,7 @@ impl SessionTopics {
         self.sent
     }
 
-    /// Whether a set was sent and is not confirmed yet.
+    /// Returns whether a set was sent and is not confirmed yet.
     pub(super) fn is_unconfirmed(&self) -> bool {
         self.sent > self.settled
     }
@@ -185,7 +185,7 @@ impl SessionTopics {
         encode_topics(self.last.iter().map(TopicName::as_str))
     }
 
-    /// Whether the node has a topic, according to its confirmations.
+    /// Returns whether the node has a topic, according to its confirmations.
     fn has(&self, topic: &TopicName) -> bool {
         let since = self.wanted.get(topic);
         since.is_some_and(|&since| since <= self.settled) && !self.refused.contains(topic)

@@ -135,7 +135,7 @@ impl<W> DedupWindow<W> {
         }
     }
 
-    /// Whether this is the first copy of a multicast; if so, it is remembered.
+    /// Returns whether this is the first copy of a multicast; if so, it is remembered.
     pub fn multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
         let multicasts = &mut self.multicasts;
         multicasts.turn(now, &self.config);
@@ -143,7 +143,7 @@ impl<W> DedupWindow<W> {
         !multicasts.previous.contains(&fingerprint) && multicasts.current.insert(fingerprint)
     }
 
-    /// Whether a copy of a multicast is remembered.
+    /// Returns whether a copy of a multicast is remembered.
     pub fn knows_multicast(&mut self, topic: &TopicName, seq: Seq, now: Instant) -> bool {
         self.multicasts.turn(now, &self.config);
         let fingerprint = self.multicasts.fingerprint(topic, seq);
@@ -233,7 +233,7 @@ impl<W> DedupWindow<W> {
         }
     }
 
-    /// Whether a unicast waits for an answer that could still be sent.
+    /// Returns whether a unicast waits for an answer that could still be sent.
     pub fn is_wanted(&self, topic: &TopicName, seq: Seq) -> bool {
         let key = (topic.clone(), seq);
         matches!(self.unicasts.get(&key), Some(TakenUnicast::Pending { waiters }) if !waiters.is_empty())

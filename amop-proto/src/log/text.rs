@@ -95,8 +95,8 @@ impl LineWriter<'_, '_> {
     }
 }
 
-/// Whether a character shows as itself and has no other effect. Characters that Rust escapes in a
-/// string are escaped here, too, except for quotes and backslashes, which do no harm.
+/// Returns whether a character shows as itself and has no other effect. Characters that Rust
+/// escapes in a string are escaped here, too, except for quotes and backslashes, which do no harm.
 fn is_seen(c: char) -> bool {
     match c {
         ' '..='~' => true,

@@ -187,7 +187,7 @@ impl Shares {
         self.used == [0; POOLS] && self.holders.iter().flatten().all(KeyShare::is_idle)
     }
 
-    /// Returns the place of an identity; creates it if there is none.
+    /// Returns the place of an identity; creates the place if the identity has none.
     pub(super) fn holder(&mut self, identity: SessionIdentity) -> HolderId {
         if let Some(&at) = self.by_identity.get(&identity) {
             return HolderId(at);

@@ -142,7 +142,7 @@ impl<H> FragmentAssembler<H> {
         }
     }
 
-    /// Whether `frame` is a fragment.
+    /// Returns whether `frame` is a fragment.
     pub fn is_fragment(frame: &PeerFrame) -> bool {
         (frame.protocol, frame.packet) == (protocol::EXTENSION, mesh::packet::FRAGMENT)
     }
@@ -270,7 +270,7 @@ impl<H> FragmentAssembler<H> {
         stale.map(|open| open.content = None).count()
     }
 
-    /// Whether any frame is incomplete.
+    /// Returns whether any frame is incomplete.
     pub fn is_busy(&self) -> bool {
         !self.open.is_empty()
     }

@@ -33,7 +33,7 @@ pub struct PeerFrame {
 }
 
 impl PeerFrame {
-    /// Whether this answers an earlier request.
+    /// Returns whether this answers an earlier request.
     pub fn is_response(&self) -> bool {
         self.protocol <= 0
     }

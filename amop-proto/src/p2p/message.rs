@@ -26,7 +26,7 @@ impl Body {
         self.head.len() + self.tail.len()
     }
 
-    /// Whether the body is empty.
+    /// Returns whether the body is empty.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.tail.is_empty()
     }

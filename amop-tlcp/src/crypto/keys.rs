@@ -80,8 +80,8 @@ impl Sm2PublicKey {
         }
     }
 
-    /// Whether this key made `signature`, in DER, for the concatenated parts of `message`, with the
-    /// identity of guomi chains, `1234567812345678`. Certificates are signed in this way.
+    /// Returns whether this key made `signature`, in DER, for the concatenated parts of `message`,
+    /// with the identity of guomi chains, `1234567812345678`. Certificates are signed in this way.
     pub fn verifies(&self, message: &[&[u8]], signature: &[u8]) -> bool {
         self.verifies_by(signature, |key, signature| {
             key.multipart_verify(message, signature).is_ok()
@@ -259,8 +259,8 @@ impl Decrypter {
         &self.public
     }
 
-    /// Returns the premaster secret in `ciphertext`, or `instead` if there is none of this
-    /// `version`. The only visible difference between the two cases is that the handshake fails
+    /// Returns the premaster secret in `ciphertext`, or `instead` if the ciphertext holds no secret of
+    /// this `version`. The only visible difference between the two cases is that the handshake fails
     /// later.
     pub(crate) fn premaster(
         &self,

@@ -38,7 +38,7 @@ impl Expiry {
     }
 }
 
-/// Waits until a certificate has expired; forever if there is none.
+/// Waits until the certificate has expired; forever without a certificate.
 pub(crate) async fn expired(expiry: Option<Expiry>) -> Expiry {
     let Some(expiry) = expiry else {
         return std::future::pending().await;

@@ -441,8 +441,8 @@ impl<'a> SdkConfigReader<'a> {
     }
 }
 
-/// Whether a file is a Go SDK's. Its keys may be in any case, so that its `[network]` may have the
-/// name of the Java SDK's; the keys in it are different.
+/// Returns whether a file is a Go SDK's. Its keys may be in any case, so that its `[network]` may
+/// have the name of the Java SDK's; the keys in it are different.
 fn is_go(root: &DeTable<'_>) -> bool {
     const GO: [&str; 8] = [
         "Type",

@@ -271,7 +271,7 @@ impl Reader {
     }
 }
 
-/// Whether a byte is a mark that structures the text, or a space.
+/// Returns whether a byte is a mark that structures the text, or a space.
 fn is_mark(byte: u8) -> bool {
     MARKS[usize::from(byte)]
 }

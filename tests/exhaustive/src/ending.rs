@@ -21,7 +21,7 @@ const PROMPT: Duration = Duration::from_secs(1);
 const REDIAL: Duration = Duration::from_secs(1);
 
 impl State {
-    /// Whether nothing more happens except that time passes.
+    /// Returns whether nothing more happens except that time passes.
     pub fn is_end(&self) -> bool {
         self.wrong.is_none() && self.steps().is_empty()
     }

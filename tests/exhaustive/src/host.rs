@@ -99,7 +99,7 @@ impl Host {
         Checker::new(verifier, Limits::default().peer_topics)
     }
 
-    /// Whether the node knows of a subscriber of the topic at another node, or of its own.
+    /// Returns whether the node knows of a subscriber of the topic at another node, or of its own.
     pub(crate) fn knows(&self, own: bool, other: usize, topic: &[u8]) -> bool {
         let router = self.node.router();
         if own {

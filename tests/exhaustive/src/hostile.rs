@@ -105,7 +105,7 @@ impl Hash for Hostile {
 }
 
 impl State {
-    /// Whether a node lies.
+    /// Returns whether a node lies.
     pub(crate) fn is_liar(&self, host: usize) -> bool {
         let hostile = self.hostile.as_ref();
         hostile.is_some_and(|hostile| hostile.host == host && !hostile.gone)

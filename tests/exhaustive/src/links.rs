@@ -73,12 +73,12 @@ impl Link {
         self.conns.iter().any(Conn::is_live)
     }
 
-    /// Whether the dialling end knows of no connection.
+    /// Returns whether the dialling end knows of no connection.
     pub(crate) fn may_dial(&self) -> bool {
         self.broken && self.conns.iter().all(|conn| conn.ends[0] == End::Gone)
     }
 
-    /// Whether both ends agree about every connection.
+    /// Returns whether both ends agree about every connection.
     pub(crate) fn is_settled(&self) -> bool {
         self.conns
             .iter()

@@ -64,7 +64,7 @@ impl State {
         }
     }
 
-    /// Whether both ends of a connection are honest.
+    /// Returns whether both ends of a connection are honest.
     fn are_honest(&self, host: usize, peer: PeerId) -> bool {
         let held = |link: &&crate::links::Link| link.conns.iter().any(|conn| conn.id == peer.0);
         let mut links = self.links.iter().filter(held);

@@ -183,7 +183,7 @@ impl State {
         }
     }
 
-    /// Whether a link that never failed joins two honest nodes.
+    /// Returns whether a link that never failed joins two honest nodes.
     fn is_next_to(&self, one: usize, other: usize) -> bool {
         let mut links = self.links.iter().filter(|link| self.is_whole(link));
         links.any(|link| link.ends.contains(&one) && link.ends.contains(&other))

@@ -171,7 +171,7 @@ impl State {
         self.check();
     }
 
-    /// Whether every node knows everything.
+    /// Returns whether every node knows everything.
     fn is_calm(&self) -> bool {
         let soon = self.now + SOON;
         self.under_way().is_empty()

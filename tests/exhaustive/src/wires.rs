@@ -74,7 +74,7 @@ impl State {
         whole
     }
 
-    /// Whether a link never failed, and joins honest nodes.
+    /// Returns whether a link never failed, and joins honest nodes.
     pub(crate) fn is_whole(&self, link: &Link) -> bool {
         !link.broken && !link.ends.iter().any(|&end| self.is_liar(end))
     }
@@ -206,7 +206,7 @@ pub(crate) fn is_extension(frame: &PeerFrame) -> bool {
     frame.protocol == protocol::EXTENSION
 }
 
-/// Whether a frame is a message or an answer, and not part of the link-state protocol.
+/// Returns whether a frame is a message or an answer, and not part of the link-state protocol.
 pub(crate) fn is_message(frame: &PeerFrame) -> bool {
     let messages = [
         mesh::packet::UNICAST,

@@ -33,7 +33,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether its payload is this one.
+    /// Returns whether its payload is this one.
     pub fn has(&self, payload: impl AsRef<[u8]>) -> bool {
         let payload = payload.as_ref();
         let sum = hex::encode(digest(&SHA256, payload));

@@ -127,8 +127,8 @@ impl World {
             .any(|&at| from <= at + Duration::from_secs(10) && at <= until)
     }
 
-    /// Whether subscribers that never answer may have used all of a unicast's time, because links
-    /// failed meanwhile.
+    /// Returns whether subscribers that never answer may have used all of a unicast's time, because
+    /// links failed meanwhile.
     fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
         let clients = self.clients.iter().enumerate();
         let mute = clients.filter(|(_, client)| {

@@ -25,22 +25,22 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Whether single links fail.
+    /// Returns whether single links fail.
     pub(crate) fn cuts(self) -> bool {
         matches!(self, Self::Faults | Self::Storm)
     }
 
-    /// Whether groups of nodes are separated from each other.
+    /// Returns whether groups of nodes are separated from each other.
     pub(crate) fn parts(self) -> bool {
         matches!(self, Self::Partitions | Self::Storm)
     }
 
-    /// Whether nodes crash.
+    /// Returns whether nodes crash.
     pub(crate) fn crashes(self) -> bool {
         matches!(self, Self::Crashes | Self::Storm)
     }
 
-    /// Whether lines are slow.
+    /// Returns whether lines are slow.
     pub(crate) fn slows(self) -> bool {
         matches!(self, Self::Slow | Self::Storm)
     }

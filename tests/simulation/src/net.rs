@@ -228,12 +228,12 @@ impl Conn {
         }
     }
 
-    /// Whether both ends have it and bytes pass.
+    /// Returns whether both ends have it and bytes pass.
     pub(crate) fn is_live(&self) -> bool {
         self.established.is_some() && self.ended.is_none()
     }
 
-    /// Whether it carried bytes from `from` to `until` without a break.
+    /// Returns whether it carried bytes from `from` to `until` without a break.
     pub(crate) fn is_undisturbed(&self, from: At, until: At) -> bool {
         self.established.is_some_and(|since| since <= from)
             && self.ended.is_none_or(|ended| ended > until)
@@ -245,7 +245,7 @@ impl Conn {
         self.stalls.iter().any(overlaps)
     }
 
-    /// Whether nothing about it changed during this time.
+    /// Returns whether nothing about it changed during this time.
     pub(crate) fn is_quiet(&self, from: At, until: At) -> bool {
         let within = |&at: &At| from <= at && at <= until;
         !self.changes.iter().any(within) && !self.stands_still(from, until)
@@ -274,7 +274,7 @@ impl Conn {
         }
     }
 
-    /// Whether the line accepts more bytes from this side now.
+    /// Returns whether the line accepts more bytes from this side now.
     pub(crate) fn takes(&self, side: usize) -> bool {
         match self.severed {
             None => true,

@@ -82,7 +82,7 @@ impl Summary {
         )
     }
 
-    /// Whether all invariants held.
+    /// Returns whether all invariants held.
     pub fn is_good(&self) -> bool {
         self.violations.is_empty()
     }

@@ -57,7 +57,7 @@ impl<T> Pool<T> {
         now
     }
 
-    /// Whether a thread is busy.
+    /// Returns whether a thread is busy.
     pub fn is_busy(&self) -> bool {
         !self.held.is_empty()
     }

@@ -89,7 +89,7 @@ impl Method {
         }
     }
 
-    /// Whether these parameters are valid. A method without parameters accepts any.
+    /// Returns whether these parameters are valid. A method without parameters accepts any.
     pub(super) fn takes(self, params: &Params) -> bool {
         let wanted = match self {
             Self::BlockNumber | Self::NodeIdList | Self::Peers => GROUP,
@@ -136,7 +136,7 @@ impl ParamList {
     }
 }
 
-/// Whether a FISCO node accepts a number with a decimal point as an integer.
+/// Returns whether a FISCO node accepts a number with a decimal point as an integer.
 pub(super) fn is_whole(number: f64) -> bool {
     // In the range from the least signed to the greatest unsigned 64-bit number.
     number.fract() == 0.0 && number >= -(2f64.powi(63)) && number < 2f64.powi(64)

@@ -32,7 +32,7 @@ impl TokenBucket {
         there
     }
 
-    /// Takes a token even if there is none: later ones then come later. Never owes more than the
+    /// Takes a token even if the bucket is empty: later tokens then come later. Never owes more than the
     /// bucket holds.
     pub(in crate::node) fn take_anyway(&mut self, now: Instant) {
         self.owe(now, 1);

@@ -136,7 +136,7 @@ impl PairKey {
         seal
     }
 
-    /// Whether a seal belongs to a message. Takes the same time in both cases.
+    /// Returns whether a seal belongs to a message. Takes the same time in both cases.
     #[must_use]
     pub fn is_sealed(&self, statement: &Statement, seal: &Seal) -> bool {
         let mac = self.mac(statement, seal.counter);

@@ -572,7 +572,7 @@ mod tests {
         assert_eq!(frame.digest(), body.digest());
     }
 
-    /// Whether the tail is in the frame's own memory.
+    /// Returns whether the tail is in the frame's own memory.
     fn shares(tail: &Bytes, frame: &Frame) -> bool {
         frame.body.as_ptr_range().contains(&tail.as_ptr())
     }

@@ -127,7 +127,7 @@ pub fn encode_hello() -> Bytes {
 }
 
 /// Returns the highest version of the extension that this node and the sender of a hello packet
-/// both speak; `None` if there is none. A body of one byte means only that version.
+/// both speak; `None` if they share no version. A body of one byte means only that version.
 #[must_use]
 pub fn common_version(hello: &[u8]) -> Option<u8> {
     let (&lowest, &highest) = (hello.first()?, hello.get(1).or(hello.first())?);

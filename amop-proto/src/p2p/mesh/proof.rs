@@ -71,7 +71,7 @@ pub trait StatementVerifier: fmt::Debug + Send + Sync {
     /// [`IdentityRefusal`] if they do not.
     fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal>;
 
-    /// Whether the node with this full ID signed the message.
+    /// Returns whether the node with this full ID signed the message.
     fn is_signed(&self, algorithm: u8, id: &[u8], message: &[u8], signature: &[u8]) -> bool;
 }
 

@@ -322,7 +322,8 @@ impl SignedRecord {
         &self.bytes
     }
 
-    /// Whether the right node signed it. This does not say whether that node can be trusted.
+    /// Returns whether the right node signed it. This does not say whether that node can be
+    /// trusted.
     #[must_use]
     pub fn is_signed(&self, verifier: &dyn StatementVerifier) -> bool {
         // The algorithm and the length are before the signature.

@@ -243,7 +243,7 @@ impl Net {
         self.settle();
     }
 
-    /// Delivers the first packet that is held in transit; returns `false` if there is none.
+    /// Delivers the first packet that is held in transit; returns `false` if no packet is held.
     pub(crate) fn deliver_one(&mut self) -> bool {
         let next = self.wire.pop_front();
         let any = next.is_some();

@@ -81,8 +81,8 @@ impl World {
         }
     }
 
-    /// Whether messages from one node to another pass only honest nodes, whatever hostile ones
-    /// claim: every path over a hostile node is longer than the path over these links.
+    /// Returns whether messages from one node to another pass only honest nodes, whatever hostile
+    /// ones claim: every path over a hostile node is longer than the path over these links.
     pub(crate) fn is_honest_way(&self, honest: &[Edge], from: usize, to: usize) -> bool {
         let nodes = self.hosts.len();
         let hostile: Vec<usize> = (0..nodes).filter(|&host| self.is_hostile(host)).collect();

@@ -190,7 +190,7 @@ impl World {
             .collect()
     }
 
-    /// Whether nothing changed on the connections of these nodes' links during this time.
+    /// Returns whether nothing changed on the connections of these nodes' links during this time.
     pub(crate) fn is_quiet_around(&self, hosts: &[bool], from: At, until: At) -> bool {
         self.edges
             .iter()

@@ -326,7 +326,7 @@ impl World {
         self.config.sabotage == Some(sabotage)
     }
 
-    /// Whether a sabotage that happens only once is due; marks it as done.
+    /// Returns whether a sabotage that happens only once is due; marks it as done.
     pub(crate) fn does_once(&mut self, sabotage: Sabotage) -> bool {
         self.does(sabotage) && !std::mem::replace(&mut self.sabotaged, true)
     }
