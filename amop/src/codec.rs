@@ -9,7 +9,7 @@ mod protobuf;
 
 use std::fmt;
 
-use amop_proto::log::OneLine;
+use amop_proto::log::{OneLine, with_causes};
 use bytes::Bytes;
 
 pub use json::{Json, JsonError};
@@ -135,19 +135,19 @@ impl<T: BytesValue> Codec<T> for Raw {
 
 /// Why a codec could not encode a value, or decode a payload.
 #[derive(Debug, thiserror::Error)]
-#[error("{codec} codec: {source}")]
+#[error("the {codec} codec failed")]
 pub struct CodecError {
     codec: &'static str,
     source: Shown,
 }
 
-/// An error whose text may come from another program, shown on one line. The wrapped error is not
-/// part of the chain of sources, because programs write that chain into logs.
+/// An error whose text may come from another program, shown on one line with its causes. The wrapped
+/// error is not part of the chain of sources, because programs write that chain into logs.
 struct Shown(Box<dyn std::error::Error + Send + Sync>);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        OneLine::new(&self.0).max(512).fmt(f)
+        OneLine::new(with_causes(&*self.0)).max(512).fmt(f)
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
         let source = error.source().expect("what went wrong");
         assert!(source.source().is_none());
         for shown in [
-            error.to_string(),
+            with_causes(&error).to_string(),
             source.to_string(),
             format!("{source:?}"),
             format!("{error:?}"),

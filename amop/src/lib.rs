@@ -70,28 +70,24 @@
 //!
 //! * A unicast is given to one subscriber at a time. A node gives each subscriber 5 s to answer and
 //!   then tries another one. So a message can be processed although its publisher got an error, and
-//!   slow subscribers can process it more than once. After these errors it is not known whether the
-//!   message was processed: [`Timeout`](PublishError::Timeout),
-//!   [`NodeTimeout`](PublishError::NodeTimeout), [`Unanswered`](PublishError::Unanswered),
-//!   [`Disconnected`](PublishError::Disconnected),
-//!   [`UnprovenAnswer`](PublishError::UnprovenAnswer), and, if a subscriber had the message and did
-//!   not finish, [`NoReply`](PublishError::NoReply) and
-//!   [`SubscriberFailed`](PublishError::SubscriberFailed).
+//!   slow subscribers can process it more than once.
+//!   [`PublishError::may_have_been_delivered`] says whether a subscriber may have the message. It is
+//!   `false` only if nothing was sent; [`PublishErrorKind`] lists the answer for every error.
 //! * A [`Subscription`] acknowledges a unicast when it is taken from the stream, a [`Delivery`]
 //!   when it is answered or dropped. A unicast that was not taken is refused when the subscription
 //!   is dropped. If the connection ends first, the node gives it to another subscriber, or its
 //!   publisher gets an error.
 //! * A request succeeds only with a reply. A publisher that asked for a reply gets
-//!   [`PublishError::NoReply`] if the delivery is dropped without a reply, or if the request is
+//!   [`PublishErrorKind::NoReply`] if the delivery is dropped without a reply, or if the request is
 //!   taken from a plain [`Subscription`]. If the program panics while it holds a delivery, the
-//!   publisher gets [`PublishError::SubscriberFailed`], on every topic. A reply that is too late
+//!   publisher gets [`PublishErrorKind::SubscriberFailed`], on every topic. A reply that is too late
 //!   for its node fails with [`ReplyError::Late`].
 //! * When a subscription's queue is full, a unicast is refused, so that the node tries another
 //!   subscriber, and a multicast is dropped and counted ([`Subscription::stats`]).
 //!   [`Client::subscription`] offers other policies, see [`OverflowPolicy`].
 //! * A message that cannot be decoded is counted and logged ([`Subscription::errors`]), or
 //!   delivered as an error ([`Deliveries`]); the publisher of a unicast gets
-//!   [`PublishError::Undecodable`].
+//!   [`PublishErrorKind::Undecodable`].
 //! * If one client has several subscriptions to one topic, each gets every multicast, and they take
 //!   turns at the unicasts.
 //! * If a node has no room for a topic, `subscribe` fails ([`SubscribeError::Refused`]); the topics
@@ -99,9 +95,9 @@
 //!   [`Event::TopicsRefused`].
 //! * Every message that is turned away is counted in an [`Event::Lagged`]. A unicast is also
 //!   refused if the program has not read the subscription for as long as a node waits, 5 s.
-//! * A message that is longer than the node's limit is not sent ([`PublishError::TooLarge`]):
+//! * A message that is longer than the node's limit is not sent ([`PublishErrorKind::TooLarge`]):
 //!   overlay nodes tell their limit. Other nodes do not; if two connections to such nodes ended
-//!   while a message was being sent, it is not sent again ([`PublishError::CutOff`]).
+//!   while a message was being sent, it is not sent again ([`PublishErrorKind::CutOff`]).
 //!
 //! # FISCO nodes
 //!
@@ -115,7 +111,7 @@
 //!   the copy; those on other SDKs get it twice, as they do from java-sdk.
 //! * A unicast is sent over a second connection only if the program asks for it
 //!   ([`ask_another_node_after`](ClientBuilder::ask_another_node_after)), since subscribers on
-//!   other SDKs may process it twice. Without this setting it ends with [`PublishError::Timeout`],
+//!   other SDKs may process it twice. Without this setting it ends with [`PublishErrorKind::Timeout`],
 //!   which names the setting.
 //! * A FISCO node picks the same subscriber for about a second: all unicasts to a topic go to this
 //!   subscriber in that time, or stall. After a pause of a second or more the second node picks
@@ -183,9 +179,9 @@
 //!   [`Event::SubscriberVerified`] and [`Event::VerificationFailed`]; a failed verification is
 //!   tried again every 5 s.
 //! * A unicast waits, until the timeout, for a verified subscriber, or fails with
-//!   [`NoVerifiedSubscriber`](PublishError::NoVerifiedSubscriber). A multicast does not wait: it
+//!   [`NoVerifiedSubscriber`](PublishErrorKind::NoVerifiedSubscriber). A multicast does not wait: it
 //!   goes to the subscribers that are verified at that time. Without a grant nothing is sent
-//!   ([`NotGranted`](PublishError::NotGranted)).
+//!   ([`NotGranted`](PublishErrorKind::NotGranted)).
 //! * The nodes restrict the messages to verified nodes. The operator of a node can read what passes
 //!   through it, subscribers at the publisher's own node are not verified at all, and all
 //!   subscribers behind a verified node get the messages (channel-v2 section 9.2). Use a sealed
@@ -296,8 +292,9 @@ mod topic;
 pub use amop_derive::{AmopTopic, topic};
 pub use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
-    channel::{MAX_PRIVATE_LEN, PrivateName, result_code},
+    channel::{MAX_PRIVATE_LEN, ParseSeqError, PrivateName, Seq, result_code},
     client::{CloseReason, MessageKind},
+    log::{WithCauses, with_causes},
 };
 pub use amop_seal::{
     FileStore, GuardError, KeyId, OpenError, ReaderError, ReplayGuard, ReplayRefusal, ReplayStore,
@@ -314,7 +311,7 @@ pub use client::{
 pub use codec::{Codec, CodecError};
 pub use error::{
     CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
-    GrantError, KeyError, KeyProblem, PublishError, ReplyError, SdkConfigError,
+    GrantError, KeyError, KeyProblem, PublishError, PublishErrorKind, ReplyError, SdkConfigError,
     SealedDeliveryError, SubscribeError, VerificationFailure,
 };
 pub use private::{TopicKey, TopicPublicKey};

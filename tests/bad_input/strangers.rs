@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use amop::{
-    Client, CloseReason, ConnectError, ConnectStage, HandshakeFailure, Identity, PublishError,
+    Client, CloseReason, ConnectError, ConnectStage, HandshakeFailure, Identity, PublishErrorKind,
 };
 use amop_tests::{PATIENCE, identity, log, network, within};
 use amop_tls::{
@@ -230,7 +230,10 @@ async fn a_client_does_not_hang_on_a_silent_node() {
         .publish_unicast_raw(&topic, "x".into())
         .await
         .unwrap_err();
-    assert!(matches!(error, PublishError::Timeout { .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), PublishErrorKind::Timeout { .. }),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("within 200 ms"), "{error}");
     let reason = within("the verdict", client.closed()).await;
     assert!(matches!(reason, CloseReason::Silent { .. }), "{reason:?}");

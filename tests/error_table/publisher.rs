@@ -72,7 +72,7 @@ impl Seen {
             Err(error) => {
                 let text = error.to_string();
                 assert!(!text.is_empty() && text.len() < 1000, "{text}");
-                let debug = format!("{error:?}");
+                let debug = format!("{:?}", error.kind());
                 let end = debug.find(|c: char| !c.is_alphanumeric());
                 debug[..end.unwrap_or(debug.len())].to_owned()
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use amop::{Client, ClientBuilder, Event, Events, PublishError};
+use amop::{Client, ClientBuilder, Event, Events, PublishError, PublishErrorKind};
 use amop_node::Node;
 use amop_tests::{PATIENCE, free_ports, identity, log, patient, within};
 use amop_tls::{
@@ -169,8 +169,8 @@ pub(crate) async fn publish_all(
 /// Returns whether a node reported that no subscriber took the message.
 pub(crate) fn is_verdict(error: &PublishError) -> bool {
     matches!(
-        error,
-        PublishError::NoSubscriber { .. } | PublishError::Unanswered { .. }
+        error.kind(),
+        PublishErrorKind::NoSubscriber { .. } | PublishErrorKind::Unanswered
     )
 }
 

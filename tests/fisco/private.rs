@@ -1,6 +1,6 @@
 //! Private topics through FISCO nodes, which make publishers verify subscribers.
 
-use amop::{Client, Event, PublishError, TopicKey};
+use amop::{Client, Event, PublishErrorKind, TopicKey};
 use amop_tests::{fisco::Habits, within};
 
 use crate::{chain, client};
@@ -40,7 +40,7 @@ async fn who_was_granted_the_topic_gets_its_messages_and_nobody_else() {
     let first = Settlement { amount: 0 };
     let sent = async {
         while let Err(error) = first.publish_unicast(&publisher).await {
-            let nobody = matches!(error, PublishError::NoSubscriber { .. });
+            let nobody = matches!(error.kind(), PublishErrorKind::NoSubscriber { .. });
             assert!(nobody, "{error}");
         }
     };

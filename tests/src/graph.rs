@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use amop::{Client, PublishError};
+use amop::{Client, PublishError, PublishErrorKind};
 use amop_node::{Node, NodeBuilder};
 use amop_tls::{
     Identity,
@@ -188,7 +188,9 @@ where
     within("a subscriber to be known", async {
         loop {
             match publish().await {
-                Err(PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
+                Err(error) if matches!(error.kind(), PublishErrorKind::NoSubscriber { .. }) => {
+                    tokio::task::yield_now().await
+                }
                 outcome => return outcome,
             }
         }

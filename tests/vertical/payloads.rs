@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use amop::{PublishError, TopicName};
+use amop::{PublishErrorKind, TopicName};
 use amop_tests::{builder, client, network, within};
 use bytes::Bytes;
 use futures::future::join_all;
@@ -77,8 +77,8 @@ async fn what_is_over_the_frame_limit_is_not_sent() {
         .unwrap_err();
     assert!(
         matches!(
-            error,
-            PublishError::TooLarge {
+            error.kind(),
+            PublishErrorKind::TooLarge {
                 len: 100_001,
                 max: 100_000,
                 ..

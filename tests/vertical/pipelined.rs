@@ -1,6 +1,6 @@
 //! Publishers that do not wait for each message, with real sockets.
 
-use amop::{PublishError, TopicName};
+use amop::{PublishErrorKind, TopicName};
 use amop_node::Limits;
 use amop_tests::{builder, client, network, network_with, within};
 use bytes::Bytes;
@@ -63,7 +63,7 @@ async fn what_a_node_refuses_is_told_by_the_flush() {
         pipeline.publish(Bytes::from_static(b"x")).await.unwrap();
     }
     let error = within("a flush", pipeline.flush()).await.unwrap_err();
-    assert!(matches!(error.first, PublishError::OverLimit { .. }));
+    assert!(matches!(error.first.kind(), PublishErrorKind::OverLimit));
     let counters = network.node(0).unwrap().counters();
     assert_eq!(error.failed as u64, counters.over_bandwidth);
     assert_eq!(counters.multicasts + counters.over_bandwidth, COUNT as u64);

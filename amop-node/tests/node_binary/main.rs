@@ -82,7 +82,11 @@ async fn exchange(publisher: &Client, subscriber: &Client) {
         loop {
             match publisher.publish_unicast_raw(&topic, "ping".into()).await {
                 Ok(reply) => break reply,
-                Err(amop::PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
+                Err(error)
+                    if matches!(error.kind(), amop::PublishErrorKind::NoSubscriber { .. }) =>
+                {
+                    tokio::task::yield_now().await
+                }
                 Err(error) => panic!("{error}"),
             }
         }

@@ -26,7 +26,7 @@ pub use heartbeat::{
 };
 pub use private::{MAX_PRIVATE_LEN, PrivateName, Verdict, VerifyRequest, VerifyRequestError};
 pub(crate) use private::{is_route, verify_request};
-pub use seq::Seq;
+pub use seq::{ParseSeqError, Seq};
 pub(crate) use subscribe::read_names;
 pub use subscribe::{SetTopics, encode_topics};
 

@@ -3,14 +3,25 @@
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    str::FromStr,
 };
 
 use rand::{Rng, RngExt};
 
-/// A frame's seq: 32 opaque bytes, by convention lower-case hex digits.
+/// The number that tells the messages of an SDK apart: 32 opaque bytes, by convention lower-case hex
+/// digits.
 ///
 /// A seq travels from the publisher to the subscriber and back unchanged, so it must be unique
-/// among everything in flight in the network (channel-v2 section 3.3).
+/// among everything in flight in the network (channel-v2 section 3.3). Logs show it in full, so that
+/// a message is found in the logs of all programs on its path.
+///
+/// ```
+/// use amop_proto::channel::Seq;
+///
+/// let seq: Seq = "0123456789abcdef0123456789abcdef".parse()?;
+/// assert_eq!(seq.to_string(), "0123456789abcdef0123456789abcdef");
+/// # Ok::<(), amop_proto::channel::ParseSeqError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub [u8; Self::LEN]);
 
@@ -55,6 +66,46 @@ impl fmt::Display for Seq {
     }
 }
 
+/// Reads the text that `Display` writes.
+impl FromStr for Seq {
+    type Err = ParseSeqError;
+
+    fn from_str(text: &str) -> Result<Self, ParseSeqError> {
+        let bytes = unescape(text).ok_or(ParseSeqError)?;
+        Ok(Self(bytes.try_into().map_err(|_| ParseSeqError)?))
+    }
+}
+
+/// Undoes the escapes of `escape_ascii`. `None` if the text has others.
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(Seq::LEN);
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let plain = match byte {
+            b'\\' => match rest.next()? {
+                b't' => b'\t',
+                b'r' => b'\r',
+                b'n' => b'\n',
+                quoted @ (b'\\' | b'\'' | b'"') => quoted,
+                b'x' => {
+                    let high = char::from(rest.next()?).to_digit(16)?;
+                    let low = char::from(rest.next()?).to_digit(16)?;
+                    (high * 16 + low) as u8
+                }
+                _ => return None,
+            },
+            byte => byte,
+        };
+        bytes.push(plain);
+    }
+    Some(bytes)
+}
+
+/// A text is not a seq.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a seq has 32 characters, usually hex digits; copy all of them from the log")]
+pub struct ParseSeqError;
+
 impl fmt::Debug for Seq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seq({self})")
@@ -81,5 +132,25 @@ mod tests {
     fn binary_seq_is_shown_escaped() {
         assert_eq!(Seq([b'a'; 32]).to_string(), "a".repeat(32));
         assert!(Seq([0; 32]).to_string().starts_with("\\x00"));
+    }
+
+    #[test]
+    fn text_is_read_back() {
+        let mut bytes = [0; 32];
+        for start in 0..=255_u8 {
+            for (byte, offset) in bytes.iter_mut().zip(0..) {
+                *byte = start.wrapping_add(offset);
+            }
+            let seq = Seq(bytes);
+            assert_eq!(seq.to_string().parse(), Ok(seq));
+        }
+        for text in [
+            "",
+            "abc",
+            &"a".repeat(33),
+            &format!("{}\\q", "a".repeat(31)),
+        ] {
+            assert_eq!(text.parse::<Seq>(), Err(ParseSeqError));
+        }
     }
 }

@@ -253,18 +253,19 @@ pub enum CloseReason {
         after: Duration,
     },
     /// The bytes received are not frames.
-    #[error("{0}")]
+    #[error(transparent)]
     Frame(#[from] FrameError),
     /// An AMOP message is malformed.
-    #[error("the node sent a malformed message of type {:#04x}: {error}", kind.0)]
+    #[error("the node sent a malformed message of type {:#04x}", kind.0)]
     Malformed {
         /// The frame's type.
         kind: FrameType,
         /// The error in its body.
+        #[source]
         error: AmopBodyError,
     },
     /// The node's answer to the handshake cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// The node chose a version that was not offered.
     #[error("the node chose protocol version {0}; 1 to 3 were offered")]

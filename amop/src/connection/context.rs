@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop_proto::{
     TopicName,
-    channel::{PrivateName, Seq},
+    channel::Seq,
     client::{AttemptEnd, CloseReason, RefusalReason, RequestOutcome},
 };
 use bytes::Bytes;
@@ -18,16 +18,15 @@ use super::{
     inner::{ConnectionInner, wire_len},
     settings::SEND_BUFFER,
 };
-use crate::{PublishError, send::AttemptFailure};
+use crate::{PublishError, PublishErrorKind as Kind, send::AttemptFailure};
 
 impl Connection {
     /// Returns the error of a message that was in flight when the connection was lost.
-    pub(crate) fn gone(&self, topic: &TopicName) -> PublishError {
-        PublishError::Disconnected {
-            topic: PrivateName::shown(topic).to_owned(),
-            endpoint: self.endpoint().to_owned(),
-            reason: self.close_reason().unwrap_or(CloseReason::Local),
-        }
+    pub(crate) fn gone(&self, topic: &TopicName, seq: Option<Seq>) -> PublishError {
+        let reason = self.close_reason().unwrap_or(CloseReason::Local);
+        PublishError::new(Kind::Disconnected { reason }, topic)
+            .at(self.endpoint())
+            .with_seq(seq)
     }
 
     /// Returns whether a message with this seq waits for its answer.
@@ -40,17 +39,17 @@ impl Connection {
 pub(super) struct PublishContext<'a> {
     pub(super) connection: &'a Connection,
     pub(super) topic: &'a TopicName,
+    /// The message's seq, once it was sent.
+    pub(super) seq: Option<Seq>,
     /// The time allowed for all attempts together.
     pub(super) timeout: Duration,
 }
 
 impl<'a> PublishContext<'a> {
-    fn topic(&self) -> String {
-        PrivateName::shown(self.topic).to_owned()
-    }
-
-    fn endpoint(&self) -> String {
-        self.connection.endpoint().to_owned()
+    fn error(&self, kind: Kind) -> PublishError {
+        PublishError::new(kind, self.topic)
+            .at(self.connection.endpoint())
+            .with_seq(self.seq)
     }
 
     /// Returns how many bytes of the send buffer a message takes.
@@ -89,7 +88,7 @@ impl<'a> PublishContext<'a> {
         };
         match timeout_at(until, both).await {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(self.gone(AttemptEnd::NotSent)),
+            Ok(Err(_)) => Err(AttemptFailure::NotSent),
             Err(_) => Err(self.congested()),
         }
     }
@@ -100,92 +99,54 @@ impl<'a> PublishContext<'a> {
         match why {
             RefusalReason::TooLong { len, .. } => self.too_large(len),
             RefusalReason::InFlight { .. } | RefusalReason::SeqInUse => self.congested(),
-            RefusalReason::NotReady | RefusalReason::Closed => self.gone(AttemptEnd::NotSent),
+            RefusalReason::NotReady | RefusalReason::Closed => AttemptFailure::NotSent,
         }
     }
 
     /// Returns the failure of a frame that is too long; another node may accept it.
     fn too_large(&self, len: usize) -> AttemptFailure {
-        let error = PublishError::TooLarge {
-            topic: self.topic(),
-            len,
-            max: self.connection.max_frame(),
-        };
-        AttemptFailure::Retry(AttemptEnd::Refused, error)
+        let max = self.connection.max_frame();
+        self.retry(AttemptEnd::Refused, Kind::TooLarge { len, max })
     }
 
     fn congested(&self) -> AttemptFailure {
-        AttemptFailure::Final(PublishError::Congested {
-            topic: self.topic(),
-            endpoint: self.endpoint(),
-            after: self.timeout,
-        })
+        let after = self.timeout;
+        AttemptFailure::Final(self.error(Kind::Congested { after }))
     }
 
-    fn gone(&self, attempt: AttemptEnd) -> AttemptFailure {
-        let error = self.connection.gone(self.topic);
-        AttemptFailure::Retry(attempt, error)
+    fn retry(&self, attempt: AttemptEnd, kind: Kind) -> AttemptFailure {
+        AttemptFailure::Retry(attempt, self.error(kind))
     }
 
     pub(super) fn result(&self, outcome: RequestOutcome) -> Result<Bytes, AttemptFailure> {
         // Names are copied only for errors, because every message passes here.
-        if let RequestOutcome::Answered(payload) = outcome {
-            return Ok(payload);
-        }
-        let (topic, endpoint) = (self.topic(), self.endpoint());
-        Err(match outcome {
+        let kind = match outcome {
             RequestOutcome::Answered(payload) => return Ok(payload),
             RequestOutcome::NoSubscriber => {
-                let error = PublishError::NoSubscriber {
-                    topic,
-                    endpoint,
-                    fisco: !self.connection.is_overlay(),
-                };
-                AttemptFailure::Retry(AttemptEnd::Refused, error)
+                let fisco = !self.connection.is_overlay();
+                return Err(self.retry(AttemptEnd::Refused, Kind::NoSubscriber { fisco }));
             }
             RequestOutcome::Unanswered => {
-                let error = PublishError::Unanswered { topic, endpoint };
-                AttemptFailure::Retry(AttemptEnd::Refused, error)
+                return Err(self.retry(AttemptEnd::Refused, Kind::Unanswered));
             }
-            RequestOutcome::NodeTimedOut => {
-                AttemptFailure::Final(PublishError::NodeTimeout { topic, endpoint })
+            RequestOutcome::Disconnected => {
+                let lost = self.connection.gone(self.topic, self.seq);
+                return Err(AttemptFailure::Retry(AttemptEnd::Lost, lost));
             }
-            RequestOutcome::OverLimit => {
-                AttemptFailure::Final(PublishError::OverLimit { topic, endpoint })
+            RequestOutcome::CutOff { len, longest } => {
+                return Err(self.retry(AttemptEnd::CutOff, Kind::CutOff { len, longest }));
             }
-            RequestOutcome::Undecodable => {
-                AttemptFailure::Final(PublishError::Undecodable { topic, endpoint })
-            }
-            RequestOutcome::NoReply => {
-                AttemptFailure::Final(PublishError::NoReply { topic, endpoint })
-            }
-            RequestOutcome::Failed => {
-                AttemptFailure::Final(PublishError::SubscriberFailed { topic, endpoint })
-            }
-            RequestOutcome::Rejected { code, payload } => {
-                AttemptFailure::Final(PublishError::Rejected {
-                    topic,
-                    endpoint,
-                    code,
-                    payload,
-                })
-            }
-            RequestOutcome::TimedOut => AttemptFailure::Final(PublishError::Timeout {
-                topic,
-                endpoint,
+            RequestOutcome::NodeTimedOut => Kind::NodeTimeout,
+            RequestOutcome::OverLimit => Kind::OverLimit,
+            RequestOutcome::Undecodable => Kind::Undecodable,
+            RequestOutcome::NoReply => Kind::NoReply,
+            RequestOutcome::Failed => Kind::SubscriberFailed,
+            RequestOutcome::Rejected { code, payload } => Kind::Rejected { code, payload },
+            RequestOutcome::TimedOut => Kind::Timeout {
                 after: self.timeout,
                 fisco: !self.connection.is_overlay(),
-            }),
-            RequestOutcome::Disconnected => self.gone(AttemptEnd::Lost),
-            RequestOutcome::CutOff { len, longest } => {
-                let error = PublishError::CutOff {
-                    topic,
-                    endpoint,
-                    len,
-                    longest,
-                };
-                AttemptFailure::Retry(AttemptEnd::CutOff, error)
-            }
-        })
+            },
+        };
+        Err(AttemptFailure::Final(self.error(kind)))
     }
 }

@@ -243,6 +243,7 @@ fn pipelined_failed(connection: &Connection, message: Pipelined, outcome: Reques
             let context = PublishContext {
                 connection,
                 topic: pipeline.topic(),
+                seq: Some(message.seq),
                 timeout: pipeline.timeout(),
             };
             // This locks the state only for the outcomes that are handled above.

@@ -27,9 +27,10 @@ impl Connection {
             timeout,
             cut_offs: _,
         } = *message;
-        let context = PublishContext {
+        let mut context = PublishContext {
             connection: self,
             topic,
+            seq,
             timeout,
         };
         let charge = context.charge(payload)?;
@@ -52,6 +53,7 @@ impl Connection {
         });
         let seq = sent.map_err(|refused| context.refused(charge, refused.why))?;
         message.seq = Some(seq);
+        context.seq = Some(seq);
         let mut waiting = CancelOnDrop {
             connection: self,
             seq: Some(seq),
@@ -78,6 +80,7 @@ impl Connection {
         let context = PublishContext {
             connection: self,
             topic,
+            seq,
             timeout,
         };
         let charge = context.charge(payload)?;

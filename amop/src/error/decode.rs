@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use amop_proto::client::MessageKind;
+use amop_proto::{channel::Seq, client::MessageKind};
 
 use crate::CodecError;
 
 /// A message that the topic's codec could not read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
-    "cannot decode a {} of {len} bytes to {topic:?} (seq {seq}): {source}; compare the topic's \
+    "cannot decode a {} of {len} bytes to {topic:?} (seq {seq}); compare the topic's \
      type and codec with the publisher's",
     match kind { MessageKind::Unicast => "unicast", MessageKind::Multicast => "multicast" }
 )]
 pub struct DecodeError {
     pub(crate) topic: String,
-    pub(crate) seq: String,
+    pub(crate) seq: Seq,
     pub(crate) kind: MessageKind,
     pub(crate) len: usize,
     pub(crate) source: Arc<CodecError>,
@@ -28,8 +28,8 @@ impl DecodeError {
     }
 
     /// Returns the message's seq.
-    pub fn seq(&self) -> &str {
-        &self.seq
+    pub fn seq(&self) -> Seq {
+        self.seq
     }
 
     /// Returns whether it is a unicast or a multicast. The publisher of a unicast got result 105.

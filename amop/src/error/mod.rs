@@ -20,7 +20,7 @@ pub use drain::DrainError;
 pub(crate) use key::MAX_FILE;
 pub use key::{KeyError, KeyProblem};
 pub use private::{GrantError, VerificationFailure};
-pub use publish::{FlushError, PublishError};
+pub use publish::{FlushError, PublishError, PublishErrorKind};
 pub use reply::ReplyError;
 pub use sdk_config::SdkConfigError;
 pub use sealed::SealedDeliveryError;

@@ -1,6 +1,6 @@
 //! Why a message of a sealed topic is not delivered.
 
-use amop_proto::client::MessageKind;
+use amop_proto::{channel::Seq, client::MessageKind};
 use amop_seal::OpenError;
 
 use super::DecodeError;
@@ -11,14 +11,14 @@ use super::DecodeError;
 pub enum SealedDeliveryError {
     /// It is not proven to be a message from a named publisher to this subscriber, or it is a copy.
     #[error(
-        "a {} to the sealed topic {topic:?} (seq {seq}) is refused: {source}",
+        "a {} to the sealed topic {topic:?} (seq {seq}) is refused",
         match kind { MessageKind::Unicast => "unicast", MessageKind::Multicast => "multicast" }
     )]
     Refused {
         /// The topic.
         topic: String,
         /// The message's seq.
-        seq: String,
+        seq: Seq,
         /// Whether it is a unicast or a multicast.
         kind: MessageKind,
         /// Why.

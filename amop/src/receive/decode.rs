@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use amop_proto::channel::{PrivateName, result_code};
+use amop_proto::{
+    channel::{PrivateName, result_code},
+    log::with_causes,
+};
 
 use super::{
     delivery::Delivery, incoming::Incoming, responder::Responder, subscriptions::Subscriptions,
@@ -30,7 +33,7 @@ impl DecodeErrors {
     /// Counts one, and logs it within the log's limits.
     pub(crate) fn add(&mut self, error: DecodeError, log: &Warnings) {
         self.count += 1;
-        log.warn(self.count, &error);
+        log.warn(self.count, with_causes(&error));
         self.last = Some(error);
     }
 }
@@ -48,7 +51,7 @@ pub(super) fn decode<T: Topic>(
         Err(source) => {
             let error = DecodeError {
                 topic: PrivateName::shown(responder.topic()).to_owned(),
-                seq: responder.seq().to_string(),
+                seq: responder.seq(),
                 kind: responder.kind(),
                 len,
                 source: Arc::new(source),

@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref};
 
 use amop_proto::{
-    channel::{PrivateName, result_code},
+    channel::{PrivateName, Seq, result_code},
     client::MessageKind,
 };
 
@@ -16,10 +16,10 @@ use crate::{Codec, ReplyError, Request};
 /// Dropping the delivery acknowledges the message with an empty payload, with two exceptions:
 ///
 /// * on a topic with replies ([`Topic::REQUEST`](crate::Topic::REQUEST)): the publisher gets
-///   [`PublishError::NoReply`](crate::PublishError::NoReply), since an empty payload could be read as a
+///   [`NoReply`](crate::PublishErrorKind::NoReply), since an empty payload could be read as a
 ///   reply,
 /// * while its thread panics, on every topic: the publisher gets
-///   [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed).
+///   [`SubscriberFailed`](crate::PublishErrorKind::SubscriberFailed).
 ///
 /// A delivery that is neither answered nor dropped, for example after `std::mem::forget`, gets no
 /// answer: after 5 s a node tries the next subscriber, and a later answer is lost
@@ -37,8 +37,8 @@ impl<T> Delivery<T> {
 
     /// Returns the message's seq, which logs of nodes and publishers show, too. Copies of one
     /// multicast that come through several nodes have the same seq.
-    pub fn seq(&self) -> String {
-        self.responder.seq().to_string()
+    pub fn seq(&self) -> Seq {
+        self.responder.seq()
     }
 
     /// Returns the topic that it was published to; for a private topic, its name.
@@ -53,7 +53,7 @@ impl<T> Delivery<T> {
     }
 
     /// Returns the message alone. A unicast is acknowledged with an empty payload; on a topic with
-    /// replies its publisher gets [`PublishError::NoReply`](crate::PublishError::NoReply).
+    /// replies its publisher gets [`NoReply`](crate::PublishErrorKind::NoReply).
     pub fn into_inner(self) -> T {
         self.message
     }
@@ -69,7 +69,7 @@ impl<T> Delivery<T> {
     }
 
     /// Refuses a unicast: its publisher gets `code` as
-    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or another variant if the code
+    /// [`Rejected`](crate::PublishErrorKind::Rejected), or another variant if the code
     /// has one. Code 0 would mean success, so it is sent as 104, "no subscriber took it".
     ///
     /// # Errors

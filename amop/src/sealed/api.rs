@@ -11,7 +11,7 @@ use super::{
     subscription::{SealedDeliveries, SealedSubscription},
     topic::SealedTopic,
 };
-use crate::{Client, PublishError, SubscribeError};
+use crate::{Client, PublishError, PublishErrorKind, SubscribeError};
 
 /// Sealed topics.
 impl Client {
@@ -21,7 +21,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PublishError::Seal`] if there is no recipient or more than 256.
+    /// [`Seal`](crate::PublishErrorKind::Seal) if there is no recipient or more than 256.
     pub fn seal_for<T: SealedTopic>(
         &self,
         key: &SealingKey,
@@ -34,19 +34,17 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`seal_for`](Self::seal_for), and [`PublishError::InvalidTopic`].
+    /// As [`seal_for`](Self::seal_for), and
+    /// [`InvalidTopic`](crate::PublishErrorKind::InvalidTopic).
     pub fn seal_for_topic<T: SealedTopic>(
         &self,
         topic: &str,
         key: &SealingKey,
         recipients: &[SealingPublicKey],
     ) -> Result<Sealer<T>, PublishError> {
-        Sealer::new(
-            Arc::clone(self.inner()),
-            TopicName::new(topic)?,
-            key,
-            recipients,
-        )
+        let invalid = |cause| PublishError::of_name(PublishErrorKind::InvalidTopic(cause), topic);
+        let topic = TopicName::new(topic).map_err(invalid)?;
+        Sealer::new(Arc::clone(self.inner()), topic, key, recipients)
     }
 
     /// Subscribes to a type's sealed topic. `keys` are this subscriber's keys: one, or several

@@ -2,7 +2,10 @@
 
 use std::{fmt, ops::Deref};
 
-use amop_proto::{channel::result_code, client::MessageKind};
+use amop_proto::{
+    channel::{Seq, result_code},
+    client::MessageKind,
+};
 use amop_seal::{RequestDigest, SealedAnswer, SealingKey, SealingPublicKey, seal_reply};
 
 use super::{SealedRequest, clock::now};
@@ -101,15 +104,15 @@ impl Drop for SealedReceipt {
 ///
 /// It derefs to the message. A unicast's publisher waits for an answer: reply to it, refuse it, or
 /// drop the delivery to acknowledge it. If it is dropped, a publisher that asked for a reply gets
-/// [`PublishError::NoReply`](crate::PublishError::NoReply). If it is dropped while the thread
+/// [`NoReply`](crate::PublishErrorKind::NoReply). If it is dropped while the thread
 /// panics, every publisher gets
-/// [`PublishError::SubscriberFailed`](crate::PublishError::SubscriberFailed). Each of these answers
+/// [`SubscriberFailed`](crate::PublishErrorKind::SubscriberFailed). Each of these answers
 /// is signed with the key that opened the message and sealed to its publisher, which accepts no
 /// other answer.
 pub struct SealedDelivery<T> {
     message: T,
     kind: MessageKind,
-    seq: String,
+    seq: Seq,
     topic: String,
     responder: SealedReceipt,
 }
@@ -120,15 +123,15 @@ impl<T> SealedDelivery<T> {
         Some(Self {
             message,
             kind: of.kind(),
-            seq: of.seq().to_string(),
+            seq: of.seq(),
             topic: of.topic().to_string(),
             responder,
         })
     }
 
     /// Returns the message's seq, which logs of nodes and publishers show, too.
-    pub fn seq(&self) -> &str {
-        &self.seq
+    pub fn seq(&self) -> Seq {
+        self.seq
     }
 
     /// Returns the topic.
@@ -158,7 +161,7 @@ impl<T> SealedDelivery<T> {
     }
 
     /// Refuses a unicast: its publisher gets `code` as
-    /// [`PublishError::Rejected`](crate::PublishError::Rejected), or another variant if the code
+    /// [`Rejected`](crate::PublishErrorKind::Rejected), or another variant if the code
     /// has one. Code 0 would mean success, so it is sent as 104, "no subscriber took it": the node
     /// then asks another subscriber. Only this refusal is not signed.
     ///

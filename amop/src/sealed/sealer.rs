@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{SealedRequest, SealedTopic, clock::now};
 use crate::{
-    Codec, PublishError, RawPublisher, client::ClientInner, send::ReceivedAnswer, topic::Of,
+    Codec, PublishError, PublishErrorKind as Kind, RawPublisher, client::ClientInner,
+    send::ReceivedAnswer, topic::Of,
 };
 
 /// The first pause before a unicast is sent again after an unproven answer. It doubles each time,
@@ -45,7 +46,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// * A unicast is answered by one of the recipients, which signs its answer and seals it to the
 ///   publisher. After any other answer, from a node or from a subscriber that is not a recipient,
 ///   the same bytes are sent again until the client's timeout; then the call fails with
-///   [`PublishError::UnprovenAnswer`], or with the error in that answer. So only a recipient can
+///   [`UnprovenAnswer`](crate::PublishErrorKind::UnprovenAnswer), or with the error in that answer. So only a recipient can
 ///   acknowledge a message. A subscriber without a key can delay the unicasts that a node gives to
 ///   it, but no more.
 /// * A unicast is taken once by *each* recipient, and by each process that uses a recipient's key:
@@ -92,10 +93,8 @@ impl<T: SealedTopic> Sealer<T> {
         key: &SealingKey,
         recipients: &[SealingPublicKey],
     ) -> Result<Self, PublishError> {
-        let recipients = Recipients::new(recipients).map_err(|source| PublishError::Seal {
-            topic: topic.to_string(),
-            source,
-        })?;
+        let recipients = Recipients::new(recipients)
+            .map_err(|cause| PublishError::new(Kind::Seal(cause), &topic))?;
         inner.sealed.add(&topic);
         Ok(Self {
             inner,
@@ -121,11 +120,9 @@ impl<T: SealedTopic> Sealer<T> {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; after [`UnprovenAnswer`](PublishError::UnprovenAnswer),
-    /// [`Undecodable`](PublishError::Undecodable), [`Rejected`](PublishError::Rejected),
-    /// [`Timeout`](PublishError::Timeout), [`Unanswered`](PublishError::Unanswered) and
-    /// [`Disconnected`](PublishError::Disconnected) it is not known whether it was delivered. The
-    /// same is true if the future is dropped.
+    /// [`PublishError`]; [`may_have_been_delivered`](PublishError::may_have_been_delivered) tells
+    /// whether a subscriber may have the message nevertheless. If the future is dropped, one may
+    /// have it, too.
     pub fn publish_unicast<'a>(
         &'a self,
         message: &T,
@@ -160,10 +157,8 @@ impl<T: SealedTopic> Sealer<T> {
     }
 
     pub(super) fn seal(&self, kind: SealedKind, message: &T) -> Result<Sealed, PublishError> {
-        let content = T::Codec::encode(message).map_err(|source| PublishError::Encode {
-            topic: self.topic.to_string(),
-            source,
-        })?;
+        let content = T::Codec::encode(message)
+            .map_err(|cause| PublishError::new(Kind::Encode(cause), &self.topic))?;
         let rng = &mut rand::rng();
         let topic = self.topic.as_str();
         let sealed = seal(
@@ -175,10 +170,7 @@ impl<T: SealedTopic> Sealer<T> {
             &content,
             rng,
         );
-        sealed.map_err(|source| PublishError::Seal {
-            topic: self.topic.to_string(),
-            source,
-        })
+        sealed.map_err(|cause| PublishError::new(Kind::Seal(cause), &self.topic))
     }
 
     /// Sends a unicast, and sends the same bytes again as long as the answer is not from a
@@ -226,29 +218,29 @@ impl<T: SealedTopic> Sealer<T> {
         );
         match opened {
             Ok(opened) => Ok((opened, answer)),
-            Err(source) => Err(PublishError::UnprovenAnswer {
-                topic: self.topic.to_string(),
-                endpoint: answer.connection.endpoint().to_owned(),
-                source,
-            }),
+            Err(cause) => Err(self.error(Kind::UnprovenAnswer(cause), &answer)),
         }
     }
 
     /// Returns the error for a refusal that a recipient has signed.
     fn refused(&self, code: i32, answer: &ReceivedAnswer) -> PublishError {
-        let topic = self.topic.to_string();
-        let endpoint = answer.connection.endpoint().to_owned();
-        match code {
-            result_code::DECODE => PublishError::Undecodable { topic, endpoint },
-            result_code::NO_REPLY => PublishError::NoReply { topic, endpoint },
-            result_code::FAILED => PublishError::SubscriberFailed { topic, endpoint },
-            code => PublishError::Rejected {
-                topic,
-                endpoint,
+        let kind = match code {
+            result_code::DECODE => Kind::Undecodable,
+            result_code::NO_REPLY => Kind::NoReply,
+            result_code::FAILED => Kind::SubscriberFailed,
+            code => Kind::Rejected {
                 code,
                 payload: Bytes::new(),
             },
-        }
+        };
+        self.error(kind, answer)
+    }
+
+    /// Returns the error of a message that got this answer.
+    fn error(&self, kind: Kind, answer: &ReceivedAnswer) -> PublishError {
+        PublishError::new(kind, &self.topic)
+            .at(answer.connection.endpoint())
+            .with_seq(Some(answer.seq))
     }
 }
 
@@ -257,12 +249,12 @@ impl<T: SealedTopic> Sealer<T> {
 /// answers.
 fn is_unproven(error: &PublishError) -> bool {
     matches!(
-        error,
-        PublishError::UnprovenAnswer { .. }
-            | PublishError::Undecodable { .. }
-            | PublishError::NoReply { .. }
-            | PublishError::SubscriberFailed { .. }
-            | PublishError::Rejected { .. }
+        error.kind(),
+        Kind::UnprovenAnswer(_)
+            | Kind::Undecodable
+            | Kind::NoReply
+            | Kind::SubscriberFailed
+            | Kind::Rejected { .. }
     )
 }
 
@@ -272,9 +264,9 @@ impl<T: SealedRequest> Sealer<T> {
     ///
     /// # Errors
     ///
-    /// As [`publish_unicast`](Self::publish_unicast), [`PublishError::NoReply`] for an
-    /// acknowledgement without a reply, and [`PublishError::Reply`] for a reply that cannot be
-    /// decoded.
+    /// As [`publish_unicast`](Self::publish_unicast), [`NoReply`](crate::PublishErrorKind::NoReply)
+    /// for an acknowledgement without a reply, and [`Reply`](crate::PublishErrorKind::Reply) for a
+    /// reply that cannot be decoded.
     pub fn request<'a>(
         &'a self,
         message: &T,
@@ -282,16 +274,11 @@ impl<T: SealedRequest> Sealer<T> {
         let sealed = self.seal(SealedKind::Unicast, message);
         async move {
             let (opened, answer) = self.ask(sealed?).await?;
-            let topic = self.topic.to_string();
-            let endpoint = answer.connection.endpoint().to_owned();
             if opened.kind != SealedKind::Reply {
-                return Err(PublishError::NoReply { topic, endpoint });
+                return Err(self.error(Kind::NoReply, &answer));
             }
-            T::ReplyCodec::decode(opened.content.into()).map_err(|source| PublishError::Reply {
-                topic,
-                endpoint,
-                source,
-            })
+            T::ReplyCodec::decode(opened.content.into())
+                .map_err(|cause| self.error(Kind::Reply(cause), &answer))
         }
     }
 }

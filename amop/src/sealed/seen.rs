@@ -10,7 +10,7 @@ use std::{
 
 use amop_proto::TopicName;
 
-use crate::PublishError;
+use crate::{PublishError, PublishErrorKind};
 
 /// The topics for which this client has a sealer or a sealed subscription, now or before.
 #[derive(Debug, Default)]
@@ -38,7 +38,6 @@ impl SealedTopics {
         {
             return Ok(());
         }
-        let topic = topic.to_string();
-        Err(PublishError::NotSealed { topic })
+        Err(PublishError::new(PublishErrorKind::NotSealed, topic))
     }
 }

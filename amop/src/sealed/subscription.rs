@@ -208,7 +208,7 @@ fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>
             let of = responder.responder()?;
             let error = DecodeError {
                 topic: of.topic().to_string(),
-                seq: of.seq().to_string(),
+                seq: of.seq(),
                 kind: of.kind(),
                 len,
                 source: Arc::new(source),

@@ -8,7 +8,11 @@ use std::{
     task::{self, Context, Poll},
 };
 
-use amop_proto::{channel::result_code, client::MessageKind};
+use amop_proto::{
+    channel::{Seq, result_code},
+    client::MessageKind,
+    log::with_causes,
+};
 use amop_seal::{
     Mark, OpenError, OpenedMessage, ReplayRefusal, ReplayStore, SealedKind, SealedReader,
 };
@@ -91,7 +95,7 @@ pub(super) struct Unsealed {
 
 /// A message that was refused.
 pub(super) struct RefusedMessage {
-    pub(super) seq: String,
+    pub(super) seq: Seq,
     pub(super) kind: MessageKind,
     pub(super) error: OpenError,
 }
@@ -99,7 +103,7 @@ pub(super) struct RefusedMessage {
 /// The details of a refused message, for the log and the event.
 #[derive(Debug, Clone)]
 struct Told {
-    seq: String,
+    seq: Seq,
     error: OpenError,
 }
 
@@ -268,11 +272,8 @@ impl Unsealer {
 
     fn refuse(&mut self, responder: Responder, error: OpenError) -> RefusedMessage {
         self.refusals.count(&error);
-        let (seq, kind) = (responder.seq().to_string(), responder.kind());
-        self.losses.count(Told {
-            seq: seq.clone(),
-            error,
-        });
+        let (seq, kind) = (responder.seq(), responder.kind());
+        self.losses.count(Told { seq, error });
         // This fails for a multicast, which has no answer, and if the connection is lost, which
         // needs none.
         let _ = responder.answer(answer(&error), b"");
@@ -293,9 +294,10 @@ fn losses_of(raw: &RawSubscription) -> Arc<Losses<Told>> {
         });
     };
     let line = move |total, Told { seq, error }: Told| {
+        let error = with_causes(&error);
         tracing::warn!(
             topic,
-            seq,
+            %seq,
             total,
             "a message to a sealed topic is refused: {error}"
         );
@@ -328,6 +330,7 @@ impl Drop for Unsealer {
         // No message is taken after this.
         if let Err(error) = store.save(&self.reader.window().closed_state()) {
             let topic = self.raw.topic();
+            let error = with_causes(&error);
             tracing::warn!(
                 topic,
                 "the replay guard of a sealed topic could not be saved when its subscription \

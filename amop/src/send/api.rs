@@ -2,11 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use amop_proto::{TopicName, channel::PrivateName, client::MessageKind};
+use amop_proto::{TopicName, client::MessageKind};
 use bytes::Bytes;
 
 use super::{publish::ReceivedAnswer, publisher::Publisher, raw::RawPublisher, reply::Reply};
-use crate::{Client, Codec, PublishError, Request, Topic, topic::wire_topic};
+use crate::{
+    Client, Codec, PublishError, PublishErrorKind as Kind, Request, Topic, topic::wire_topic,
+};
 
 /// Publishing.
 impl Client {
@@ -15,8 +17,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PublishError`]. [The crate's documentation](crate#what-is-promised-when) lists those after which the
-    /// message may have been delivered.
+    /// [`PublishError`]; [`may_have_been_delivered`](PublishError::may_have_been_delivered) tells
+    /// whether a subscriber may have the message nevertheless.
     pub fn publish_unicast<'a, T: Topic>(
         &'a self,
         message: &T,
@@ -71,8 +73,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`publish_unicast`](Self::publish_unicast), and [`PublishError::Reply`] for a reply that
-    /// cannot be decoded, and [`PublishError::NoReply`] if the subscriber took the message without
+    /// As [`publish_unicast`](Self::publish_unicast), and [`Reply`](crate::PublishErrorKind::Reply)
+    /// for a reply that cannot be decoded, and [`NoReply`](crate::PublishErrorKind::NoReply) if the subscriber took the message without
     /// replying. A subscriber on another SDK may acknowledge it with an empty payload instead,
     /// which is an empty reply here.
     pub fn request<'a, R: Request>(
@@ -105,10 +107,10 @@ impl Client {
             let answer = self
                 .exchange(MessageKind::Unicast, &topic, &payload)
                 .await?;
-            R::ReplyCodec::decode(answer.payload).map_err(|source| PublishError::Reply {
-                topic: PrivateName::shown(&topic).to_owned(),
-                endpoint: answer.connection.endpoint().to_owned(),
-                source,
+            R::ReplyCodec::decode(answer.payload).map_err(|cause| {
+                PublishError::new(Kind::Reply(cause), &topic)
+                    .at(answer.connection.endpoint())
+                    .with_seq(Some(answer.seq))
             })
         }
     }
@@ -121,7 +123,8 @@ impl Client {
         let (topic, payload) = encoded?;
         match self.exchange(kind, &topic, &payload).await {
             // A subscriber has taken it, and this call does not ask for a reply.
-            Ok(_) | Err(PublishError::NoReply { .. }) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.kind(), Kind::NoReply) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -139,7 +142,7 @@ impl Client {
     ) -> Result<Reply, PublishError> {
         let answer = self.exchange(MessageKind::Unicast, topic, &payload).await?;
         Ok(Reply {
-            seq: answer.seq.to_string(),
+            seq: answer.seq,
             payload: answer.payload,
         })
     }
@@ -163,7 +166,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PublishError::InvalidTopic`], which is never returned for a topic checked by the macros.
+    /// [`InvalidTopic`](crate::PublishErrorKind::InvalidTopic), which is never returned for a topic checked by the macros.
     pub fn publisher<T: Topic>(&self) -> Result<Publisher<T>, PublishError> {
         self.publisher_to(T::TOPIC)
     }
@@ -172,9 +175,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PublishError::InvalidTopic`].
+    /// [`InvalidTopic`](crate::PublishErrorKind::InvalidTopic).
     pub fn publisher_to<T: Topic>(&self, topic: &str) -> Result<Publisher<T>, PublishError> {
-        Ok(Publisher::new(self.publisher_raw(&wire_topic::<T>(topic)?)))
+        let topic = named::<T>(topic)?;
+        Ok(Publisher::new(self.publisher_raw(&topic)))
     }
 
     /// As [`publisher`](Self::publisher), for bytes.
@@ -193,10 +197,13 @@ impl Client {
 }
 
 fn encode<T: Topic>(name: &str, message: &T) -> Result<(TopicName, Bytes), PublishError> {
-    let topic = wire_topic::<T>(name)?;
-    let payload = T::Codec::encode(message).map_err(|source| PublishError::Encode {
-        topic: name.to_owned(),
-        source,
-    })?;
+    let topic = named::<T>(name)?;
+    let failed = |cause| PublishError::of_name(Kind::Encode(cause), name);
+    let payload = T::Codec::encode(message).map_err(failed)?;
     Ok((topic, payload))
+}
+
+fn named<T: Topic>(name: &str) -> Result<TopicName, PublishError> {
+    let invalid = |cause| PublishError::of_name(Kind::InvalidTopic(cause), name);
+    wire_topic::<T>(name).map_err(invalid)
 }

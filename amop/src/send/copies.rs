@@ -15,7 +15,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use super::message::{AttemptFailure, OutgoingMessage};
-use crate::{PublishError, client::ClientInner, connection::Connection};
+use crate::{PublishError, PublishErrorKind, client::ClientInner, connection::Connection};
 
 /// The outcome of a message that was sent.
 pub(crate) struct SendOutcome {
@@ -33,6 +33,13 @@ impl SendOutcome {
             connection,
             failed: Vec::new(),
         }
+    }
+
+    /// Returns whether a connection may have delivered the message.
+    pub(super) fn may_have_been_delivered(&self) -> bool {
+        let failures = self.failed.iter().map(|(_, failure)| failure);
+        let mut failures = failures.chain(self.result.as_ref().err());
+        self.result.is_ok() || failures.any(AttemptFailure::may_have_been_delivered)
     }
 }
 
@@ -76,7 +83,7 @@ impl ClientInner {
         );
         *copied = others.taken > 0;
         let result = match (first, others.error) {
-            (Ok(_), Some(error)) => Err(AttemptFailure::Final(error)),
+            (Ok(_), Some(error)) => Err(AttemptFailure::Final(error.after_attempt(true))),
             (first, _) => first,
         };
         SendOutcome {
@@ -148,6 +155,10 @@ impl ClientInner {
                     match result {
                         Err(this) if !is_last && !is_answer(&this) => failed.push((connection, this)),
                         result => {
+                            // What others have said before an answer came is of no interest.
+                            if result.is_ok() {
+                                failed.clear();
+                            }
                             return SendOutcome {
                                 result,
                                 connection,
@@ -179,11 +190,12 @@ struct CopyOutcomes {
 
 /// Returns whether an error is a subscriber's answer, which another node would not change.
 fn is_answer(failed: &AttemptFailure) -> bool {
-    use PublishError::{NoReply, Rejected, SubscriberFailed, Undecodable};
-    matches!(
-        failed,
-        AttemptFailure::Final(
-            NoReply { .. } | Rejected { .. } | SubscriberFailed { .. } | Undecodable { .. }
-        )
-    )
+    use PublishErrorKind::{NoReply, Rejected, SubscriberFailed, Undecodable};
+    match failed {
+        AttemptFailure::Final(error) => matches!(
+            error.kind(),
+            NoReply | Rejected { .. } | SubscriberFailed | Undecodable
+        ),
+        _ => false,
+    }
 }

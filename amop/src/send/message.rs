@@ -56,8 +56,20 @@ impl PipelinedMessage<'_> {
 /// How an attempt failed.
 #[derive(Debug)]
 pub(crate) enum AttemptFailure {
+    /// Nothing was sent, because the connection is closed. Another one may succeed.
+    NotSent,
     /// Another connection may succeed.
     Retry(AttemptEnd, PublishError),
     /// No other connection would succeed.
     Final(PublishError),
+}
+
+impl AttemptFailure {
+    /// Returns whether a subscriber may have the message.
+    pub(super) fn may_have_been_delivered(&self) -> bool {
+        match self {
+            Self::NotSent => false,
+            Self::Retry(_, error) | Self::Final(error) => error.may_have_been_delivered(),
+        }
+    }
 }

@@ -12,6 +12,7 @@ use std::{
 use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq},
+    log::with_causes,
 };
 use bytes::Bytes;
 use tokio::sync::{Notify, futures::Notified};
@@ -187,6 +188,7 @@ impl Pipeline {
     pub(crate) fn failed(&self, number: u64, (copy, bytes): (bool, usize), error: PublishError) {
         let mut trouble = self.lock();
         if trouble.abandoned {
+            let error = with_causes(&error);
             tracing::debug!("a message of a publisher that was dropped failed: {error}");
         }
         if trouble.failures.insert(number) {

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{message::OutgoingMessage, tries::Tries};
 use crate::{
-    OfflinePolicy, PublishError,
+    OfflinePolicy, PublishError, PublishErrorKind as Kind,
     client::{ClientInner, Picked},
     connection::Connection,
 };
@@ -70,9 +70,9 @@ impl ClientInner {
     /// Checks that messages may be published to a topic; a private topic must be granted.
     pub(crate) fn check_granted(&self, private: Option<&PrivateName>) -> Result<(), PublishError> {
         match private {
-            Some(name) if !self.private.is_granted(name) => Err(PublishError::NotGranted {
-                topic: name.to_string(),
-            }),
+            Some(name) if !self.private.is_granted(name) => {
+                Err(PublishError::new(Kind::NotGranted, name.topic()))
+            }
             _ => Ok(()),
         }
     }
@@ -80,11 +80,23 @@ impl ClientInner {
     /// Tries a message over one connection after the other.
     pub(crate) async fn deliver(
         &self,
-        mut message: OutgoingMessage<'_>,
+        message: OutgoingMessage<'_>,
         private: Option<&PrivateName>,
     ) -> Result<ReceivedAnswer, PublishError> {
         let mut tries = Tries::new(private, message.cut_offs);
         let mut copied = false;
+        let tried = self.try_all(message, private, &mut tries, &mut copied);
+        let answer = tried.await;
+        answer.map_err(|error| error.after_attempt(copied || tries.may_have_delivered()))
+    }
+
+    async fn try_all(
+        &self,
+        mut message: OutgoingMessage<'_>,
+        private: Option<&PrivateName>,
+        tries: &mut Tries<'_>,
+        copied: &mut bool,
+    ) -> Result<ReceivedAnswer, PublishError> {
         // Subscribed before the last look at the connections, so that no change is missed.
         let mut changes: Option<watch::Receiver<()>> = None;
         // Subscribed before the first attempt, for the same reason.
@@ -92,19 +104,17 @@ impl ClientInner {
         loop {
             match self.pick(tries.attempts(), message.topic, message.kind) {
                 Picked::Connection(connection) => {
-                    let attempt = self.attempt(connection, &mut message, &mut tries, &mut copied);
+                    let attempt = self.attempt(connection, &mut message, tries, copied);
                     match attempt.await? {
                         Some(answer) => return Ok(answer),
                         None => continue,
                     }
                 }
                 Picked::Closed(reason) => {
-                    let disconnected = || PublishError::Disconnected {
-                        topic: message.topic.to_string(),
-                        endpoint: self.names(),
-                        reason,
-                    };
-                    return Err(tries.error().unwrap_or_else(disconnected));
+                    let endpoints = self.names();
+                    let closed = Kind::Closed { endpoints, reason };
+                    let closed = || PublishError::new(closed, message.topic);
+                    return Err(tries.error_of_sent().unwrap_or_else(closed));
                 }
                 Picked::None => {}
             }
@@ -112,16 +122,14 @@ impl ClientInner {
                 changes = Some(self.changes());
                 continue;
             };
-            let until = self.next_try(&mut tries, message.deadline);
+            let until = self.next_try(tries, message.deadline);
             if let Some(until) = until {
                 let news = news(changes, &mut verifications);
                 let _ = timeout_at(until.min(message.deadline), news).await;
             }
             if until.is_none() || message.deadline <= Instant::now() {
-                let offline = || PublishError::Offline {
-                    topic: message.topic.to_string(),
-                    endpoints: self.names(),
-                };
+                let endpoints = self.names();
+                let offline = || PublishError::new(Kind::Offline { endpoints }, message.topic);
                 return Err(tries.error_of_sent().unwrap_or_else(offline));
             }
         }
@@ -137,8 +145,12 @@ impl ClientInner {
         copied: &mut bool,
     ) -> Result<Option<ReceivedAnswer>, PublishError> {
         let sent = self.send(connection, message, copied).await;
+        // All of them were at work at the same time, so the error of one says nothing of another.
+        let attempted = sent.may_have_been_delivered();
         for (connection, failure) in sent.failed {
-            tries.failed(message, &connection, failure)?;
+            tries
+                .failed(message, &connection, failure)
+                .map_err(|error| error.after_attempt(attempted))?;
         }
         let connection = sent.connection;
         match sent.result {

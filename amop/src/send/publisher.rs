@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData};
 
 use super::raw::RawPublisher;
-use crate::{Codec, FlushError, PublishError, Topic};
+use crate::{Codec, FlushError, PublishError, PublishErrorKind as Kind, Topic};
 
 /// Publishes multicasts of one type, many at a time. Returned by
 /// [`Client::publisher`](crate::Client::publisher).
@@ -69,10 +69,8 @@ impl<T: Topic> Publisher<T> {
     ) -> impl Future<Output = Result<(), PublishError>> + Send + use<'a, T> {
         let encoded = T::Codec::encode(message);
         async move {
-            let payload = encoded.map_err(|source| PublishError::Encode {
-                topic: self.raw.shown().to_owned(),
-                source,
-            })?;
+            let failed = |cause| PublishError::of_name(Kind::Encode(cause), self.raw.shown());
+            let payload = encoded.map_err(failed)?;
             self.raw.publish(payload).await
         }
     }

@@ -5,7 +5,8 @@ use std::{collections::VecDeque, fmt, pin::pin, sync::Arc};
 use amop_proto::{
     TopicName,
     channel::{PrivateName, Seq},
-    client::{AttemptEnd, Attempts, MAX_CUT_OFFS, MessageKind},
+    client::{Attempts, MAX_CUT_OFFS, MessageKind},
+    log::with_causes,
 };
 use bytes::Bytes;
 use tokio::{
@@ -18,7 +19,7 @@ use super::{
     pipeline::{Again, Lost, Pipeline},
 };
 use crate::{
-    FlushError, PublishError,
+    FlushError, PublishError, PublishErrorKind as Kind,
     client::{ClientInner, Picked},
     connection::Connection,
 };
@@ -155,12 +156,11 @@ impl RawPublisher {
                 return Ok(());
             }
             if !self.has_lost() && timeout_at(deadline, changed.as_mut()).await.is_err() {
-                let connection = self.connection.as_ref();
-                return Err(PublishError::Congested {
-                    topic: self.shown().to_owned(),
-                    endpoint: connection
-                        .map_or_else(|| self.inner.names(), |c| c.endpoint().to_owned()),
-                    after: pipeline.timeout(),
+                let after = pipeline.timeout();
+                let error = PublishError::new(Kind::Congested { after }, pipeline.topic());
+                return Err(match &self.connection {
+                    Some(connection) => error.at(connection.endpoint()),
+                    None => error,
                 });
             }
             changed.set(pipeline.changed());
@@ -201,7 +201,11 @@ impl RawPublisher {
             self.again.pop_front();
             match sent {
                 Ok(()) => self.pipeline.settled_one(copy, payload.len()),
-                Err(error) => self.pipeline.failed(number, (copy, payload.len()), error),
+                Err(error) => {
+                    // The connection that was lost may have delivered it.
+                    let error = error.after_attempt(true);
+                    self.pipeline.failed(number, (copy, payload.len()), error);
+                }
             }
         }
     }
@@ -241,7 +245,7 @@ impl RawPublisher {
                 }
                 Err(AttemptFailure::Final(error)) => return Err(error),
                 // The connection is closed, so it is not chosen again.
-                Err(AttemptFailure::Retry(AttemptEnd::NotSent, _)) => self.connection = None,
+                Err(AttemptFailure::NotSent) => self.connection = None,
                 // The message is too long for this node; another one may take it.
                 Err(AttemptFailure::Retry(..)) => {
                     let until = until(self.pipeline.timeout());
@@ -285,9 +289,10 @@ impl RawPublisher {
             };
             match other.enqueue(&self.pipeline, message, deadline).await {
                 Ok(_) => sent += 1,
-                Err(AttemptFailure::Retry(..)) => {}
+                Err(AttemptFailure::Retry(..) | AttemptFailure::NotSent) => {}
                 Err(AttemptFailure::Final(error)) => {
                     let topic = self.shown();
+                    let error = with_causes(&error);
                     tracing::debug!(topic, "a copy of a multicast was not sent: {error}");
                     return;
                 }

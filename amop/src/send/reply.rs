@@ -1,5 +1,6 @@
 //! The answer to a unicast.
 
+use amop_proto::channel::Seq;
 use bytes::Bytes;
 
 /// The answer to a unicast.
@@ -7,7 +8,7 @@ use bytes::Bytes;
 #[non_exhaustive]
 pub struct Reply {
     /// The message's seq, which logs of nodes and subscribers show, too.
-    pub seq: String,
+    pub seq: Seq,
     /// The payload that the subscriber answered with; empty if it only took the message.
     pub payload: Bytes,
 }

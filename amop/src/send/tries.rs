@@ -6,7 +6,7 @@ use amop_proto::{
 };
 
 use super::message::{AttemptFailure, OutgoingMessage};
-use crate::{PublishError, connection::Connection};
+use crate::{PublishError, PublishErrorKind as Kind, connection::Connection};
 
 /// The attempts at publishing one message.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) struct Tries<'a> {
     private: Option<&'a PrivateName>,
     attempts: Attempts,
     verdict: FinalError,
+    /// Whether an attempt may have delivered the message.
+    attempted: bool,
 }
 
 /// The error to return if no attempt succeeds: the one after which least is known about the
@@ -23,34 +25,27 @@ pub(super) struct Tries<'a> {
 struct FinalError(Option<(u8, PublishError)>);
 
 impl FinalError {
+    /// The rank of an attempt whose connection was lost.
+    const LOST: u8 = 2;
+
     fn note(&mut self, attempt: AttemptEnd, error: PublishError) {
-        let rank = match (attempt, &error) {
-            (AttemptEnd::NotSent, _) => 0,
-            (AttemptEnd::Refused, PublishError::NoSubscriber { .. })
-            | (AttemptEnd::Unverified, _) => 1,
-            (AttemptEnd::Refused, _) => 2,
-            (AttemptEnd::Lost | AttemptEnd::CutOff, _) => 3,
+        let rank = match (attempt, error.kind()) {
+            (AttemptEnd::Lost | AttemptEnd::CutOff, _) => Self::LOST,
+            (AttemptEnd::Refused, Kind::NoSubscriber { .. }) | (AttemptEnd::Unverified, _) => 0,
+            (AttemptEnd::Refused | AttemptEnd::NotSent, _) => 1,
         };
         if self.0.as_ref().is_none_or(|&(most, _)| most <= rank) {
             self.0 = Some((rank, error));
         }
     }
 
-    /// Returns the error of an attempt that sent the message; `None` if the message was never sent.
-    fn sent(self) -> Option<PublishError> {
-        self.0.filter(|&(rank, _)| rank > 0).map(|(_, error)| error)
-    }
-
     /// Returns the error to report after an attempt ended with `last`, an error that another
     /// connection would not change.
     fn after(self, last: PublishError) -> PublishError {
         // These say that nothing was sent, which is true only for the last attempt.
-        let unsent = matches!(
-            last,
-            PublishError::Congested { .. } | PublishError::OverLimit { .. }
-        );
+        let unsent = matches!(last.kind(), Kind::Congested { .. } | Kind::OverLimit);
         match self.0 {
-            Some((3, lost)) if unsent => lost,
+            Some((Self::LOST, lost)) if unsent => lost,
             _ => last,
         }
     }
@@ -63,6 +58,7 @@ impl<'a> Tries<'a> {
             private,
             attempts: Attempts::after_cut_offs(cut_offs),
             verdict: FinalError::default(),
+            attempted: false,
         }
     }
 
@@ -81,22 +77,24 @@ impl<'a> Tries<'a> {
         connection: &Connection,
         failure: AttemptFailure,
     ) -> Result<(), PublishError> {
+        self.attempted |= failure.may_have_been_delivered();
         let (attempt, error) = match failure {
+            AttemptFailure::NotSent => {
+                self.attempts.ended(connection.id(), AttemptEnd::NotSent);
+                return Ok(());
+            }
             AttemptFailure::Final(error) => {
                 return Err(std::mem::take(&mut self.verdict).after(error));
             }
             AttemptFailure::Retry(attempt, error) => (attempt, error),
         };
-        let (attempt, error) = match (self.private, error) {
-            (Some(name), PublishError::NoSubscriber { endpoint, .. }) => {
-                let error = PublishError::NoVerifiedSubscriber {
-                    topic: name.to_string(),
-                    endpoint,
-                    after: message.timeout,
-                };
+        let (attempt, error) = match error.kind() {
+            Kind::NoSubscriber { .. } if self.private.is_some() => {
+                let after = message.timeout;
+                let error = error.with_kind(Kind::NoVerifiedSubscriber { after });
                 (AttemptEnd::Unverified, error)
             }
-            (_, error) => (attempt, error),
+            _ => (attempt, error),
         };
         self.attempts.ended(connection.id(), attempt);
         if attempt == AttemptEnd::CutOff {
@@ -104,7 +102,7 @@ impl<'a> Tries<'a> {
                 return Err(error);
             }
             // A single loss may be chance.
-            let lost = connection.gone(message.topic);
+            let lost = connection.gone(message.topic, message.seq);
             self.verdict.note(AttemptEnd::Lost, lost);
             return Ok(());
         }
@@ -123,13 +121,13 @@ impl<'a> Tries<'a> {
         self.private.is_some() && !self.attempts.lost()
     }
 
-    /// Returns the error of the attempts; `None` if there was none.
-    pub(super) fn error(self) -> Option<PublishError> {
-        self.verdict.0.map(|(_, error)| error)
+    /// Returns whether an attempt may have delivered the message.
+    pub(super) fn may_have_delivered(&self) -> bool {
+        self.attempted
     }
 
     /// Returns the error of an attempt that sent the message; `None` if the message was never sent.
-    pub(super) fn error_of_sent(self) -> Option<PublishError> {
-        self.verdict.sent()
+    pub(super) fn error_of_sent(&mut self) -> Option<PublishError> {
+        self.verdict.0.take().map(|(_, error)| error)
     }
 }

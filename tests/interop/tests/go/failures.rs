@@ -1,6 +1,6 @@
 //! The errors of go-sdk when no subscriber takes a message.
 
-use amop::{PublishError, TopicName, result_code};
+use amop::{PublishErrorKind, TopicName, result_code};
 use amop_interop::known_at;
 use amop_tests::{client, network, within};
 
@@ -43,7 +43,7 @@ async fn nothing_is_sent_to_block_notifications() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, PublishError::NoSubscriber { .. }),
+        matches!(error.kind(), PublishErrorKind::NoSubscriber { .. }),
         "{error:?}"
     );
     publisher

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use amop::{Client, PublishError, Reply, TopicName};
+use amop::{Client, PublishErrorKind, Reply, TopicName};
 use amop_interop::{Mode, SdkFiles};
 use amop_node::Node;
 use amop_tests::{PATIENCE, free_ports, identity, identity_of, log, patient, within};
@@ -161,7 +161,9 @@ pub(crate) async fn ask(client: &Client, topic: &TopicName, payload: impl Into<B
         loop {
             match client.publish_unicast_raw(topic, payload.clone()).await {
                 Ok(reply) => return reply,
-                Err(PublishError::NoSubscriber { .. }) => tokio::task::yield_now().await,
+                Err(error) if matches!(error.kind(), PublishErrorKind::NoSubscriber { .. }) => {
+                    tokio::task::yield_now().await
+                }
                 Err(error) => panic!("{topic}: {error}"),
             }
         }

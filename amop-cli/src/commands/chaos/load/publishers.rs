@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use amop::{Client, MessageKind, PublishError};
+use amop::{Client, MessageKind, PublishError, PublishErrorKind};
 use anyhow::Result;
 use tokio::{
     task::JoinSet,
@@ -161,16 +161,16 @@ impl PublisherContext {
 }
 
 fn kind_of(error: &PublishError) -> &'static str {
-    match error {
-        PublishError::NoSubscriber { .. } => "no subscriber (100)",
-        PublishError::Unanswered { .. } => "unanswered (104)",
-        PublishError::NodeTimeout { .. } => "timeout of the node (102)",
-        PublishError::OverLimit { .. } => "over limit (103)",
-        PublishError::Rejected { .. } => "rejected",
-        PublishError::Timeout { .. } => "timeout",
-        PublishError::Offline { .. } => "offline",
-        PublishError::Disconnected { .. } => "disconnected",
-        PublishError::Congested { .. } => "congested",
+    match error.kind() {
+        PublishErrorKind::NoSubscriber { .. } => "no subscriber (100)",
+        PublishErrorKind::Unanswered => "unanswered (104)",
+        PublishErrorKind::NodeTimeout => "timeout of the node (102)",
+        PublishErrorKind::OverLimit => "over limit (103)",
+        PublishErrorKind::Rejected { .. } => "rejected",
+        PublishErrorKind::Timeout { .. } => "timeout",
+        PublishErrorKind::Offline { .. } => "offline",
+        PublishErrorKind::Disconnected { .. } => "disconnected",
+        PublishErrorKind::Congested { .. } => "congested",
         _ => "other",
     }
 }
