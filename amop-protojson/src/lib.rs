@@ -41,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod limits;
 mod number;
 mod read;
 mod schema;
@@ -50,13 +51,10 @@ mod wire;
 mod write;
 
 pub use error::{MappingError, ProtoJsonError};
+pub use limits::MAX_DEPTH;
 
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-
-/// The maximum nesting depth of messages, as in Google's libraries and in prost. An entry of a map
-/// counts.
-pub const MAX_DEPTH: u32 = 100;
 
 /// The messages of some `.proto` files, with the properties that are needed to write and read JSON.
 #[derive(Debug)]

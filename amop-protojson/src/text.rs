@@ -228,6 +228,19 @@ impl<'a> JsonText<'a> {
     }
 }
 
+/// Checks that the next value is of this kind.
+pub(crate) fn expect(text: &mut JsonText<'_>, wanted: JsonKind) -> Result<(), ProtoJsonError> {
+    let found = text.next()?;
+    if found == wanted {
+        return Ok(());
+    }
+    Err(ProtoJsonError::new(format!(
+        "expected {}, found {}",
+        wanted.name(),
+        found.name()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,11 @@
 //! Errors of sealing and opening messages.
 
-use crate::{KeyId, MAX_RECIPIENTS, ReplayRefusal, SealedKind, StateError};
+use crate::{
+    keys::KeyId,
+    kind::{MAX_RECIPIENTS, SealedKind},
+    state::StateError,
+    window::ReplayRefusal,
+};
 
 /// Why a message cannot be sealed. No part of it may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,11 @@ use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use crate::{KeyId, OpenError, SealingPublicKey};
+use crate::{
+    error::OpenError,
+    keys::{KeyId, SIGNATURE, SealingPublicKey},
+    kind::{MAX_RECIPIENTS, MessageId, RequestDigest, SealedKind},
+};
 
 /// The first bytes of every sealed message: `AMPS`.
 pub const MAGIC: [u8; 4] = *b"AMPS";
@@ -16,9 +20,6 @@ pub const VERSION: u8 = 1;
 /// ChaCha20-Poly1305 for the content; Ed25519.
 pub(crate) const SUITE: u8 = 1;
 
-/// The maximum number of recipients of a message.
-pub const MAX_RECIPIENTS: usize = 256;
-
 /// The number of bytes of a sealed message in addition to its content and its recipients.
 pub const OVERHEAD: usize = HEAD + TAG + SIGNATURE;
 
@@ -27,7 +28,6 @@ pub const OVERHEAD_PER_RECIPIENT: usize = 16 + ENC + SECRET + TAG;
 
 pub(crate) const HEAD: usize = 114;
 pub(crate) const TAG: usize = 16;
-pub(crate) const SIGNATURE: usize = 64;
 /// The length of an encapsulated key of HPKE.
 pub(crate) const ENC: usize = 32;
 /// The length of the secret from which the content's key is derived.
@@ -39,58 +39,6 @@ const SIGNATURE_LABEL: &[u8] = b"AMOP sealed 1 signature";
 const SALT: &[u8] = b"AMOP sealed 1";
 const KEY_LABEL: &[u8] = b"content key";
 const COMMITMENT_LABEL: &[u8] = b"commitment";
-
-/// The random number of a message. Together with the message's time it distinguishes copies of one
-/// message from different messages.
-pub type MessageId = [u8; 16];
-
-/// The value by which an answer refers to its request: a hash of all signed bytes of the request.
-pub type RequestDigest = [u8; 32];
-
-/// The kind of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SealedKind {
-    /// A message to all subscribers.
-    Multicast,
-    /// A message to one subscriber, which answers it.
-    Unicast,
-    /// A subscriber's reply to a unicast.
-    Reply,
-    /// A subscriber accepted a unicast without a reply. The content is empty.
-    Acknowledgement,
-    /// A subscriber received a unicast and refuses it. The content is a code, 4 bytes, big-endian:
-    /// see [`OpenedMessage::refusal`](crate::OpenedMessage::refusal).
-    Refusal,
-}
-
-impl SealedKind {
-    pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Self::Multicast => 1,
-            Self::Unicast => 2,
-            Self::Reply => 3,
-            Self::Acknowledgement => 4,
-            Self::Refusal => 5,
-        }
-    }
-
-    fn of_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Multicast),
-            2 => Some(Self::Unicast),
-            3 => Some(Self::Reply),
-            4 => Some(Self::Acknowledgement),
-            5 => Some(Self::Refusal),
-            _ => None,
-        }
-    }
-
-    /// Returns whether it answers a unicast.
-    pub fn is_answer(self) -> bool {
-        matches!(self, Self::Reply | Self::Acknowledgement | Self::Refusal)
-    }
-}
 
 /// The fields of a message before its recipients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

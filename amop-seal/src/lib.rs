@@ -40,7 +40,9 @@
 
 mod error;
 mod guard;
+mod key_error;
 mod keys;
+mod kind;
 mod layout;
 mod open;
 mod pem;
@@ -53,11 +55,10 @@ mod window;
 
 pub use error::{OpenError, ReaderError, SealError};
 pub use guard::{GuardError, ReplayGuard};
-pub use keys::{KeyId, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey};
-pub use layout::{
-    MAGIC, MAX_RECIPIENTS, MessageId, OVERHEAD, OVERHEAD_PER_RECIPIENT, RequestDigest, SealedKind,
-    VERSION,
-};
+pub use key_error::{SealingKeyError, SealingKeyProblem};
+pub use keys::{KeyId, SealingKey, SealingPublicKey};
+pub use kind::{MAX_RECIPIENTS, MessageId, RequestDigest, SealedKind};
+pub use layout::{MAGIC, OVERHEAD, OVERHEAD_PER_RECIPIENT, VERSION};
 pub use open::{OpenedMessage, SealedReader, is_sealed, open_reply};
 pub use seal::{Recipients, Sealed, SealedAnswer, seal, seal_reply};
 pub use state::StateError;

@@ -7,7 +7,7 @@ use pkcs8::{
 };
 use zeroize::Zeroizing;
 
-use crate::{SealingKey, SealingKeyProblem as Problem, SealingPublicKey};
+use crate::key_error::SealingKeyProblem as Problem;
 
 const ED25519: &str = "Ed25519";
 const X25519: &str = "X25519";
@@ -30,7 +30,7 @@ const X25519_LAST: u8 = 110;
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 
-type Secret = Zeroizing<[u8; 32]>;
+pub(crate) type Secret = Zeroizing<[u8; 32]>;
 
 /// The keys found in a file, by kind.
 struct Slots<T> {
@@ -59,7 +59,8 @@ impl<T> Slots<T> {
     }
 }
 
-pub(crate) fn private_key(text: &[u8]) -> Result<SealingKey, Problem> {
+/// Returns the private keys in a file: of Ed25519, and of X25519.
+pub(crate) fn private_keys(text: &[u8]) -> Result<(Secret, Secret), Problem> {
     let mut slots: Slots<Secret> = Slots {
         ed25519: None,
         x25519: None,
@@ -84,7 +85,7 @@ pub(crate) fn private_key(text: &[u8]) -> Result<SealingKey, Problem> {
     }
     let signing = slots.ed25519.ok_or(Problem::NoPrivateKey(ED25519))?;
     let opening = slots.x25519.ok_or(Problem::NoPrivateKey(X25519))?;
-    Ok(SealingKey::from_secrets(&signing, &opening))
+    Ok((signing, opening))
 }
 
 /// Returns the 32 bytes of a private key of either kind.
@@ -94,7 +95,8 @@ fn secret(info: &PrivateKeyInfoRef<'_>) -> Option<Secret> {
     Some(Zeroizing::new(*bytes))
 }
 
-pub(crate) fn public_key(text: &[u8]) -> Result<SealingPublicKey, Problem> {
+/// Returns the public keys in a file: of Ed25519, and of X25519.
+pub(crate) fn public_keys(text: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Problem> {
     let mut slots: Slots<Vec<u8>> = Slots {
         ed25519: None,
         x25519: None,
@@ -110,7 +112,7 @@ pub(crate) fn public_key(text: &[u8]) -> Result<SealingPublicKey, Problem> {
     }
     let signing = slots.ed25519.ok_or(Problem::NoPublicBlock(ED25519))?;
     let sealing = slots.x25519.ok_or(Problem::NoPublicBlock(X25519))?;
-    SealingPublicKey::new(&signing, &sealing)
+    Ok((signing, sealing))
 }
 
 /// Returns the PEM blocks of a file; text between them is ignored.

@@ -6,7 +6,8 @@ use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, aead::AeadInOut};
 use crate::{
     OVERHEAD_PER_RECIPIENT, OpenError, Recipients, ReplaySettings, ReplayWindow, SealedKind,
     SealedReader, SealingKey, SealingPublicKey,
-    layout::{Bound, ContentKeys, HEAD, SIGNATURE},
+    keys::SIGNATURE,
+    layout::{Bound, ContentKeys, HEAD},
     seal,
 };
 

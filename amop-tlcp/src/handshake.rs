@@ -12,6 +12,7 @@
 //! ```
 
 mod client;
+mod context;
 mod joiner;
 #[cfg(test)]
 pub(crate) mod replay;
@@ -20,118 +21,14 @@ mod server;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rand_core::Rng as _;
-use subtle::ConstantTimeEq;
-
-use crate::codec::put_prefixed;
 use crate::crypto::Transcript;
-use crate::crypto::prf::{DirectionKeys, Master};
 use crate::messages::{HEADER, MessageType};
-use crate::record::{ContentType, MacOrder, PlainRecord, RecordLayer};
-use crate::{
-    CertificateRefusal, Config, ConnectionRole, PeerCertificates, PeerKeys, Randomness, TlcpError,
-};
+use crate::record::{ContentType, PlainRecord, RecordLayer};
+use crate::{Config, ConnectionRole, Randomness, TlcpError};
 
+pub(crate) use context::HandshakePeer;
+use context::{HandshakeContext, HandshakeMessage};
 use joiner::Joiner;
-
-/// The data about the peer after the handshake.
-pub(crate) struct HandshakePeer {
-    pub(crate) certificates: PeerCertificates,
-    pub(crate) keys: PeerKeys,
-    pub(crate) order: MacOrder,
-}
-
-/// A handshake message.
-struct HandshakeMessage<'a> {
-    kind: MessageType,
-    body: &'a [u8],
-    /// The hash of all messages before this one.
-    before: [u8; 32],
-}
-
-/// The data that a state needs for its step.
-struct HandshakeContext<'a> {
-    config: &'a Config,
-    transcript: &'a mut Transcript,
-    records: &'a mut RecordLayer,
-    rng: &'a mut Randomness,
-    now: SystemTime,
-    #[cfg(test)]
-    replay: &'a mut Option<replay::Replay>,
-}
-
-impl HandshakeContext<'_> {
-    fn send(&mut self, kind: MessageType, body: &[u8]) -> Result<(), TlcpError> {
-        let mut message = vec![kind as u8];
-        put_prefixed(&mut message, 3, body);
-        #[cfg(test)]
-        if let Some(replay) = self.replay {
-            message = replay.instead_of(message);
-        }
-        self.transcript.add(&message);
-        self.records
-            .send(ContentType::Handshake, &message, self.rng)
-    }
-
-    fn send_change_cipher_spec(&mut self) -> Result<(), TlcpError> {
-        self.records
-            .send(ContentType::ChangeCipherSpec, &[1], self.rng)
-    }
-
-    /// Sends ChangeCipherSpec, and Finished with the new keys.
-    fn finish(
-        &mut self,
-        role: ConnectionRole,
-        master: &Master,
-        keys: &DirectionKeys,
-        order: MacOrder,
-    ) -> Result<(), TlcpError> {
-        self.send_change_cipher_spec()?;
-        self.records.seal_with(keys, order);
-        let content = master.finished(role, &self.transcript.hash());
-        self.send(MessageType::Finished, &content)
-    }
-
-    fn random<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
-    }
-
-    /// Reads the peer's certificates and lets the caller verify them. Returns `None` if the list is
-    /// empty.
-    fn judge(&self, body: &[u8], order: MacOrder) -> Result<Option<HandshakePeer>, TlcpError> {
-        let Some(certificates) = PeerCertificates::read(body)? else {
-            return Ok(None);
-        };
-        let keys = self.config.verifier.verify(&certificates, self.now)?;
-        if keys.signature == keys.encryption {
-            let reason = "the certificates for signatures and for encryption have the same key";
-            return Err(
-                CertificateRefusal::new(crate::Alert::UNSUPPORTED_CERTIFICATE, reason).into(),
-            );
-        }
-        Ok(Some(HandshakePeer {
-            certificates,
-            keys,
-            order,
-        }))
-    }
-}
-
-/// Checks that the peer has seen the same handshake as this side.
-fn check_finished(
-    master: &Master,
-    of: ConnectionRole,
-    message: &HandshakeMessage<'_>,
-) -> Result<(), TlcpError> {
-    let expected = master.finished(of, &message.before);
-    if bool::from(expected[..].ct_eq(message.body)) {
-        Ok(())
-    } else {
-        Err(TlcpError::WrongFinished)
-    }
-}
 
 /// The state of either role.
 enum HandshakeState {

@@ -2,6 +2,7 @@
 
 mod cbc_mac;
 mod framer;
+mod kind;
 mod protect;
 
 use rand_core::Rng as _;
@@ -10,37 +11,8 @@ use crate::crypto::prf::DirectionKeys;
 use crate::{ConnectionRole, Flavour, Randomness, TlcpError, limits};
 
 use framer::Framer;
+pub(crate) use kind::{ContentType, MacOrder};
 use protect::{Opener, RecordSealer};
-
-/// The type of a record's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ContentType {
-    ChangeCipherSpec = 20,
-    Alert = 21,
-    Handshake = 22,
-    Data = 23,
-}
-
-impl ContentType {
-    fn from_code(code: u8) -> Option<Self> {
-        Some(match code {
-            20 => Self::ChangeCipherSpec,
-            21 => Self::Alert,
-            22 => Self::Handshake,
-            23 => Self::Data,
-            _ => return None,
-        })
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ChangeCipherSpec => "a ChangeCipherSpec",
-            Self::Alert => "an alert",
-            Self::Handshake => "a handshake record",
-            Self::Data => "application data",
-        }
-    }
-}
 
 /// A received record, as plaintext.
 pub(crate) struct PlainRecord {
@@ -59,13 +31,6 @@ impl PlainRecord {
     pub(crate) fn into_parts(self) -> (Vec<u8>, std::ops::Range<usize>) {
         (self.body, self.start..self.end)
     }
-}
-
-/// Whether the MAC covers the ciphertext (RFC 7366) or the plaintext.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MacOrder {
-    EncryptThenMac,
-    MacThenEncrypt,
 }
 
 /// The records of both directions of a connection.

@@ -4,4 +4,6 @@
 mod common;
 mod golden;
 mod hostile;
+mod hostile_certificates;
 mod on_the_way;
+mod records_on_the_way;

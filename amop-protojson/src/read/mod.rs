@@ -6,7 +6,7 @@ mod well_known;
 use crate::{
     MAX_DEPTH, ProtoJsonError,
     schema::{Field, FieldKind, FieldShape, MessageForm, MessageSchema, SchemaIndex},
-    text::{JsonKind, JsonText},
+    text::{JsonKind, JsonText, expect},
     wire::WireValue,
 };
 use std::collections::HashSet;
@@ -258,17 +258,4 @@ fn below(depth: u32) -> Result<u32, ProtoJsonError> {
     depth
         .checked_sub(1)
         .ok_or_else(|| ProtoJsonError::new(format!("messages are nested deeper than {MAX_DEPTH}")))
-}
-
-/// Checks that the next value is of this kind.
-fn expect(text: &mut JsonText<'_>, wanted: JsonKind) -> Result<(), ProtoJsonError> {
-    let found = text.next()?;
-    if found == wanted {
-        return Ok(());
-    }
-    Err(ProtoJsonError::new(format!(
-        "expected {}, found {}",
-        wanted.name(),
-        found.name()
-    )))
 }

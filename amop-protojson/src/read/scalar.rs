@@ -1,10 +1,9 @@
 //! Single values that are not messages.
 
-use super::expect;
 use crate::{
     ProtoJsonError, number,
     schema::{Enum, FieldKind},
-    text::{JsonKind, JsonText},
+    text::{JsonKind, JsonText, expect},
     wire::WireValue,
 };
 use base64::{

@@ -1,10 +1,10 @@
 //! The JSON forms of `google.protobuf` types.
 
-use super::{Fields, JsonReader, below, expect, scalar};
+use super::{Fields, JsonReader, below, scalar};
 use crate::{
     ProtoJsonError,
     schema::{Field, FieldKind, FieldShape, MessageForm, MessageSchema},
-    text::{JsonKind, JsonText},
+    text::{JsonKind, JsonText, expect},
     time,
     wire::WireValue,
     write::{read_field_mask, type_name, unknown_type},

@@ -1,6 +1,9 @@
 //! The JSON forms of `google.protobuf` types.
 
-use super::{Writer, bytes, merged, special, utf8};
+use super::{
+    Writer,
+    values::{bytes, merged, special, utf8},
+};
 use crate::{
     ProtoJsonError,
     schema::{MessageForm, MessageSchema},

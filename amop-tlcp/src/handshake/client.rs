@@ -3,7 +3,7 @@
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
-use super::{HandshakeContext, HandshakeMessage, HandshakePeer, check_finished};
+use super::context::{HandshakeContext, HandshakeMessage, HandshakePeer, check_finished};
 use crate::codec::{MessageReader, put_prefixed};
 use crate::crypto::exchange::{Ephemeral, Own, Theirs, agree};
 use crate::crypto::prf::{DirectionKeys, Master, PREMASTER, Randoms};

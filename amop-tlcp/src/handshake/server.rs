@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{HandshakeContext, HandshakeMessage, HandshakePeer, check_finished};
+use super::context::{HandshakeContext, HandshakeMessage, HandshakePeer, check_finished};
 use crate::codec::{MessageReader, put_prefixed};
 use crate::crypto::exchange::{Ephemeral, Own, Theirs, agree};
 use crate::crypto::prf::{DirectionKeys, Master, PREMASTER, Randoms};

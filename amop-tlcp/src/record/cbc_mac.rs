@@ -15,7 +15,7 @@ use sm3::digest::common::hazmat::SerializableState;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeLess};
 use zeroize::Zeroizing;
 
-use super::protect::MAC;
+use super::kind::MAC;
 
 /// The block size of the hash.
 const BLOCK: usize = 64;

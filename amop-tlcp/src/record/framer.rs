@@ -1,6 +1,6 @@
 //! Cuts records out of a stream.
 
-use super::ContentType;
+use super::kind::ContentType;
 use crate::{Flavour, TlcpError, limits};
 
 const HEADER: usize = 5;

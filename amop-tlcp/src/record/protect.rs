@@ -10,13 +10,11 @@ use sm4::Sm4;
 use zeroize::Zeroize;
 
 use super::cbc_mac::CbcMac;
-use super::{ContentType, MacOrder};
+use super::kind::{ContentType, MAC, MacOrder};
 use crate::crypto::prf::DirectionKeys;
 use crate::{Flavour, TlcpError, limits};
 
 const BLOCK: usize = 16;
-pub(super) const MAC: usize = 32;
-
 /// Returns the data that the MAC covers in addition to the content: number, type, version and
 /// length of a record.
 pub(super) fn associated(
