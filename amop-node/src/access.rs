@@ -186,8 +186,9 @@ mod tests {
     use std::{collections::BTreeSet, sync::Arc};
 
     use amop_proto::{
-        channel::rpc::NodeFacts,
-        node::{Limits, MachineConfig, NodeMachine, PeerId, PeerIdentity, Timeouts},
+        node::{
+            Limits, MachineConfig, NodeMachine, PeerId, PeerIdentity, Timeouts, rpc::NodeFacts,
+        },
         p2p::NodeId,
     };
     use amop_tls::{
@@ -224,7 +225,7 @@ mod tests {
             facts: facts.clone(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
-            transit: BTreeSet::new(),
+            stubs: BTreeSet::new(),
             epoch: 1,
             seed: [0; 32],
         });

@@ -9,12 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use amop_proto::node::{Limits, Timeouts};
+use amop_proto::{
+    NodeId,
+    node::{Limits, Timeouts},
+};
 use amop_tls::{CertFiles, Identity, PublicKey};
 
 use crate::{
     AccessLists, Node,
-    config::{CertPaths, ChainVersion, NodeConfig, NodeIdBytes, PeerAddr},
+    config::{CertPaths, ChainVersion, NodeConfig, PeerAddr},
     error::{Port, StartError},
     limits::ListenLimits,
 };
@@ -26,7 +29,7 @@ pub struct NodeBuilder {
     p2p: SocketAddr,
     rpc: Option<SocketAddr>,
     peers: Vec<PeerAddr>,
-    transit: BTreeSet<NodeIdBytes>,
+    transit: BTreeSet<NodeId>,
     p2p_identity: Option<Identity>,
     channel_identity: Option<Identity>,
     check_cert_issuer: bool,
@@ -209,7 +212,7 @@ impl NodeBuilder {
     /// Several nodes may name the same FISCO node. It still gets and sends each message once, if
     /// all nodes that it is a peer of name it.
     #[must_use]
-    pub fn transit(mut self, node: NodeIdBytes) -> Self {
+    pub fn transit(mut self, node: NodeId) -> Self {
         self.transit.insert(node);
         self
     }
@@ -250,21 +253,21 @@ impl NodeBuilder {
     /// the CA admits.
     #[must_use]
     pub fn sdk_allowlist(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
-        self.lists.sdk_allowlist = Some(keys.into_iter().map(|key| key.0).collect());
+        self.lists.sdk_allowlist = Some(keys.into_iter().collect());
         self
     }
 
     /// Sets the only nodes that may connect and that this node dials. Default: all that the CA
     /// admits and whose certificate is not an SDK certificate.
     #[must_use]
-    pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeIdBytes>) -> Self {
+    pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
         self.lists.whitelist = Some(nodes.into_iter().collect());
         self
     }
 
     /// Sets the nodes that may not connect and that this node does not dial.
     #[must_use]
-    pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeIdBytes>) -> Self {
+    pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
         self.lists.blacklist = nodes.into_iter().collect();
         self
     }

@@ -44,13 +44,13 @@ pub use self::error::{ConfigError, Warning, WarningKind};
 pub(crate) use self::ini::{IniLine, lines};
 pub use self::peer::{ParsePeerError, PeerAddr};
 pub use self::version::{ChainVersion, ParseVersionError};
+use amop_proto::NodeId;
+use amop_tls::PublicKey;
+
 use crate::{Limits, ListenLimits};
 
 /// No valid `config.ini` is larger; with thousands of peers it has about 100 kB.
 const MAX_FILE: u64 = 1 << 20;
-
-/// A node's identity: x and y of its public key, big-endian.
-pub type NodeIdBytes = [u8; 64];
 
 /// The settings that a node needs before it starts.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,14 +91,14 @@ pub struct NodeConfig {
     /// [`NodeBuilder::groups`](crate::NodeBuilder::groups).
     pub groups: BTreeSet<u16>,
     /// Nodes that may not connect: `[certificate_blacklist] crl.N`.
-    pub blacklist: Vec<NodeIdBytes>,
+    pub blacklist: Vec<NodeId>,
     /// The only nodes that may connect, if any are listed: `[certificate_whitelist]
     /// cal.N`.
-    pub whitelist: Option<Vec<NodeIdBytes>>,
+    pub whitelist: Option<Vec<NodeId>>,
     /// The only SDKs that may connect, if any are listed: `[sdk_allowlist] public_key.N`. FISCO
     /// nodes have this section in `group.N.ini`, where it restricts JSON-RPC of that group
     /// (channel-v2 section 2.6); here it is in `config.ini`, and other SDKs cannot connect.
-    pub sdk_allowlist: Option<Vec<NodeIdBytes>>,
+    pub sdk_allowlist: Option<Vec<PublicKey>>,
     /// Files of certificate revocation lists: `network_security.revocation_list.N`, relative to
     /// `data_path`. FISCO nodes have none.
     pub revocation_lists: Vec<PathBuf>,
@@ -108,7 +108,7 @@ pub struct NodeConfig {
     pub listen_limits: ListenLimits,
     /// FISCO nodes that take part in the overlay through this node: `[amop] transit.N`, a key that
     /// FISCO nodes do not have. See [`NodeBuilder::transit`](crate::NodeBuilder::transit).
-    pub transit: Vec<NodeIdBytes>,
+    pub transit: Vec<NodeId>,
     /// Whether an SDK certificate is accepted for a node, too: `[amop] sdk_certificates_as_nodes`
     /// (false), a key that FISCO nodes do not have. See
     /// [`NodeBuilder::sdk_certificates_as_nodes`](crate::NodeBuilder::sdk_certificates_as_nodes).

@@ -11,10 +11,10 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{Frame, rpc::NodeFacts},
+    channel::Frame,
     node::{
         Action, LinkQueue, LockHeld, NodeEvent, NodeMachine, NodeNotice, PeerCloseReason, PeerId,
-        Question, Restatement, SessionCloseReason, SessionId,
+        Question, Restatement, SessionCloseReason, SessionId, rpc::NodeFacts,
     },
 };
 use foldhash::fast::RandomState;

@@ -29,7 +29,7 @@ use crate::{
     connection::{identify, run_peer},
     context::NodeContext,
     journal::{Cause, LineKind},
-    link::LinkEnd,
+    link_end::LinkEnd,
     ports::Ports,
     tcp::Tcp,
 };

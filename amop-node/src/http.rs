@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use amop_proto::channel::rpc;
+use amop_proto::node::rpc;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{

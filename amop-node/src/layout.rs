@@ -46,7 +46,9 @@ pub use self::error::LayoutError;
 use self::existing::{Existing, SdkFiles, find_nodes};
 use self::files::{Staged, is_vacant};
 use self::ini::NodeIni;
-use crate::config::{CertPaths, ChainVersion, NodeIdBytes, PeerAddr, read_text};
+use amop_proto::NodeId;
+
+use crate::config::{CertPaths, ChainVersion, PeerAddr, read_text};
 
 /// The largest number of nodes, which is more than makes sense on one machine.
 const MAX_NODES: u16 = 256;
@@ -172,7 +174,7 @@ pub struct DevnetNode {
     /// Its `config.ini`.
     pub config: PathBuf,
     /// Its identity.
-    pub node_id: NodeIdBytes,
+    pub node_id: NodeId,
     /// The address that SDKs connect to.
     pub channel: SocketAddr,
     /// The address that other nodes connect to.

@@ -34,6 +34,7 @@ mod journal;
 pub mod layout;
 mod limits;
 mod link;
+mod link_end;
 mod network;
 mod node;
 mod outbox;
@@ -53,7 +54,10 @@ mod tcp;
 mod totals;
 mod turns;
 
-pub use amop_proto::node::{Counters, Limits, Timeouts};
+pub use amop_proto::{
+    NodeId,
+    node::{Counters, Limits, Timeouts},
+};
 
 pub use self::{
     access::{AccessLists, ReloadError, Reloaded},

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use amop_proto::{
-    channel::rpc::{NodeFacts, RpcRequest},
-    node::{Listing, NodeEvent, Question, SessionId},
+use amop_proto::node::{
+    Listing, NodeEvent, Question, SessionId,
+    rpc::{NodeFacts, RpcRequest},
 };
 use bytes::Bytes;
 

@@ -32,7 +32,7 @@ use crate::{
     core::Core,
     effort::{WorkDone, Worker},
     intake::IntakeShare,
-    link::LinkEnd,
+    link_end::LinkEnd,
     outbox::Signals,
     pace::Pace,
     questions::answer,

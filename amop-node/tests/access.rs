@@ -10,13 +10,13 @@ use std::{
 
 use amop::{Client, CloseReason, ReconnectPolicy};
 use amop_node::{
-    AccessLists, Node, NodeBuilder, Stats, Timeouts,
+    AccessLists, Node, NodeBuilder, NodeId, Stats, Timeouts,
     config::NodeConfig,
     layout::{DevnetSpec, write_devnet},
 };
 use amop_tests::{PATIENCE, RawLink, identity, identity_of, log, within};
 use amop_tls::{
-    ClientOptions, Identity, PeerOptions,
+    ClientOptions, Identity, PeerOptions, PublicKey,
     pki::{Agency, Authority, Issued, Leaf, Validity},
 };
 use tempfile::TempDir;
@@ -103,7 +103,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
     fs::write(&file, list.unwrap()).unwrap();
     let mut lists = AccessLists::default();
     lists.revocation_lists = vec![file.clone()];
-    lists.blacklist = HashSet::from([listed.public_key]);
+    lists.blacklist = HashSet::from([NodeId(listed.public_key)]);
     let reloaded = node.reload(lists.clone()).await.unwrap();
     assert_eq!((reloaded.sessions_closed, reloaded.peers_closed), (1, 2));
     assert_eq!(within("the end", refused.closed()).await, CloseReason::Peer);
@@ -139,7 +139,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
 
     // An allow list where there was none, then no list again.
     let mut lists = AccessLists::default();
-    lists.sdk_allowlist = Some(HashSet::from([bad.public_key]));
+    lists.sdk_allowlist = Some(HashSet::from([PublicKey(bad.public_key)]));
     let reloaded = node.reload(lists).await.unwrap();
     assert_eq!((reloaded.sessions_closed, reloaded.peers_closed), (1, 0));
     assert_eq!(within("the end", good.closed()).await, CloseReason::Peer);
@@ -305,7 +305,7 @@ async fn a_start_on_a_chain_that_does_not_tell_roles_says_so() {
     start("agency", "silent-one", |node| node).await;
     assert!(said("CN=silent-one"));
     start("agency", "listed-one", |node| {
-        node.node_whitelist([[1; 64]])
+        node.node_whitelist([NodeId([1; 64])])
     })
     .await;
     assert!(!said("CN=listed-one"));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use amop_node::config::{CertPaths, ConfigError, NodeConfig, Warning, WarningKind};
-use amop_node::{Limits, ListenLimits};
+use amop_node::{Limits, ListenLimits, NodeId};
+use amop_tls::PublicKey;
 
 const VERSION: &str = "[compatibility]\nsupported_version=2.11.1\n";
 
@@ -119,8 +120,11 @@ fn values_are_read() {
     assert!(config.send_compressed && !config.check_cert_issuer);
     let peers: Vec<String> = config.peers.iter().map(ToString::to_string).collect();
     assert_eq!(peers, ["[::1]:30301", "peer.example:1"]);
-    assert_eq!(config.blacklist, [[0xab; 64]]);
-    assert_eq!(config.whitelist, Some(vec![[0xab; 64], [0; 64]]));
+    assert_eq!(config.blacklist, [NodeId([0xab; 64])]);
+    assert_eq!(
+        config.whitelist,
+        Some(vec![NodeId([0xab; 64]), NodeId([0; 64])])
+    );
     assert_eq!(config.p2p_certs.key, Path::new("/etc/certs/k.pem"));
     assert_eq!(config.p2p_certs.cert, Path::new("/elsewhere/c.pem"));
     assert_eq!(config.p2p_certs.ca, Path::new("/etc/certs/ca.pem"));
@@ -134,15 +138,15 @@ fn lists_and_limits_of_this_node_s_own_are_read() {
     let config = quiet(&format!(
         "[network_security]\ndata_path=/etc/certs\nrevocation_list.0=agency.crl\nrevocation_list.1=/x/y.crl\n\
          [sdk_allowlist]\n;public_key.1=\npublic_key.0={key}\n\
-         [amop_limits]\nframe=1000\nsession_in_flight=7\nsessions=8\nhandshake_time=3\nclaimed=9\n"
+         [amop_limits]\nframe=1000\nsession_in_flight=7\nsessions=8\nhandshake_time=3\nmax_claimed_subscribers=9\n"
     ));
     let lists = ["/etc/certs/agency.crl", "/x/y.crl"];
     assert_eq!(config.revocation_lists, lists.map(Path::new));
-    assert_eq!(config.sdk_allowlist, Some(vec![[0xab; 64]]));
+    assert_eq!(config.sdk_allowlist, Some(vec![PublicKey([0xab; 64])]));
     let limits = Limits {
         frame: 1000,
         session_in_flight: 7,
-        claimed: 9,
+        max_claimed_subscribers: 9,
         ..Limits::default()
     };
     assert_eq!(config.limits, limits);
@@ -152,6 +156,9 @@ fn lists_and_limits_of_this_node_s_own_are_read() {
         ..ListenLimits::default()
     };
     assert_eq!(config.listen_limits, listen_limits);
+    // The older name of a key.
+    let config = quiet("[amop_limits]\nclaimed=9\n");
+    assert_eq!(config.limits.max_claimed_subscribers, 9);
     // Files of FISCO nodes have none of these keys.
     let config = quiet("[network_security]\n[sdk_allowlist]\n;public_key.0=\n");
     assert_eq!(config.sdk_allowlist, None);
@@ -163,7 +170,10 @@ fn no_fisco_node_takes_part_in_the_network_unless_it_is_named() {
     assert!(quiet("").transit.is_empty());
     let (one, two) = ("ab".repeat(64), "CD".repeat(64));
     let named = format!("[amop]\ntransit.0={one}\ntransit.x={two}\ntransit.1={one}\n");
-    assert_eq!(quiet(&named).transit, [[0xab; 64], [0xcd; 64]]);
+    assert_eq!(
+        quiet(&named).transit,
+        [NodeId([0xab; 64]), NodeId([0xcd; 64])]
+    );
     let wrong = error(&format!("{VERSION}[amop]\ntransit.0=node0\n")).to_string();
     assert!(
         wrong.contains("n/config.ini:4") && wrong.contains("128"),
@@ -247,9 +257,9 @@ fn typos_and_settings_without_effect_are_warned_about() {
 fn the_newer_section_name_wins_unless_it_is_empty() {
     let id = "01".repeat(64);
     let both = format!("{VERSION}[crl]\ncrl.0={id}\n[certificate_blacklist]\n");
-    assert_eq!(read(&both).0.blacklist, [[1; 64]]);
+    assert_eq!(read(&both).0.blacklist, [NodeId([1; 64])]);
     let both = format!("{both}crl.0={}\n", "02".repeat(64));
-    assert_eq!(read(&both).0.blacklist, [[2; 64]]);
+    assert_eq!(read(&both).0.blacklist, [NodeId([2; 64])]);
 }
 
 #[test]

@@ -24,9 +24,11 @@ pub mod client;
 mod hash;
 pub mod log;
 pub mod node;
+mod node_id;
 pub mod p2p;
 pub mod race;
 mod shards;
 mod topic;
 
-pub use topic::{MAX_TOPIC_LEN, TopicError, TopicName};
+pub use node_id::{NodeId, NodeIdError};
+pub use topic::{MAX_PRIVATE_LEN, MAX_TOPIC_LEN, PrivateName, TopicError, TopicName};

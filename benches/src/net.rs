@@ -11,10 +11,10 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, encode_topics, rpc::NodeFacts},
+    channel::{Frame, FrameType, Seq, encode_topics},
     node::{
         Action, Checker, Limits, MachineConfig, NodeEvent, NodeMachine, PeerId, PeerIdentity,
-        SessionId, SessionIdentity, Timeouts,
+        SessionId, SessionIdentity, Timeouts, rpc::NodeFacts,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -124,7 +124,7 @@ fn key(n: usize) -> RoutingKey {
 
 fn config(n: usize) -> MachineConfig {
     MachineConfig {
-        transit: Default::default(),
+        stubs: Default::default(),
         node: node_id(n),
         signer: Arc::new(Unsigned(node_id(n))),
         facts: NodeFacts {

@@ -71,7 +71,7 @@ fn id(number: u8) -> NodeId {
 
 fn config() -> MachineConfig {
     MachineConfig {
-        transit: [id(3)].into(),
+        stubs: [id(3)].into(),
         ..node_config(id(0))
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod machine;
+pub mod relayed;
 mod script;
 
 use std::{fmt::Display, sync::LazyLock};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use amop_proto::{
-    channel::{Frame, FrameType, Seq, frame_topic, rpc::NodeFacts},
-    node::{Limits, MachineConfig, Timeouts},
+    channel::{Frame, FrameType, Seq, frame_topic},
+    node::{Limits, MachineConfig, Timeouts, rpc::NodeFacts},
     p2p::{NodeId, mesh::SharedSecret},
 };
 use bytes::Bytes;
@@ -39,7 +39,7 @@ pub fn node_config(node: NodeId) -> MachineConfig {
             ..Limits::default()
         },
         timeouts: Timeouts::default(),
-        transit: [].into(),
+        stubs: [].into(),
         signer: Arc::new(SharedSecret::new(node)),
         epoch: EPOCH,
         seed: [1; 32],

@@ -1,8 +1,8 @@
 //! Nodes that may not connect to each other.
 
 use amop_node::{
-    Node, NodeBuilder,
-    config::{NodeConfig, NodeIdBytes},
+    Node, NodeBuilder, NodeId,
+    config::NodeConfig,
     layout::{DevnetLayout, DevnetSpec, write_devnet},
 };
 use amop_tests::{PATIENCE, log, within};
@@ -21,7 +21,7 @@ impl Chain {
         Self { _dir: dir, layout }
     }
 
-    fn id(&self, index: usize) -> NodeIdBytes {
+    fn id(&self, index: usize) -> NodeId {
         self.layout.nodes[index].node_id
     }
 
@@ -46,14 +46,10 @@ impl Chain {
     }
 }
 
-fn hex(id: &NodeIdBytes) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Node 1 dials node 0 and is refused; node 2 is admitted.
 async fn only_node_2_gets_in(chain: &Chain, node0: Node) {
     let node1 = chain.start_dialling(1, &node0).await;
-    let refused = hex(&chain.id(1));
+    let refused = chain.id(1).to_string();
     log()
         .wait_for(&["node at", "refused", &refused, "the lists of this node"])
         .await;
@@ -107,7 +103,7 @@ async fn a_node_does_not_talk_to_one_on_its_black_list_that_it_dials() {
     let line = log()
         .wait_for(&[&address, "will keep trying", "the lists of this node"])
         .await;
-    assert!(line.contains(&hex(&banned)), "{line}");
+    assert!(line.contains(&banned.to_string()), "{line}");
     assert_eq!(node0.peers(), []);
     assert_eq!(node1.peers(), []);
     node0.shutdown().await;

@@ -31,7 +31,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         records_bytes,
         record_bytes,
         stubs,
-        claimed,
+        max_claimed_subscribers,
     } = Limits::default();
     assert_eq!(outgoing_bandwidth, None);
     let ListenLimits {
@@ -72,7 +72,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("records_bytes", records_bytes),
         ("record_bytes", record_bytes),
         ("stubs", stubs),
-        ("claimed", claimed as usize),
+        ("max_claimed_subscribers", max_claimed_subscribers as usize),
         ("sessions", sessions),
         ("peers", peers),
         ("handshakes", handshakes),

@@ -136,7 +136,7 @@ async fn lists_that_are_reloaded_end_the_attack() {
     innocents.go_on().await;
     for node in nodes() {
         let mut lists = AccessLists::default();
-        lists.blacklist.insert(field.attacker().0);
+        lists.blacklist.insert(field.attacker());
         let reloaded = node.reload(lists).await.unwrap();
         assert_eq!(reloaded.peers_closed, 1);
     }
@@ -163,8 +163,8 @@ async fn a_white_list_lets_no_issued_node_in() {
     let mut innocents = Innocents::start(&network).await;
     // The attacker is a member with one node on the list.
     let field = Field::of(&network).with_others(20);
-    let listed = field.members.iter().map(|node| node.0);
-    let listed = listed.chain([field.attacker().0]).collect();
+    let listed = field.members.iter().copied();
+    let listed = listed.chain([field.attacker()]).collect();
     let mut lists = AccessLists::default();
     lists.whitelist = Some(listed);
     for node in network.running() {

@@ -201,7 +201,7 @@ async fn a_node_that_new_lists_refuse_is_forgotten_however_far_it_is() {
     ask_and_answer(&ends[0], &mut questions).await;
 
     let mut lists = AccessLists::default();
-    lists.blacklist.insert(graph.node(2).node_id().0);
+    lists.blacklist.insert(graph.node(2).node_id());
     let reloaded = graph.node(0).reload(lists).await.unwrap();
     assert_eq!(reloaded.peers_closed, 0, "it is not a neighbour");
     let error = ask(&ends[0], 100).await.unwrap_err();

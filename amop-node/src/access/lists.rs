@@ -7,11 +7,11 @@ use std::{
     time::SystemTime,
 };
 
-use amop_proto::log::Utc;
+use amop_proto::{NodeId, log::Utc};
 use amop_tls::{Identity, Mode, PeerFilter, PublicKey, TlsError};
 
 use crate::{
-    config::{NodeConfig, NodeIdBytes, Warning},
+    config::{NodeConfig, Warning},
     error::{Port, StartError},
 };
 
@@ -21,11 +21,11 @@ use crate::{
 #[non_exhaustive]
 pub struct AccessLists {
     /// Nodes that may not connect.
-    pub blacklist: HashSet<NodeIdBytes>,
+    pub blacklist: HashSet<NodeId>,
     /// The only nodes that may connect; `None`: all nodes of the chain.
-    pub whitelist: Option<HashSet<NodeIdBytes>>,
+    pub whitelist: Option<HashSet<NodeId>>,
     /// The only SDKs that may connect, by their public keys; `None`: all SDKs of the chain.
-    pub sdk_allowlist: Option<HashSet<NodeIdBytes>>,
+    pub sdk_allowlist: Option<HashSet<PublicKey>>,
     /// Files of certificate revocation lists.
     pub revocation_lists: Vec<PathBuf>,
 }
@@ -33,11 +33,11 @@ pub struct AccessLists {
 impl AccessLists {
     /// Returns the lists of a configuration.
     pub fn from_config(config: &NodeConfig) -> Self {
-        let set = |list: &Vec<NodeIdBytes>| list.iter().copied().collect();
+        let set = |list: &Vec<NodeId>| list.iter().copied().collect();
         Self {
             blacklist: set(&config.blacklist),
             whitelist: config.whitelist.as_ref().map(set),
-            sdk_allowlist: config.sdk_allowlist.as_ref().map(set),
+            sdk_allowlist: config.sdk_allowlist.clone().map(HashSet::from_iter),
             revocation_lists: config.revocation_lists.clone(),
         }
     }
@@ -60,7 +60,7 @@ impl AccessLists {
         }
         let (p2p, channel) = revoke(&self.revocation_lists, p2p, channel)?;
         let sdks = self.sdk_allowlist.map(|list| -> Arc<dyn PeerFilter> {
-            Arc::new(move |sdk: &PublicKey| list.contains(&sdk.0))
+            Arc::new(move |sdk: &PublicKey| list.contains(sdk))
         });
         Ok(Loaded {
             p2p,
@@ -140,13 +140,14 @@ fn revoke(
 
 /// Returns the node's lists as a rule for TLS (p2p-v2 section 2.2).
 fn filter(
-    blacklist: HashSet<NodeIdBytes>,
-    whitelist: Option<HashSet<NodeIdBytes>>,
+    blacklist: HashSet<NodeId>,
+    whitelist: Option<HashSet<NodeId>>,
 ) -> Option<Arc<dyn PeerFilter>> {
     if blacklist.is_empty() && whitelist.is_none() {
         return None;
     }
     Some(Arc::new(move |peer: &PublicKey| {
-        !blacklist.contains(&peer.0) && whitelist.as_ref().is_none_or(|list| list.contains(&peer.0))
+        let peer = NodeId(peer.0);
+        !blacklist.contains(&peer) && whitelist.as_ref().is_none_or(|list| list.contains(&peer))
     }))
 }

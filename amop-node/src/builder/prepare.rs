@@ -1,10 +1,10 @@
 //! Prepares the parts of a node: its TLS, its machine, its ports.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use amop_proto::{
-    channel::{FrameDecoder, PROTOCOL_MAX_FRAME, rpc::NodeFacts},
-    node::{Checker, Limits, MachineConfig, NodeMachine},
+    channel::{FrameDecoder, PROTOCOL_MAX_FRAME},
+    node::{Checker, Limits, MachineConfig, NodeMachine, rpc::NodeFacts},
     p2p::{NodeId, PeerCodec},
 };
 use amop_tls::{PeerOptions, ServerOptions};
@@ -88,7 +88,6 @@ impl NodeBuilder {
             address: p2p_address.to_string(),
             groups: self.groups.into_iter().collect(),
         };
-        let transit: BTreeSet<NodeId> = self.transit.into_iter().map(NodeId).collect();
         let machine = NodeMachine::new(MachineConfig {
             node: NodeId(node_id.0),
             signer: Arc::new(NodeSigner(p2p_identity.clone())),
@@ -99,14 +98,14 @@ impl NodeBuilder {
                 ..self.limits
             },
             timeouts: self.timeouts,
-            transit: transit.clone(),
+            stubs: self.transit.clone(),
             epoch: epoch(),
             seed,
         });
         let verifier = Arc::new(NodeVerifier(peers.clone()));
         let checker = Checker::new(verifier, self.limits.peer_topics);
         start(Setup {
-            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &transit)),
+            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &self.transit)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             core: Arc::new(Core::new(machine, facts)),
             node_id,

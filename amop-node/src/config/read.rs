@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use self::known::without_effect;
 use self::limits::{LIMITS, limits};
 use self::section::SectionKeys;
-use self::value::{boolean, groups, node_id, non_empty, parse};
+use self::value::{boolean, groups, non_empty, parse};
 use super::ini::Ini;
 use super::{CertPaths, ChainVersion, ConfigError, NodeConfig, PeerAddr, Warning, WarningKind};
 
@@ -77,18 +77,18 @@ impl<'a> ConfigReader<'a> {
         let (p2p_certs, rsa_certs) = self.certificates(security)?;
 
         let blacklist = self.aliased("certificate_blacklist", "crl");
-        let blacklist = blacklist.list("crl.", NODE_ID, node_id)?;
+        let blacklist = blacklist.list("crl.", NODE_ID, |id| id.parse().ok())?;
         let whitelist = self.aliased("certificate_whitelist", "cal");
-        let whitelist = whitelist.list("cal.", NODE_ID, node_id)?;
+        let whitelist = whitelist.list("cal.", NODE_ID, |id| id.parse().ok())?;
 
         let key = "an SDK's public key: 128 hexadecimal digits, as in sdk.publickey";
         let sdk_allowlist = self.keys("sdk_allowlist");
-        let sdk_allowlist = sdk_allowlist.list("public_key.", key, node_id)?;
+        let sdk_allowlist = sdk_allowlist.list("public_key.", key, |value| value.parse().ok())?;
         let revocation_lists = security.list("revocation_list.", FILE, non_empty)?;
         let data = self.data_path(security)?;
         let (limits, listen_limits) = limits(self.keys(LIMITS))?;
         let amop = self.keys("amop");
-        let transit = amop.list("transit.", NODE_ID, node_id)?;
+        let transit = amop.list("transit.", NODE_ID, |id| id.parse().ok())?;
         let sdks_as_nodes = amop.get("sdk_certificates_as_nodes", BOOL, boolean)?;
         let sha1_client_signatures = amop.get("sha1_client_signatures", BOOL, boolean)?;
         let groups = amop.get("groups", GROUPS, groups)?;

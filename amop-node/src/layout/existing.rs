@@ -12,14 +12,16 @@ use amop_tls::pki::{self, Leaf};
 use super::authorities::Authorities;
 use super::files::{self, Staged, is_vacant, read_pem};
 use super::{DevnetSpec, LayoutError, mode};
-use crate::config::{CertPaths, NodeConfig, NodeIdBytes, PeerAddr};
+use amop_proto::NodeId;
+
+use crate::config::{CertPaths, NodeConfig, PeerAddr};
 
 /// A node that existed before.
 pub(super) struct Existing {
     pub(super) dir: PathBuf,
     pub(super) file: PathBuf,
     pub(super) config: NodeConfig,
-    pub(super) node_id: NodeIdBytes,
+    pub(super) node_id: NodeId,
 }
 
 /// Returns the existing nodes by index; each must be complete.
@@ -173,21 +175,21 @@ fn require(folder: &Path, file: &Path) -> Result<(), LayoutError> {
 }
 
 /// Returns `None` for RSA.
-fn public_key(cert: &Path) -> Result<Option<NodeIdBytes>, LayoutError> {
-    pki::public_key(&read_pem(cert)?).map_err(|e| LayoutError::load(cert, e))
+fn public_key(cert: &Path) -> Result<Option<NodeId>, LayoutError> {
+    let key = pki::public_key(&read_pem(cert)?).map_err(|e| LayoutError::load(cert, e))?;
+    Ok(key.map(NodeId))
 }
 
-fn ec_key(cert: &Path) -> Result<NodeIdBytes, LayoutError> {
+fn ec_key(cert: &Path) -> Result<NodeId, LayoutError> {
     public_key(cert)?.ok_or_else(|| {
         let reason = "it must have a secp256k1 key, which is the identity".to_owned();
         LayoutError::load(cert, pki::PkiError::Certificate(reason))
     })
 }
 
-fn write_if_missing(file: &Path, key: &NodeIdBytes) -> Result<(), LayoutError> {
+fn write_if_missing(file: &Path, key: &NodeId) -> Result<(), LayoutError> {
     if file.exists() {
         return Ok(());
     }
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    files::replace(file, &format!("{hex}\n"))
+    files::replace(file, &format!("{key}\n"))
 }

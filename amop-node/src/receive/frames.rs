@@ -12,7 +12,7 @@ use crate::{
     apart::SHORT,
     core::Core,
     intake::{IntakeRoom, IntakeShare},
-    link::LinkEnd,
+    link_end::LinkEnd,
 };
 
 /// The results of one read.

@@ -61,8 +61,8 @@ fn an_ec_layout_has_the_files_of_the_chain_s_script() {
         );
         assert!(!config.rsa_channel);
         let cert = text(&config.p2p_certs.cert);
-        assert_eq!(public_key(&cert).unwrap(), Some(node.node_id));
-        let id: String = node.node_id.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(public_key(&cert).unwrap(), Some(node.node_id.0));
+        let id = node.node_id.to_string();
         assert_eq!(text(&node.dir.join("conf/node.nodeid")), format!("{id}\n"));
         assert!(
             cert.ends_with(&text(&config.p2p_certs.ca)),
@@ -100,7 +100,7 @@ fn an_rsa_layout_uses_rsa_on_the_channel_only() {
         assert_eq!(key(path), None, "{}", path.display());
     }
     assert_eq!(text(&channel.ca), text(&layout.sdk.ca));
-    assert_eq!(key(&config.p2p_certs.cert), Some(layout.nodes[0].node_id));
+    assert_eq!(key(&config.p2p_certs.cert), Some(layout.nodes[0].node_id.0));
     assert!(!layout.root.join("sdk/sdk.publickey").exists());
 }
 

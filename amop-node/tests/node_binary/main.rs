@@ -113,7 +113,7 @@ async fn processes_form_a_mesh_and_stop_on_signals() {
         .collect();
     let (near, far) = (connect(&layout, 0).await, connect(&layout, 1).await);
     let id = near.node_public_key().unwrap().0;
-    assert_eq!(id, layout.nodes[0].node_id);
+    assert_eq!(id, layout.nodes[0].node_id.0);
     exchange(&near, &far).await;
     exchange(&far, &near).await;
 

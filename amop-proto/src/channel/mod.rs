@@ -6,8 +6,7 @@ mod amop;
 mod frame;
 mod handshake;
 mod heartbeat;
-pub(crate) mod private;
-pub mod rpc;
+mod private;
 mod seq;
 mod subscribe;
 
@@ -24,11 +23,13 @@ pub use handshake::{
 pub use heartbeat::{
     Places, Shortage, heartbeat_answer, heartbeat_request, heartbeat_shortage, read_shortage,
 };
-pub use private::{MAX_PRIVATE_LEN, PrivateName, Verdict, VerifyRequest, VerifyRequestError};
-pub(crate) use private::{is_route, verify_request};
+pub(crate) use private::verify_request;
+pub use private::{Verdict, VerifyRequest, VerifyRequestError};
 pub use seq::{ParseSeqError, Seq};
 pub(crate) use subscribe::read_names;
 pub use subscribe::{SetTopics, encode_topics};
+
+pub use crate::topic::{MAX_PRIVATE_LEN, PrivateName};
 
 /// Result codes of AMOP messages, in a frame's result field.
 ///

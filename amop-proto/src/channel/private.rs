@@ -1,143 +1,12 @@
-//! Private topics: their names, and the bodies of 0x37 and 0x38 (channel-v2 section 9).
-
-use std::{fmt, str::FromStr};
+//! Private topics: the bodies of 0x37 and 0x38 (channel-v2 section 9).
 
 use bytes::Bytes;
-use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Seq;
-use crate::{MAX_TOPIC_LEN, TopicError, TopicName, p2p::NodeId};
-
-/// The prefix of the topic to which messages of a private topic are sent.
-pub(crate) const NEED_VERIFY: &str = "#!$TopicNeedVerify_";
-
-/// The prefix of the topic on which a subscriber receives challenges.
-pub(crate) const VERIFY_ROUTE: &str = "#!$VerifyChannel_";
-
-/// The prefix of the topic on which publishers are asked to verify subscribers.
-pub(crate) const PUSH_ROUTE: &str = "#!$PushChannel_";
-
-/// The number of hex digits at the end of a route.
-const SUFFIX_LEN: usize = 32;
-
-/// The longest name of a private topic in bytes. With it the subscriber's route still fits into a
-/// topic (channel-v2 section 9.1).
-pub const MAX_PRIVATE_LEN: usize =
-    MAX_TOPIC_LEN - VERIFY_ROUTE.len() - NEED_VERIFY.len() - 1 - SUFFIX_LEN;
-
-/// The name of a private topic, checked: 1 to 185 bytes of UTF-8 without a tab.
-///
-/// On the wire a private topic uses three topics. None of them is its plain name (channel-v2
-/// section 9.1).
-///
-/// ```
-/// use amop_proto::channel::PrivateName;
-///
-/// let settlement = PrivateName::new("settlement")?;
-/// assert_eq!(settlement.as_str(), "settlement");
-/// assert_eq!(settlement.topic().as_str(), "#!$TopicNeedVerify_settlement");
-/// # Ok::<(), amop_proto::TopicError>(())
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PrivateName {
-    topic: TopicName,
-    push_topic: TopicName,
-}
-
-impl PrivateName {
-    /// Checks `name` and creates a private topic with it.
-    ///
-    /// # Errors
-    ///
-    /// [`TopicError`] says what is wrong with the name.
-    pub fn new(name: &str) -> Result<Self, TopicError> {
-        TopicError::check(name)?;
-        if name.len() > MAX_PRIVATE_LEN {
-            return Err(TopicError::PrivateTooLong {
-                len: name.len(),
-                start: name.chars().take(24).collect(),
-            });
-        }
-        Ok(Self {
-            topic: TopicName::new(&format!("{NEED_VERIFY}{name}"))?,
-            push_topic: TopicName::new(&format!("{PUSH_ROUTE}{NEED_VERIFY}{name}"))?,
-        })
-    }
-
-    /// Returns the private topic whose messages are sent to `topic`; `None` for other topics.
-    pub fn of_topic(topic: &TopicName) -> Option<Self> {
-        Self::new(topic.as_str().strip_prefix(NEED_VERIFY)?).ok()
-    }
-
-    /// Returns the name of a topic to show to people: for the message topic or the push topic of a
-    /// private topic, the name of the private topic; otherwise the name on the wire.
-    pub fn shown(topic: &TopicName) -> &str {
-        let topic = topic.as_str();
-        let private = topic.strip_prefix(PUSH_ROUTE).unwrap_or(topic);
-        private.strip_prefix(NEED_VERIFY).unwrap_or(topic)
-    }
-
-    /// Returns the name by which programs call the topic.
-    pub fn as_str(&self) -> &str {
-        &self.topic.as_str()[NEED_VERIFY.len()..]
-    }
-
-    /// Returns the topic to which messages are sent.
-    pub fn topic(&self) -> &TopicName {
-        &self.topic
-    }
-
-    /// Returns the topic to which publishers subscribe, so that they are asked to verify
-    /// subscribers.
-    pub fn push_topic(&self) -> &TopicName {
-        &self.push_topic
-    }
-
-    /// Returns a new topic on which a subscriber receives challenges.
-    pub fn route<R: Rng + ?Sized>(&self, rng: &mut R) -> TopicName {
-        let route = format!("{VERIFY_ROUTE}{}_{}", self.topic, Seq::random(rng));
-        TopicName::new(&route).expect("MAX_PRIVATE_LEN leaves room for it")
-    }
-
-    /// Returns whether `topic` may be a subscriber's route of this private topic, and of no other
-    /// one: a node finds a route by its beginning, and may take a route of `abcd` for one of `abc`.
-    fn has_route(&self, topic: &str) -> bool {
-        topic
-            .strip_prefix(VERIFY_ROUTE)
-            .and_then(|rest| rest.strip_prefix(self.topic.as_str()))
-            .and_then(|rest| rest.strip_prefix('_'))
-            .is_some_and(|suffix| {
-                suffix.len() == SUFFIX_LEN && suffix.bytes().all(|byte| byte.is_ascii_hexdigit())
-            })
-    }
-}
-
-impl fmt::Display for PrivateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for PrivateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl FromStr for PrivateName {
-    type Err = TopicError;
-
-    fn from_str(name: &str) -> Result<Self, TopicError> {
-        Self::new(name)
-    }
-}
-
-/// Returns whether a topic is a route, on which a subscriber of a private topic receives
-/// challenges.
-pub(crate) fn is_route(topic: &TopicName) -> bool {
-    topic.as_str().starts_with(VERIFY_ROUTE)
-}
+use crate::{
+    NodeId, TopicName,
+    topic::{NEED_VERIFY, PrivateName},
+};
 
 /// A node's request to a publisher, 0x37: verify the subscriber behind another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,8 +141,6 @@ pub enum VerifyRequestError {
 
 #[cfg(test)]
 mod tests {
-    use rand::{SeedableRng, rngs::StdRng};
-
     use super::*;
 
     const ROUTE: &str =
@@ -282,33 +149,6 @@ mod tests {
     fn body(node: &str, topic: &str, route: &str) -> Vec<u8> {
         format!("{{\"nodeId\":\"{node}\",\"topic\":\"{topic}\",\"topicForCert\":\"{route}\"}}\n")
             .into_bytes()
-    }
-
-    #[test]
-    fn the_longest_name_has_a_route_and_a_longer_one_is_refused() {
-        assert_eq!(MAX_PRIVATE_LEN, 185);
-        let longest = PrivateName::new(&"t".repeat(185)).unwrap();
-        let route = longest.route(&mut StdRng::seed_from_u64(1));
-        assert_eq!(route.as_str().len(), MAX_TOPIC_LEN);
-        assert!(longest.has_route(route.as_str()));
-        assert_eq!(PrivateName::of_topic(longest.topic()), Some(longest));
-        assert!(matches!(
-            PrivateName::new(&"t".repeat(186)),
-            Err(TopicError::PrivateTooLong { len: 186, .. })
-        ));
-        assert_eq!(PrivateName::new(""), Err(TopicError::Empty));
-    }
-
-    #[test]
-    fn routes_differ() {
-        let name = PrivateName::new("hello").unwrap();
-        let mut rng = StdRng::seed_from_u64(1);
-        let (one, other) = (name.route(&mut rng), name.route(&mut rng));
-        assert!(one != other && is_route(&one));
-        assert!(!is_route(name.topic()) && !is_route(name.push_topic()));
-        assert_eq!(PrivateName::shown(name.topic()), "hello");
-        assert_eq!(PrivateName::shown(name.push_topic()), "hello");
-        assert_eq!(PrivateName::shown(&one), one.as_str());
     }
 
     #[test]

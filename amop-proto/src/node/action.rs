@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Lane, PeerId, Question, Restatement, SessionId, SessionIdentity};
+use super::{CertificateLapse, Lane, PeerId, Question, Restatement, SessionId, SessionIdentity};
 use crate::{
     channel::{AmopBodyError, Frame, FrameType, HandshakeError, Seq},
     node::RecordsFault,
@@ -84,20 +84,6 @@ pub enum Action {
     },
     /// Something an operator may want to know.
     Notice(NodeNotice),
-}
-
-/// Why the certificate of a connection, which was accepted before, is no longer accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateLapse {
-    /// The certificate has expired, or one above it has.
-    #[error("its certificate, or one above it, has expired: renew it")]
-    Expired,
-    /// The issuer has revoked the certificate, or one above it.
-    #[error("its certificate, or one above it, has been revoked by its issuer")]
-    Revoked,
-    /// The lists of the node refuse the certificate.
-    #[error("the lists of this node do not let it in any longer")]
-    Unlisted,
 }
 
 /// Why a session was closed.

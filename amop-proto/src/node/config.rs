@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::shares::POOLS;
+use super::{rpc::NodeFacts, shares::POOLS};
 use crate::{
-    channel::{DEFAULT_MAX_FRAME, rpc::NodeFacts},
+    channel::DEFAULT_MAX_FRAME,
     p2p::{NodeId, mesh::StatementSigner},
 };
 
@@ -25,7 +25,7 @@ pub struct MachineConfig {
     /// is told of all topics in the overlay, and all overlay nodes are told of its topics. Without
     /// this setting a FISCO node and nodes that are not its peers do not reach each other, as among
     /// FISCO nodes.
-    pub transit: BTreeSet<NodeId>,
+    pub stubs: BTreeSet<NodeId>,
     /// The time, in microseconds since 1970, when the node is told of its first event. The versions
     /// of its statements are times, and records of other nodes that are more than a year ahead are
     /// refused. Its message numbers in the overlay start from this time, too.
@@ -102,14 +102,15 @@ pub struct Limits {
     pub records_bytes: usize,
     /// Bytes of the record of one node.
     pub record_bytes: usize,
-    /// FISCO nodes that one overlay node may announce. The number must also be less than `claimed`.
+    /// FISCO nodes that one overlay node may announce. The number must also be less than
+    /// `max_claimed_subscribers`.
     pub stubs: usize,
     /// Subscribers that one other overlay node may claim for one topic, together with all FISCO
     /// nodes that it announces: each FISCO node counts as one, and the overlay node gets the rest.
     /// Larger numbers are clamped to this. A node that lies can draw at most this share of a
     /// topic's unicasts: this number divided by the sum of this number and the subscribers of all
     /// other nodes.
-    pub claimed: u32,
+    pub max_claimed_subscribers: u32,
 }
 
 /// Topic sets that wait to come into force may take one part in this many of `session_queues`.
@@ -159,7 +160,7 @@ impl Default for Limits {
             // No node can prove how many subscribers it has. An honest node with more than this
             // number for one topic gets less than its share; a node that lies gets no more than 16
             // honest ones.
-            claimed: 16,
+            max_claimed_subscribers: 16,
         }
     }
 }

@@ -4,14 +4,14 @@
 use bytes::Bytes;
 
 use super::{
-    HashedFrame, NodeEvent, SessionId,
+    HashedFrame,
     digest::{FrameDigest, SHORT},
     held,
+    rpc::RpcRequest,
     topic_set::ReadTopics,
 };
 use crate::channel::{
     Frame, FrameType, HEADER_LEN, HandshakeError, HandshakeRequest, SetTopics, Verdict,
-    rpc::RpcRequest,
 };
 
 /// A frame of a session whose text, if it has any, has been read. A
@@ -116,13 +116,5 @@ impl SessionInput {
             | FrameType::VERIFY_RESULT => frame.body.len(),
             _ => 0,
         }
-    }
-}
-
-impl NodeEvent {
-    /// Reads a session's frame at once: for callers that do not share the node. Others call
-    /// [`SessionInput::read`] before they lock the node.
-    pub fn session_frame(session: SessionId, frame: Frame) -> Self {
-        Self::SessionFrame(session, SessionInput::read(frame, SetTopics::MOST))
     }
 }

@@ -1,7 +1,7 @@
 //! A node: its sessions, its peers and the router between them.
 //!
 //! [`NodeMachine`] is the whole node without I/O: events go in, [`Action`]s come out. [`Router`] is
-//! the part that decides who gets a message; it can be driven on its own.
+//! the part that decides who gets a message.
 
 mod action;
 mod bandwidth;
@@ -11,14 +11,18 @@ mod checker;
 mod config;
 mod dice;
 mod digest;
+mod event;
 mod held;
 mod input;
 mod lanes;
+mod lapse;
 mod machine;
 mod mesh;
 mod peer;
 mod peer_input;
+mod question;
 mod router;
+pub mod rpc;
 mod session;
 mod shares;
 mod topic_set;
@@ -29,17 +33,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use action::{Action, CertificateLapse, NodeNotice, PeerCloseReason, SessionCloseReason};
+pub use action::{Action, NodeNotice, PeerCloseReason, SessionCloseReason};
 pub use checker::{CheckedRecord, CheckedRecords, Checker, RecordsCheck, RecordsFault};
 pub use config::{Limits, MachineConfig, Timeouts};
 pub use digest::HashedFrame;
+pub use event::{NodeEvent, PeerIdentity};
 pub use held::LockHeld;
 pub use input::SessionInput;
 pub use lanes::{Group, Lane, LinkQueue, Piece, Sender};
-pub use machine::{Listing, NodeEvent, NodeMachine, PeerIdentity, Question};
+pub use lapse::CertificateLapse;
+pub use machine::{Listing, NodeMachine};
 pub use mesh::{Restated, Restatement};
 pub use peer_input::PeerInput;
-pub use router::{Counters, Router, RouterEvent};
+pub use question::Question;
+pub use router::{Counters, Router};
 pub use shares::SessionIdentity;
 pub use topic_set::TopicSet;
 

@@ -55,7 +55,7 @@ impl From<PeerFrame> for PeerInput {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ends {
     keys: HashSet<RoutingKey>,
-    transit: bool,
+    stubs: bool,
 }
 
 impl Ends {
@@ -68,8 +68,8 @@ impl Ends {
             let border = *node;
             Subject::Stub { fisco, border }.key()
         }));
-        let transit = keys.len() > of_node;
-        Self { keys, transit }
+        let stubs = keys.len() > of_node;
+        Self { keys, stubs }
     }
 
     fn has(&self, key: RoutingKey) -> bool {
@@ -134,7 +134,7 @@ impl PeerInput {
             // answers.
             (protocol::AMOP, _) if body.len() > super::digest::SHORT => {
                 match Frame::from_bytes(body.clone(), PROTOCOL_MAX_FRAME) {
-                    Ok(frame) if ends.transit || frame.kind == FrameType::MULTICAST => {
+                    Ok(frame) if ends.stubs || frame.kind == FrameType::MULTICAST => {
                         FrameDigest::of_long(&frame)
                     }
                     _ => FrameDigest::UNKNOWN,

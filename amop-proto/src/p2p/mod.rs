@@ -3,20 +3,25 @@
 //! It has frames, topic synchronisation, and the extension with which overlay nodes tell each other
 //! about the network.
 
+mod assembler;
 mod blocks;
+mod body;
+mod codec;
 mod fragment;
 mod frame;
 pub mod mesh;
 mod message;
-mod node_id;
 mod topics;
 
+pub use assembler::{Assembled, FragmentAssembler, FragmentError, MAX_OPEN};
 pub(crate) use blocks::Blocks;
+pub use body::{Body, FRAGMENT};
+pub use codec::{PeerCodec, PeerFrameError};
 pub(crate) use fragment::Cutting;
-pub use fragment::{Assembled, FRAGMENT, FragmentAssembler, FragmentError, MAX_OPEN};
-pub use frame::{PEER_HEADER_LEN, PeerCodec, PeerFrame, PeerFrameError};
-pub use message::{Body, PeerMessage};
-pub use node_id::{NodeId, NodeIdError};
+pub use frame::{PEER_HEADER_LEN, PeerFrame};
+pub use message::PeerMessage;
+
+pub use crate::node_id::{NodeId, NodeIdError};
 pub use topics::{TopicList, TopicListError, parse_topic_seq};
 
 /// Protocol IDs: positive in requests, negated in responses (p2p-v2 section 4.3).

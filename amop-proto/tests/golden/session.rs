@@ -1,9 +1,12 @@
 //! The frames between an SDK and its node in addition to messages: JSON-RPC, handshake, heartbeat,
 //! topics, pushes (channel-v2 sections 5, 6, 11 and 12).
 
-use amop_proto::channel::{
-    Frame, FrameType, HandshakeRequest, HandshakeResponse, ProtocolVersion, Seq, SetTopics,
-    encode_topics, heartbeat_answer, heartbeat_request, rpc, split_topic,
+use amop_proto::{
+    channel::{
+        Frame, FrameType, HandshakeRequest, HandshakeResponse, ProtocolVersion, Seq, SetTopics,
+        encode_topics, heartbeat_answer, heartbeat_request, split_topic,
+    },
+    node::rpc,
 };
 use bytes::Bytes;
 use serde_json::Value;

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use crate::support::{
-    Link, Net, Sdk, config, from_node, hello, known, multicast, node_id, peer_frame, records,
-    refused, reply, state, topic_list, topic_seq, topics_of, unicast,
+    Net, config, from_node, hello, known, multicast, node_id, records, refused, reply, state,
+    unicast,
 };
 use amop_proto::{
     channel::{Frame, FrameType},
     node::{LockHeld, NodeEvent, SessionInput},
     p2p::{
-        NodeId, PeerFrame, TopicList,
+        NodeId,
         mesh::{Record, SharedSecret, StatementSigner, Subject},
-        packet, protocol,
+        packet,
     },
 };
 use bytes::Bytes;
@@ -54,7 +54,7 @@ fn a_node_knows_whether_there_are_nodes_beyond_its_neighbours() {
     assert_eq!([0, 1, 2].map(|node| distant(&net, node)), [false; 3]);
     // A message to a FISCO node behind a neighbour needs no proof.
     let mut behind = config(1);
-    behind.transit.insert(node_id(9));
+    behind.stubs.insert(node_id(9));
     let mut net = Net::with([config(0), behind]);
     net.connect(0, 1);
     net.fisco_peer(1, 9, "hello");
@@ -92,7 +92,7 @@ fn long_messages_are_hashed_before_the_machine_sees_them() {
 fn long_messages_of_fisco_nodes_are_hashed_before_the_machine_sees_them() {
     let text = "x".repeat(LONG);
     let mut border = config(0);
-    border.transit.insert(node_id(9));
+    border.stubs.insert(node_id(9));
     let mut net = Net::with([border, config(1), config(2)]);
     net.connect(0, 1);
     net.connect(1, 2);
@@ -122,67 +122,6 @@ fn long_messages_of_fisco_nodes_are_hashed_before_the_machine_sees_them() {
         }),
         0
     );
-}
-
-/// Lets a FISCO node announce `topics`.
-fn tells(net: &mut Net, fisco: Link, number: &str, topics: &[String]) {
-    net.peer_send(fisco, topic_seq(number));
-    let asked = net.peer_inbox(fisco);
-    let request = asked.last().unwrap().seq;
-    let text = format!("{number}\t{}", topics.join("\t"));
-    net.peer_send(fisco, topic_list(request, &text));
-}
-
-#[test]
-fn long_topic_lists_come_into_force_a_little_at_a_time() {
-    const MANY: usize = 5000;
-    let topics: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
-    let mut net = Net::new(1);
-    let fisco = net.raw_peer(0, node_id(9), false);
-    tells(&mut net, fisco, "1", &topics);
-    let held = topics_of(&net, fisco).len();
-    assert!((1..=256).contains(&held), "{held} after one event");
-    // Others have their turn meanwhile.
-    let sdk = net.subscriber(0, &["hello"]);
-    net.send(sdk, multicast(1, "hello", "in between"));
-    assert_eq!(net.inbox(sdk).len(), 2);
-    assert!(topics_of(&net, fisco).len() < MANY);
-    net.advance(Duration::from_millis(100));
-    assert_eq!(topics_of(&net, fisco), topics);
-    // A later list replaces one that is not in force yet.
-    tells(&mut net, fisco, "2", &topics[..10]);
-    tells(&mut net, fisco, "3", &topics[MANY - 10..]);
-    assert!(topics_of(&net, fisco).len() > 4000);
-    net.advance(Duration::from_millis(100));
-    assert_eq!(topics_of(&net, fisco), &topics[MANY - 10..]);
-    // The same when the node is gone.
-    tells(&mut net, fisco, "4", &topics);
-    net.advance(Duration::from_millis(100));
-    net.cut(fisco);
-    net.send(sdk, unicast(2, &topics[0], "?"));
-    net.hang_up(sdk);
-    assert!(!net.nodes[0].machine.router().is_empty());
-    net.advance(Duration::from_millis(100));
-    assert!(net.nodes[0].machine.router().is_empty());
-}
-
-/// Every step from one list to another brings it closer to the other list.
-#[test]
-fn lists_in_any_order_end_as_the_last_one_says() {
-    let name = |n: usize| format!("t{:04}", n * 7919 % 4096);
-    let mut net = Net::new(1);
-    let fisco = net.raw_peer(0, node_id(9), false);
-    let mut last = Vec::new();
-    for number in 1..40usize {
-        let (from, len) = (number * 37 % 500, number * 131 % 900);
-        last = (from..from + len).map(name).collect();
-        tells(&mut net, fisco, &number.to_string(), &last);
-        net.advance(Duration::from_micros(700 * (number as u64 % 4)));
-    }
-    net.advance(Duration::from_millis(100));
-    last.sort();
-    last.dedup();
-    assert_eq!(topics_of(&net, fisco), last);
 }
 
 /// Texts are parsed before the machine gets them: in tests, parsing one while a node is locked
@@ -405,258 +344,4 @@ fn nodes_with_long_ids_are_neighbours_and_are_told_of() {
     let publisher = net.sdk(0);
     net.send(publisher, unicast(1, "far", "?"));
     assert_eq!(net.nodes[0].machine.router().in_flight(), 1);
-}
-
-/// A list that nodes request is written while others have their turn, and only once for all that
-/// request it.
-#[test]
-fn a_long_list_that_a_node_asks_for_is_written_a_little_at_a_time() {
-    const MANY: usize = 5000;
-    let mut net = Net::with([{
-        let mut config = config(0);
-        config.limits.session_topics = 2 * MANY;
-        config.limits.session_topic_changes = 2 * MANY;
-        config
-    }]);
-    let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let sdk = net.subscriber(0, &names);
-    let ask = |net: &mut Net, peer, seq| {
-        let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, seq, "");
-        net.peer_send(peer, question);
-    };
-    let first = net.fisco_peer(0, 9, "");
-    let second = net.fisco_peer(0, 10, "");
-    net.secs(1);
-    net.peer_inbox(first);
-    net.peer_inbox(second);
-    ask(&mut net, first, 71);
-    ask(&mut net, second, 81);
-    assert!(
-        net.peer_inbox(first).is_empty(),
-        "the list is written in parts"
-    );
-    // Others have their turn meanwhile.
-    net.send(sdk, multicast(1, names[7], "in between"));
-    assert_eq!(net.inbox(sdk).len(), 2);
-    net.peer_inbox(second);
-    net.advance(Duration::from_millis(2));
-    assert!(net.peer_inbox(first).is_empty());
-    net.advance(Duration::from_millis(20));
-    let list = |frame: &PeerFrame| {
-        let list = TopicList::parse(&frame.body, usize::MAX).unwrap();
-        let topics = list.topics.iter();
-        let topics: Vec<String> = topics
-            .map(|topic| String::from_utf8(topic.to_vec()).unwrap())
-            .collect();
-        (frame.seq, list.seq, topics)
-    };
-    let told = list(&net.peer_only(first));
-    assert_eq!((told.0, told.2.len()), (71, MANY));
-    assert_eq!(told.2, names);
-    let other = list(&net.peer_only(second));
-    assert_eq!((other.0, &other.2), (81, &told.2));
-    // The list is complete now.
-    ask(&mut net, second, 82);
-    assert_eq!(list(&net.peer_only(second)).0, 82);
-    // A node that requests a list while an older one is being written gets the current one.
-    let changed = |net: &mut Net, names: &[&str]| {
-        net.subscribe(sdk, names);
-        net.secs(1);
-        net.peer_inbox(first);
-    };
-    changed(&mut net, &names[1..]);
-    ask(&mut net, first, 72);
-    net.subscribe(sdk, &names[1..MANY - 1]);
-    ask(&mut net, first, 73);
-    net.advance(Duration::from_millis(40));
-    let lists: Vec<_> = net
-        .peer_inbox(first)
-        .iter()
-        .filter(|frame| frame.packet == packet::TOPICS)
-        .map(list)
-        .collect();
-    let (seq, number, topics) = lists.last().unwrap();
-    assert_eq!((*seq, topics.len()), (73, MANY - 2));
-    assert!(*number > told.1);
-    // The node does not wait for one that is gone.
-    changed(&mut net, &names[2..]);
-    ask(&mut net, first, 74);
-    net.cut(first);
-    net.advance(Duration::from_millis(40));
-}
-
-/// Connects a FISCO node that takes part and announces its topics; it is also told a number.
-fn border(net: &mut Net, n: usize, topics: &str) -> Link {
-    let link = net.raw_peer(0, node_id(n), false);
-    net.peer_send(link, topic_seq("1"));
-    let mut asked = net.peer_inbox(link).into_iter();
-    let request = asked.find(|frame| frame.packet == packet::REQUEST_TOPICS);
-    let request = request.expect("it is asked for its topics");
-    net.peer_send(link, topic_list(request.seq, &format!("1\t{topics}")));
-    link
-}
-
-/// The same for the list of all topics that a FISCO node which takes part is told.
-#[test]
-fn a_node_that_takes_part_is_told_all_topics_a_little_at_a_time() {
-    const MANY: usize = 3000;
-    let mut config = config(0);
-    config.transit.insert(node_id(9));
-    let mut net = Net::with([config]);
-    let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
-    let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
-    net.overlay_peer(0, 2, &topics);
-    net.secs(1);
-    net.subscriber(0, &["own"]);
-    let fisco = border(&mut net, 9, "theirs");
-    net.secs(1);
-    net.peer_inbox(fisco);
-    let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, 71, "");
-    net.peer_send(fisco, question);
-    assert!(
-        net.peer_inbox(fisco).is_empty(),
-        "the list is written in parts"
-    );
-    net.advance(Duration::from_millis(20));
-    let list = TopicList::parse(&net.peer_only(fisco).body, usize::MAX).unwrap();
-    let mut expected: Vec<&str> = names.iter().map(String::as_str).collect();
-    expected.insert(0, "own");
-    assert_eq!(list.topics, expected);
-}
-
-/// A complete list does not wait for another one that is being written.
-#[test]
-fn whoever_asks_for_a_list_that_is_written_gets_it_at_once() {
-    const MANY: usize = 3000;
-    let mut config = config(0);
-    config.transit.insert(node_id(9));
-    let mut net = Net::with([config]);
-    let names: Vec<String> = (0..MANY).map(|n| format!("topic{n:05}")).collect();
-    let topics: Vec<(&str, u32)> = names.iter().map(|name| (&**name, 1)).collect();
-    net.overlay_peer(0, 2, &topics);
-    net.subscriber(0, &["own"]);
-    net.advance(Duration::from_millis(100));
-    let (border, plain) = (border(&mut net, 9, ""), net.fisco_peer(0, 10, ""));
-    net.advance(Duration::from_millis(100));
-    let ask = |net: &mut Net, peer, seq| {
-        net.peer_inbox(peer);
-        let question = peer_frame(protocol::TOPIC, packet::REQUEST_TOPICS, seq, "");
-        net.peer_send(peer, question);
-    };
-    ask(&mut net, border, 71);
-    assert!(
-        net.peer_inbox(border).is_empty(),
-        "the list is written in parts"
-    );
-    ask(&mut net, plain, 81);
-    net.advance(Duration::from_millis(20));
-    assert_eq!(net.peer_only(plain).seq, 81);
-    assert_eq!(net.peer_only(border).seq, 71);
-    // Changes are announced a little later, and only a certain number per second.
-    net.subscriber(0, &["more"]);
-    net.secs(2);
-    ask(&mut net, plain, 82);
-    assert_eq!(net.peer_only(plain).seq, 82);
-    ask(&mut net, border, 72);
-    assert!(
-        net.peer_inbox(border).is_empty(),
-        "the list is written in parts"
-    );
-    ask(&mut net, plain, 83);
-    assert_eq!(net.peer_only(plain).seq, 83);
-    net.advance(Duration::from_millis(20));
-    assert_eq!(net.peer_only(border).seq, 72);
-}
-
-/// Returns a node with so many topics, most of them new, that it lets the shell assemble its
-/// statement, which the test does; and a publisher at a neighbour.
-fn about_to_restate() -> (Net, Sdk) {
-    const MANY: usize = 4000;
-    let mut long = config(0);
-    long.limits.session_topic_changes = 2 * MANY;
-    let mut net = Net::with([long, config(1)]);
-    net.connect(0, 1);
-    let mut subscribe = |of: &str| {
-        let names: Vec<String> = (0..MANY)
-            .map(|n| format!("one of the very many topics of the {of} session, number {n}"))
-            .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        net.subscriber(0, &names);
-        net.secs(1);
-        net.nodes[0].restates_late = true;
-    };
-    subscribe("one");
-    subscribe("other");
-    assert_eq!(net.nodes[0].restatements.len(), 1);
-    let publisher = net.sdk(1);
-    (net, publisher)
-}
-
-/// Whether its neighbour knows of a topic.
-fn is_stated(net: &mut Net, publisher: Sdk, topic: &str) -> bool {
-    let in_flight = net.in_flight();
-    net.send(
-        publisher,
-        unicast(net.elapsed().as_millis() as u64, topic, ""),
-    );
-    net.inbox(publisher);
-    net.in_flight() > in_flight
-}
-
-fn answered(net: &mut Net, subscriber: Sdk) -> bool {
-    let frames = net.inbox(subscriber);
-    frames
-        .iter()
-        .any(|frame| frame.kind == FrameType::HEARTBEAT)
-}
-
-/// Changes wait for it, and a session is told that its topics are known when they are.
-#[test]
-fn a_long_statement_is_put_together_while_others_have_their_turn() {
-    let (mut net, publisher) = about_to_restate();
-    let subscribers = ["first", "second"].map(|topic| net.subscriber(0, &[topic]));
-    net.secs(1);
-    assert!(!is_stated(&mut net, publisher, "first"));
-    for subscriber in subscribers {
-        net.send_body(subscriber, FrameType::HEARTBEAT, b"0");
-        assert!(!answered(&mut net, subscriber));
-    }
-    net.nodes[0].restates_late = false;
-    for restatement in std::mem::take(&mut net.nodes[0].restatements) {
-        net.event(0, restatement.carry_out());
-    }
-    // This is long before the time after which a session is answered although its topics are not
-    // known.
-    net.advance(Duration::from_millis(200));
-    for subscriber in subscribers {
-        assert!(answered(&mut net, subscriber));
-    }
-    net.secs(1);
-    let long = ["one", "other"]
-        .map(|of| format!("one of the very many topics of the {of} session, number 3999"));
-    for topic in ["first", "second", &long[0], &long[1]] {
-        assert!(is_stated(&mut net, publisher, topic), "{topic}");
-    }
-}
-
-/// If the shell does not assemble a statement, the node does so itself after 5 s, and ignores a
-/// later one.
-#[test]
-fn a_long_statement_that_is_not_put_together_does_not_hold_up_changes_for_ever() {
-    let (mut net, publisher) = about_to_restate();
-    let first = net.subscriber(0, &["first"]);
-    net.secs(2);
-    assert!(!is_stated(&mut net, publisher, "first"));
-    net.secs(4);
-    assert!(is_stated(&mut net, publisher, "first"));
-    net.send_body(first, FrameType::HEARTBEAT, b"0");
-    assert!(answered(&mut net, first));
-    net.subscribe(first, &["second"]);
-    net.secs(1);
-    for restatement in std::mem::take(&mut net.nodes[0].restatements) {
-        net.event(0, restatement.carry_out());
-    }
-    assert!(is_stated(&mut net, publisher, "second"));
-    assert!(!is_stated(&mut net, publisher, "first"));
 }

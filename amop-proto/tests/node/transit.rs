@@ -17,7 +17,7 @@ fn row(transit: &[usize]) -> Net {
     let mut net = Net::with((0..3).map(|node| {
         let mut config = config(node);
         if transit.contains(&node) {
-            config.transit.insert(node_id(REAL));
+            config.stubs.insert(node_id(REAL));
         }
         config
     }));
@@ -238,7 +238,7 @@ fn a_fisco_node_gets_the_multicast_of_another_once() {
         let mut net = Net::with((0..3).map(|node| {
             let mut config = config(node);
             let real = [REAL, OTHER].into_iter().filter(|_| node != 1);
-            config.transit.extend(real.map(node_id));
+            config.stubs.extend(real.map(node_id));
             config
         }));
         net.connect(0, 1);
@@ -291,7 +291,7 @@ fn a_node_that_starts_again_takes_its_real_neighbour_with_it() {
     for epoch in [1, crate::support::EPOCH + 100_000] {
         let mut again = config(0);
         again.epoch = epoch;
-        again.transit.insert(node_id(REAL));
+        again.stubs.insert(node_id(REAL));
         net.restart(0, again);
         let link = fisco_peer(&mut net, 0, "new");
         net.connect(0, 1);

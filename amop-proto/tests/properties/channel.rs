@@ -5,8 +5,9 @@ use amop_proto::{
     channel::{
         Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, HandshakeRequest,
         HandshakeResponse, PROTOCOL_MAX_FRAME, ProtocolVersion, Seq, SetTopics, encode_topics,
-        frame_topic, heartbeat_answer, rpc, split_topic,
+        frame_topic, heartbeat_answer, split_topic,
     },
+    node::rpc,
 };
 use bytes::{Bytes, BytesMut};
 use proptest::{collection::vec, prelude::*};

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use amop_proto::{
-    channel::rpc::NodeFacts,
-    node::{Checker, Limits, MachineConfig, NodeMachine, Timeouts},
+    node::{Checker, Limits, MachineConfig, NodeMachine, Timeouts, rpc::NodeFacts},
     p2p::{
         NodeId,
         mesh::{Identified, IdentityRefusal, RoutingKey, SharedSecret, StatementVerifier},
@@ -77,7 +76,7 @@ impl Host {
             },
             limits,
             timeouts,
-            transit: BTreeSet::new(),
+            stubs: BTreeSet::new(),
             epoch: EPOCH + now.as_micros() as u64,
             seed: bytes,
         };

@@ -9,7 +9,7 @@ use crate::{Limits, ListenLimits};
 /// The section of the limits that only overlay nodes have.
 pub(super) const LIMITS: &str = "amop_limits";
 
-pub(super) const LIMIT_KEYS: [&str; 36] = [
+pub(super) const LIMIT_KEYS: [&str; 37] = [
     "session_queue",
     "session_queues",
     "peer_queue",
@@ -30,6 +30,8 @@ pub(super) const LIMIT_KEYS: [&str; 36] = [
     "records_bytes",
     "record_bytes",
     "stubs",
+    "max_claimed_subscribers",
+    // The name of `max_claimed_subscribers` before it had this one.
     "claimed",
     "sessions",
     "peers",
@@ -94,7 +96,8 @@ pub(super) fn limits(keys: SectionKeys<'_>) -> Result<(Limits, ListenLimits), Co
     if let Some(millis) = number("lag")? {
         listen.lag = Duration::from_millis(u64::from(millis));
     }
-    limits.claimed = number("claimed")?.unwrap_or(limits.claimed);
+    let claimed = number("max_claimed_subscribers")?.or(number("claimed")?);
+    limits.max_claimed_subscribers = claimed.unwrap_or(limits.max_claimed_subscribers);
     for (key, field) in [
         ("first_byte_time", &mut listen.first_byte_time),
         ("hello_time", &mut listen.hello_time),

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::super::NodeIdBytes;
-
 pub(super) fn parse<T: std::str::FromStr>(value: &str) -> Option<T> {
     value.parse().ok()
 }
@@ -31,17 +29,4 @@ pub(super) fn groups(value: &str) -> Option<BTreeSet<u16>> {
 
 pub(super) fn non_empty(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
-}
-
-pub(super) fn node_id(value: &str) -> Option<NodeIdBytes> {
-    let digits = value.as_bytes();
-    let mut id = [0; 64];
-    if digits.len() != 2 * id.len() {
-        return None;
-    }
-    let digit = |b: u8| char::from(b).to_digit(16);
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
-    }
-    Some(id)
 }

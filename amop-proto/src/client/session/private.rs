@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{ClientSession, SessionPhase, put_amop};
+use super::{ClientSession, SessionPhase, wire::put_amop};
 use crate::{
     TopicName,
     channel::{Frame, FrameType, Seq, VerifyRequest, result_code},

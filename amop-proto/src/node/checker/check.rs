@@ -1,6 +1,6 @@
 //! A records packet during its check.
 
-use super::{CheckedRecord, CheckedRecords, RecordsFault};
+use super::records::{CheckedRecord, CheckedRecords, RecordsFault};
 use crate::{
     node::{NodeEvent, PeerId},
     p2p::{

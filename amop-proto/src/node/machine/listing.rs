@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::NodeMachine;
 use crate::{
-    channel::{
-        Frame, FrameType, Seq,
-        rpc::{Needs, RpcPeer, RpcRequest},
+    channel::Frame,
+    node::{
+        PeerId, PeerIdentity, Question,
+        rpc::{Needs, RpcPeer},
     },
-    node::{PeerId, PeerIdentity},
 };
 
 /// The number of topics read in one piece: some 100 microseconds.
@@ -16,23 +16,6 @@ const PIECE: usize = 256;
 
 /// The limit for listed topics, in bytes of JSON.
 const MAX_LISTED: usize = 16 * 1024 * 1024;
-
-/// A JSON-RPC request that waits for its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    /// The seq of the session's frame.
-    pub seq: Seq,
-    /// The request.
-    pub request: RpcRequest,
-}
-
-impl Question {
-    /// Returns the frame to hand back with
-    /// [`NodeEvent::SessionReply`](super::NodeEvent::SessionReply).
-    pub fn reply(&self, answer: Bytes) -> Frame {
-        Frame::new(FrameType::RPC, self.seq, answer)
-    }
-}
 
 /// The peers and topics of a node at the time of copying.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,15 +1,16 @@
-//! The topic lists that FISCO nodes ask for. A long list is written a little at a time, so that
-//! messages do not wait for it, and only once for each sequence number.
+//! Writes the topic lists that FISCO nodes ask for, a little at a time.
 
 use std::{
-    collections::BTreeMap,
     ops::Bound,
     time::{Duration, Instant},
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
-use super::NodeMachine;
+use super::{
+    NodeMachine,
+    topic_lists::{ListBody, PeerTopicList},
+};
 use crate::{
     node::PeerId,
     p2p::{PeerFrame, packet, protocol},
@@ -21,73 +22,11 @@ const PIECE: usize = 1024;
 /// The pause between two pieces, in which other work is done.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The lists that were asked for last: one for each FISCO node that takes part in the overlay, and
-/// one for all others.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PeerTopicLists {
-    of: BTreeMap<Option<PeerId>, PeerTopicList>,
-    /// The list that was written last: the lists take turns.
-    last: Option<PeerId>,
-    resume: Option<Instant>,
-}
-
-#[derive(Debug, Clone)]
-struct PeerTopicList {
-    /// The topic sequence number that the list is written for.
-    number: u32,
-    body: ListBody,
-    /// The peers that asked, each with the seq of its question and the sequence number at that
-    /// time.
-    asked: Vec<(PeerId, u32, u32)>,
-}
-
-#[derive(Debug, Clone)]
-enum ListBody {
-    /// The text written so far, and the last topic in it.
-    Begun(BytesMut, Option<Bytes>),
-    Whole(Bytes),
-}
-
-impl PeerTopicList {
-    fn begin(number: u32) -> Self {
-        let text = BytesMut::from(number.to_string().as_bytes());
-        Self {
-            number,
-            body: ListBody::Begun(text, None),
-            asked: Vec::new(),
-        }
-    }
-
-    fn is_begun(&self) -> bool {
-        matches!(self.body, ListBody::Begun(..))
-    }
-}
-
-impl PeerTopicLists {
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        self.resume
-    }
-
-    pub(super) fn peer_gone(&mut self, peer: PeerId) {
-        self.of.remove(&Some(peer));
-        for list in self.of.values_mut() {
-            list.asked.retain(|&(asked, ..)| asked != peer);
-        }
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
 impl NodeMachine {
     /// Handles a peer's request for the list of the topics announced to it.
     pub(super) fn asked_for_list(&mut self, now: Instant, peer: PeerId, seq: u32) {
-        let transit = self
-            .peers
-            .get(&peer)
-            .is_some_and(|peer| self.takes_part(peer));
-        let whose = transit.then_some(peer);
+        let stub = self.peers.get(&peer).is_some_and(|peer| self.is_stub(peer));
+        let whose = stub.then_some(peer);
         let number = self.topic_seq;
         let list = self.lists.of.entry(whose);
         let list = list.or_insert_with(|| PeerTopicList::begin(number));

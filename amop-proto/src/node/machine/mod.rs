@@ -1,146 +1,37 @@
 //! The whole node as one machine: sessions and peers around the router.
 
+mod barriers;
 mod listing;
 mod lists;
+mod names;
 mod peers;
+mod sessions;
+mod topic_lists;
+mod topic_names;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
-pub use self::listing::{Listing, Question};
 use bytes::Bytes;
 
-use self::{
-    lists::PeerTopicLists,
-    peers::{LOOKS_RATE, NAMES_RATE},
-};
+pub use self::listing::Listing;
+use self::{names::NameNews, topic_lists::PeerTopicLists};
 use super::{
-    Action, CertificateLapse, HashedFrame, Lane, MachineConfig, NodeNotice, PeerCloseReason,
-    PeerId, Router, RouterEvent, SessionCloseReason, SessionId, SessionIdentity, after,
+    Action, MachineConfig, NodeEvent, NodeNotice, PeerCloseReason, PeerId, PeerIdentity, Router,
+    SessionCloseReason, SessionId,
     barrier::{Barriers, Mutes},
-    bucket::RateBucket,
-    checker::CheckedRecords,
     held::LockHeld,
-    input::{FrameText, SessionInput},
-    mesh::Restated,
     peer::Peer,
-    peer_input::PeerInput,
     session::Session,
     sooner,
-    topic_set::{Ignored, ReadTopics},
     visits::Visits,
 };
-use crate::{
-    channel::{
-        CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse,
-        PROTOCOL_MAX_FRAME, frame_topic, heartbeat_answer, result_code,
-    },
-    hash::HashMap,
-    p2p::{NodeId, mesh::Subject},
-};
+use crate::{channel::result_code, hash::HashMap, p2p::NodeId};
 
 /// The time between two searches for idle sessions.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// The number of heartbeats of one session that may wait for its topics; further ones get no
-/// answer. Native clients remember the same number.
-const MAX_HELD: usize = 8;
-
-/// How long a native client waits for its topics: after this time it would treat the node as dead.
-const NATIVE_WAIT: Duration = Duration::from_secs(15);
-
-/// How long other SDKs wait: their heartbeats do not ask about topics, and Java SDKs drop a node
-/// that does not answer for 10 s.
-const OTHERS_WAIT: Duration = Duration::from_secs(1);
-
-/// The answer to event-log registrations: an AMOP node has no groups (channel-v2 section 11.7).
-const NO_SUCH_GROUP: &[u8] = b"{\"result\":-41002}\n";
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The identity of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerIdentity {
-    /// The node's ID, from its certificate.
-    pub node: NodeId,
-    /// The node's name, from its certificate.
-    pub name: String,
-    /// The agency's name, from the certificate: agencies choose their own names.
-    pub agency: String,
-    /// A digest that identifies the agency.
-    pub authority: [u8; 32],
-    /// The address that the connection was made to or came from.
-    pub address: String,
-}
-
-/// What happens to a node.
-#[derive(Debug)]
-pub enum NodeEvent {
-    /// An SDK completed TLS.
-    SessionOpened {
-        /// The number of the new session.
-        session: SessionId,
-        /// The key and agency of its certificate.
-        identity: SessionIdentity,
-    },
-    /// A session sent a frame.
-    SessionFrame(SessionId, SessionInput),
-    /// A session sends a message for which the shell has no room; this is its header. The machine
-    /// refuses the message, and the shell drops its body.
-    SessionRefused(SessionId, Frame),
-    /// An [`Action::Answer`](super::Action::Answer) was carried out: the frame is for the session.
-    SessionReply(SessionId, Frame),
-    /// Bytes came from a session that are not a whole frame yet.
-    SessionActive(SessionId),
-    /// This many bytes of the frames for a session have been written.
-    SessionWritten(SessionId, usize),
-    /// A session's connection has ended.
-    SessionClosed(SessionId),
-    /// A peer completed TLS.
-    PeerOpened {
-        /// The number of the new connection.
-        peer: PeerId,
-        /// The identity of the peer.
-        identity: PeerIdentity,
-        /// Whether this node made the connection.
-        dialled: bool,
-    },
-    /// A peer sent a frame that does not bring records: [`Checker::event`](super::Checker::event)
-    /// tells the two kinds apart, and reads what must be read.
-    PeerFrame(PeerId, PeerInput),
-    /// A peer sent records of nodes, which have been checked.
-    PeerRecords(PeerId, CheckedRecords),
-    /// These nodes are no longer believed: their statements are forgotten. The
-    /// [`Checker`](super::Checker) must refuse their later statements. See
-    /// [`Router::chains`](super::Router::chains).
-    Disbelieve(Vec<Subject>),
-    /// An [`Action::Restate`](super::Action::Restate) was carried out.
-    Restated(Restated),
-    /// A peer sends an AMOP message for which the shell has no room; these are its P2P seq and the
-    /// header of its frame. The machine refuses the message, and the shell drops its body.
-    PeerRefused(PeerId, u32, Frame),
-    /// Bytes came from a peer that are not a whole frame yet.
-    PeerActive(PeerId),
-    /// This many bytes of a lane's frames for a peer have been written, uncompressed and without
-    /// the bytes that [cutting](super::LinkQueue) adds.
-    PeerWritten(PeerId, Lane, usize),
-    /// A peer's connection has ended.
-    PeerClosed(PeerId),
-    /// A session's certificate is no longer accepted: the session is closed.
-    SessionLapsed(SessionId, CertificateLapse),
-    /// A peer's certificate is no longer accepted: the peer is closed.
-    PeerLapsed(PeerId, CertificateLapse),
-    /// The time asked for with [`NodeMachine::next_timeout`] has come.
-    Timeout,
-    /// The node is about to stop while its peers are still connected. All sessions are closed, and
-    /// none is answered any more, so that an SDK asks another node instead of concluding that its
-    /// message has no subscriber.
-    Stop,
-}
 
 /// A node without I/O.
 ///
@@ -159,15 +50,8 @@ pub struct NodeMachine {
     peers: BTreeMap<PeerId, Peer>,
     topic_seq: u32,
     lists: PeerTopicLists,
-    /// The names of this node's topics changed, and FISCO nodes have not been told.
-    renamed: bool,
-    /// The names of topics beyond this node may have changed as well.
-    beyond_changed: bool,
-    names_rate: RateBucket,
-    /// Limits how often changed names are looked for.
-    looks_rate: RateBucket,
-    /// When FISCO nodes are told of changed names.
-    names_at: Option<Instant>,
+    /// The names of topics that FISCO nodes have not been told of.
+    names: NameNews,
     /// Sessions with heartbeat answers held back until their topics are in force, ordered by when
     /// the holding ends.
     late: BTreeSet<(Instant, SessionId)>,
@@ -197,11 +81,7 @@ impl NodeMachine {
             peers: BTreeMap::new(),
             topic_seq: 0,
             lists: PeerTopicLists::default(),
-            renamed: false,
-            beyond_changed: false,
-            names_rate: RateBucket::new(NAMES_RATE.0, NAMES_RATE.1),
-            looks_rate: RateBucket::new(LOOKS_RATE.0, LOOKS_RATE.1),
-            names_at: None,
+            names: NameNews::default(),
             late: BTreeSet::new(),
             barriers: Barriers::default(),
             blocker: None,
@@ -247,7 +127,7 @@ impl NodeMachine {
     pub fn next_timeout(&self) -> Option<Instant> {
         let late = self.late.first().map(|&(at, _)| at);
         let barrier = sooner(self.barriers.next_timeout(), late);
-        let barrier = sooner(sooner(barrier, self.names_at), self.lists.next_timeout());
+        let barrier = sooner(sooner(barrier, self.names.at), self.lists.next_timeout());
         sooner(
             sooner(self.router.next_timeout(), self.sweep_at),
             sooner(self.peers_due, barrier),
@@ -303,10 +183,10 @@ impl NodeMachine {
             NodeEvent::PeerFrame(peer, frame) => self.peer_frame(now, peer, frame),
             NodeEvent::PeerRecords(peer, records) => self.peer_records(now, peer, records),
             NodeEvent::Disbelieve(nodes) => {
-                self.router.handle(now, RouterEvent::Disbelieve(nodes));
+                self.router.disbelieve(now, &nodes);
             }
             NodeEvent::Restated(restated) => {
-                self.router.handle(now, RouterEvent::Restated(restated));
+                self.router.restated(now, restated);
             }
             NodeEvent::PeerRefused(peer, seq, frame) => {
                 self.peer_active(now, peer);
@@ -336,18 +216,6 @@ impl NodeMachine {
             NodeEvent::Stop => self.stop(now),
         }
         self.settle(now);
-    }
-
-    fn session_opened(&mut self, now: Instant, session: SessionId, identity: SessionIdentity) {
-        if self.router.admit(identity) {
-            self.sessions.insert(session, Session::new(now, identity));
-            let event = RouterEvent::SessionUp(session, identity);
-            return self.router.handle(now, event);
-        }
-        let max = self.config.limits.sessions;
-        let reason = SessionCloseReason::TooManySessions { max };
-        self.actions
-            .push_back(Action::CloseSession { session, reason });
     }
 
     /// Carries out the router's actions until no more follow.
@@ -431,12 +299,8 @@ impl NodeMachine {
         // Forget all sessions before the router learns of the first one, so that messages that it
         // would send to another session go nowhere. Nodes that wait for an answer get result 104.
         for session in sessions {
-            self.router.handle(now, RouterEvent::SessionDown(session));
+            self.router.session_down(now, session);
         }
-    }
-
-    fn close_session(&mut self, now: Instant, session: SessionId, reason: SessionCloseReason) {
-        self.apply(now, Action::CloseSession { session, reason });
     }
 
     fn close_peer(&mut self, now: Instant, peer: PeerId, reason: PeerCloseReason) {
@@ -447,25 +311,9 @@ impl NodeMachine {
         self.actions.push_back(Action::Notice(notice));
     }
 
-    fn session_active(&mut self, now: Instant, session: SessionId) {
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.active = now;
-        }
-    }
-
     fn peer_active(&mut self, now: Instant, peer: PeerId) {
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.heard = now;
-        }
-    }
-
-    fn forget_session(&mut self, now: Instant, session: SessionId) {
-        if let Some(gone) = self.sessions.remove(&session) {
-            self.closed = true;
-            if let Some(until) = gone.held_until {
-                self.late.remove(&(until, session));
-            }
-            self.router.handle(now, RouterEvent::SessionDown(session));
         }
     }
 
@@ -478,213 +326,16 @@ impl NodeMachine {
                 self.peers_due = None;
                 self.lists.clear();
             }
-            let event = if moves {
-                RouterEvent::PeerMoves(peer)
+            if moves {
+                self.router.peer_moves(now, peer);
             } else {
-                RouterEvent::PeerDown(peer)
-            };
-            self.router.handle(now, event);
+                self.router.peer_down(now, peer);
+            }
             self.notice(NodeNotice::PeerDown {
                 peer,
                 node: gone.identity.node,
             });
             self.release_barriers(now);
-        }
-    }
-
-    fn session_frame(&mut self, now: Instant, id: SessionId, input: SessionInput) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        session.active = now;
-        let SessionInput { message, text } = input;
-        if let Some(asked) = self.router.answered_by(id, &message.frame) {
-            return self.router.take_answer(now, asked, message);
-        }
-        let Some(text) = text else {
-            return self.plain_frame(now, id, message);
-        };
-        match *text {
-            FrameText::Handshake(request) => self.handshake(now, id, message.frame, request),
-            FrameText::Topics(topics) => self.topics(now, id, topics),
-            FrameText::Rpc(request) => {
-                let seq = message.frame.seq;
-                self.actions.push_back(Action::Answer {
-                    session: id,
-                    question: Question { seq, request },
-                });
-            }
-            FrameText::Verdict(verdict) => {
-                self.router.handle(now, RouterEvent::Verdict(id, verdict));
-            }
-        }
-    }
-
-    /// Handles a frame without a text.
-    fn plain_frame(&mut self, now: Instant, id: SessionId, message: HashedFrame) {
-        let frame = &message.frame;
-        match frame.kind {
-            FrameType::UNICAST | FrameType::MULTICAST => {
-                self.router
-                    .handle(now, RouterEvent::FromSession(id, message));
-            }
-            FrameType::HEARTBEAT => self.heartbeat(now, id, message.frame),
-            FrameType::EVENT_REGISTER | FrameType::EVENT_UNREGISTER => {
-                let body = frame_topic(b"", NO_SUCH_GROUP);
-                let result = 0;
-                let answer = Frame {
-                    body,
-                    result,
-                    ..message.frame
-                };
-                self.router.send_session(id, answer);
-            }
-            // The acknowledgement of a request to verify; only the verdict counts.
-            FrameType::VERIFY_PEER => {}
-            FrameType::RESPONSE => {
-                self.notice(NodeNotice::UnsolicitedResponse {
-                    session: id,
-                    seq: frame.seq,
-                });
-            }
-            kind => self.notice(NodeNotice::UnknownFrame { session: id, kind }),
-        }
-    }
-
-    fn heartbeat(&mut self, now: Instant, id: SessionId, frame: Frame) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        let Some(body) = heartbeat_answer(session.version, &frame.body) else {
-            return;
-        };
-        let answer = Frame { body, ..frame };
-        if self.router.is_changing(id) {
-            return self.hold(now, id, answer);
-        }
-        self.answer_heartbeat(now, id, answer);
-    }
-
-    /// Answers a heartbeat once the neighbours know the session's topics, which are already in
-    /// force here.
-    fn answer_heartbeat(&mut self, now: Instant, id: SessionId, mut answer: Frame) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        if let Some(shortage) = self.router.shortage(id) {
-            answer.body = shortage;
-        }
-        let version = session.topics_version;
-        let until = after(now, self.config.timeouts.neighbours);
-        if let Some((session, oldest)) = self.barriers.push((now, until), id, version, answer) {
-            self.router.send_session(session, oldest);
-        }
-        self.release_barriers(now);
-    }
-
-    /// Holds an answer back until the session's topics are in force, or until a timeout.
-    fn hold(&mut self, now: Instant, id: SessionId, answer: Frame) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if session.held.len() == MAX_HELD {
-            return;
-        }
-        session.held.push_back(answer);
-        if session.held_until.is_none() {
-            let until = after(
-                now,
-                if session.native {
-                    NATIVE_WAIT
-                } else {
-                    OTHERS_WAIT
-                },
-            );
-            session.held_until = Some(until);
-            self.late.insert((until, id));
-        }
-    }
-
-    /// Releases the answers that were held back.
-    fn let_go(&mut self, now: Instant, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return;
-        };
-        if let Some(until) = session.held_until.take() {
-            self.late.remove(&(until, id));
-        }
-        for answer in std::mem::take(&mut session.held) {
-            self.answer_heartbeat(now, id, answer);
-        }
-    }
-
-    fn topics(&mut self, now: Instant, session: SessionId, topics: Option<ReadTopics>) {
-        let Some(ReadTopics { set, ignored }) = topics else {
-            self.router.counters_mut().bad_topics += 1;
-            self.router.keep_topics(session);
-            return self.notice(NodeNotice::BadTopics { session });
-        };
-        let mut refused = Vec::new();
-        if let Some(Ignored {
-            first,
-            others,
-            names,
-        }) = ignored
-        {
-            refused = names;
-            let identity = self.sessions.get(&session).map(|session| session.identity);
-            self.router.counters_mut().topics_ignored += 1 + others as u64;
-            self.notice(NodeNotice::TopicIgnored {
-                session,
-                identity: identity.unwrap_or_default(),
-                topic: first,
-                others,
-            });
-        }
-        self.router
-            .handle(now, RouterEvent::SessionTopics(session, set, refused));
-    }
-
-    fn handshake(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        frame: Frame,
-        request: Result<HandshakeRequest, HandshakeError>,
-    ) {
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => return self.notice(NodeNotice::BadHandshake { session: id, error }),
-        };
-        let version = match request.negotiate() {
-            Ok(version) => version,
-            Err(error) => return self.close_session(now, id, SessionCloseReason::Handshake(error)),
-        };
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.version = version;
-        }
-        let native = request.client_type == CLIENT_TYPE;
-        let response = HandshakeResponse {
-            node_version: self.config.facts.fisco_version.clone(),
-            protocol: version.number(),
-            quiet_multicasts: native,
-            answer_within: native.then(|| millis(self.config.timeouts.session_answer)),
-            max_frame: native.then_some(self.config.limits.frame.min(PROTOCOL_MAX_FRAME)),
-        };
-        self.router.send_session(
-            id,
-            Frame {
-                body: response.to_body(),
-                ..frame
-            },
-        );
-        if native {
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.native = true;
-            }
-            self.router.session_is_native(id);
-            self.actions
-                .push_back(Action::CoalesceSession { session: id });
         }
     }
 
@@ -695,13 +346,13 @@ impl NodeMachine {
             self.let_go(now, session);
         }
         self.release_barriers(now);
-        if self.names_at.is_some_and(|at| at <= now) {
+        if self.names.at.is_some_and(|at| at <= now) {
             self.announce_names(now);
         }
         if self.lists.next_timeout().is_some_and(|at| at <= now) {
             self.write_lists(now);
         }
-        self.router.handle(now, RouterEvent::Timeout);
+        self.router.timeout(now);
         let timeouts = self.config.timeouts;
         let mut silent = Vec::new();
         for (&id, peer) in &mut self.peers {
@@ -721,20 +372,6 @@ impl NodeMachine {
             self.settle(now);
             self.sweep_at = None;
             self.sweep(now);
-        }
-    }
-
-    /// Closes sessions that have been idle for too long.
-    fn sweep(&mut self, now: Instant) {
-        let timeouts = self.config.timeouts;
-        let idle: BTreeSet<SessionId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| after(session.active, timeouts.session_idle) <= now)
-            .map(|(&id, _)| id)
-            .collect();
-        for session in idle {
-            self.close_session(now, session, SessionCloseReason::Idle);
         }
     }
 }

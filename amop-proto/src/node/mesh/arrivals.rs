@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Mesh, MeshOutput,
-    bucket::TokenBucket,
+    Mesh,
     inbox::{InboxItem, NextItem},
+    output::MeshOutput,
+    pending::PacketPart,
 };
 use crate::{
     hash::HashMap,
@@ -26,23 +27,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 const TOPICS_A_TURN: usize = 32;
 const RECORDS_A_TURN: usize = 16;
 
-/// Flooding brings each record over every link. So each link may repeat as many records as are new
-/// (`ECHOES` at most), and in addition a burst and a number per second: a link that comes up has
-/// its own news.
-pub(super) const REPEATS: TokenBucket = TokenBucket::new(1024, Duration::from_millis(50));
+/// The number of new records that each link may repeat at most.
 const ECHOES: u64 = 16 * 1024;
-
-/// The place of a part in a checked packet. A long packet comes in parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PacketPart {
-    Whole,
-    /// Further parts follow.
-    More,
-    /// The last part; all parts before it were taken.
-    Last,
-    /// The last part; some part before it was not taken.
-    LastOfTorn,
-}
 
 /// What is left to do for one event, or in one turn.
 #[derive(Debug)]

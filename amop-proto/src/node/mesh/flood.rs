@@ -1,19 +1,20 @@
 //! The link-state protocol itself: which records go to which neighbours, and how incoming records
 //! are handled.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{
-    Link, Mesh, MeshOutput, arrivals::PacketPart, database::RecordOutcome, extension, inbox::Inbox,
-    sync::WantedNode,
+    Mesh,
+    database::RecordOutcome,
+    extension::extension,
+    limits::{ASK_LATER, MAX_AHEAD},
+    link::Link,
+    output::MeshOutput,
+    unsent::WantedNode,
 };
 use crate::{
-    hash::HashMap,
     node::{
         PeerId,
         checker::{CheckedRecord, CheckedRecords, RecordsFault, RefusedRecord},
@@ -24,14 +25,6 @@ use crate::{
     },
 };
 
-/// The number of frames with this node's record that are waited for; a later acknowledgement covers
-/// the earlier frames.
-pub(super) const MAX_AWAITED: usize = 1024;
-
-/// Versions are times. A version this far ahead of this node's clock leaves the node that it
-/// belongs to no room to outbid it, and is refused; clocks are not that wrong.
-pub(super) const MAX_AHEAD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 /// A node states itself again every few minutes. A statement older than this, from another node, is
 /// an old copy of a node that is gone; clocks are not that wrong.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,111 +32,6 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// This many links that a record names count as one topic; each link that changes counts as one
 /// topic as well.
 const LINKS_A_TOPIC: usize = 8;
-
-/// Records that came too often, or for which there was no room, are asked for again after this
-/// time; if that does not help, after twice this time, and so on up to eight times.
-const ASK_LATER: Duration = Duration::from_secs(5);
-
-/// How long a refused node is not asked for.
-const DISBELIEF: Duration = Duration::from_secs(60);
-
-/// The number of refused nodes that are remembered.
-const MAX_DISBELIEVED: usize = 1024;
-
-/// Records that have come and are not applied yet.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PendingRecords {
-    pub(super) inbox: Inbox,
-    /// The number of new records so far.
-    pub(super) news: u64,
-    /// Neighbours whose latest record of themselves was not taken.
-    pub(super) refused: BTreeSet<RoutingKey>,
-    /// Neighbours that have sent a part of a frame, but not the last one, and whether a part was
-    /// not taken.
-    parts: BTreeMap<PeerId, bool>,
-    pub(super) resume: Option<Instant>,
-    /// When to ask neighbours for everything that is missing here.
-    ask_again: Option<Instant>,
-    /// The neighbours to ask.
-    ask_whom: BTreeSet<PeerId>,
-    /// When they were asked last, and how many times in a row.
-    asked: Option<(Instant, u32)>,
-    disbelieved: HashMap<RoutingKey, Disbelief>,
-}
-
-/// A node whose certificates this node refuses.
-#[derive(Debug, Clone)]
-struct Disbelief {
-    /// The version of the record that was refused.
-    version: u64,
-    /// Until when it is not asked for because of that version or an older one.
-    until: Instant,
-    /// Until when it is not asked for at all.
-    ask_at: Instant,
-}
-
-impl PendingRecords {
-    pub(super) fn next(&self) -> Option<Instant> {
-        crate::node::sooner(self.resume, self.ask_again)
-    }
-
-    /// Notes a part of a frame of a neighbour. Until the last part comes, it is remembered whether
-    /// another part was not taken.
-    pub(super) fn begin_part(&mut self, peer: PeerId, is_last: bool) -> PacketPart {
-        if !is_last {
-            self.parts.entry(peer).or_insert(false);
-            return PacketPart::More;
-        }
-        match self.parts.remove(&peer) {
-            None => PacketPart::Whole,
-            Some(false) => PacketPart::Last,
-            Some(true) => PacketPart::LastOfTorn,
-        }
-    }
-
-    /// Notes that a neighbour's frame was not taken, or only a part of it.
-    pub(super) fn torn(&mut self, peer: PeerId) {
-        if let Some(torn) = self.parts.get_mut(&peer) {
-            *torn = true;
-        }
-    }
-
-    pub(super) fn peer_gone(&mut self, peer: PeerId) {
-        self.parts.remove(&peer);
-    }
-
-    pub(super) fn link_down(&mut self, neighbour: RoutingKey) {
-        self.refused.remove(&neighbour);
-    }
-
-    fn disbelieve(&mut self, now: Instant, key: RoutingKey, version: u64) {
-        if self.disbelieved.len() >= MAX_DISBELIEVED {
-            self.disbelieved.clear();
-        }
-        let held = self.disbelieved.get(&key).map_or(0, |held| held.version);
-        let disbelief = Disbelief {
-            version: version.max(held),
-            until: now + DISBELIEF,
-            ask_at: now + ASK_LATER,
-        };
-        self.disbelieved.insert(key, disbelief);
-    }
-
-    /// Notes that a statement of this version cannot be used without earlier ones: those will be
-    /// asked for, unless the node is known to be refused.
-    fn want(&mut self, now: Instant, sender: RoutingKey, (key, version): (RoutingKey, u64)) {
-        if let Some(held) = self.disbelieved.get_mut(&key) {
-            let open = version > held.version || held.until <= now;
-            if !open || now < held.ask_at {
-                return;
-            }
-            held.ask_at = now + ASK_LATER;
-        }
-        if let Some(queue) = self.inbox.queue(sender) {
-            queue.wanted.insert(key);
-        }
-    }
-}
 
 impl Mesh {
     /// Handles a packet of the link-state protocol, other than records.
@@ -299,9 +187,9 @@ impl Mesh {
             }
             return false;
         }
-        if let Some(border) = self.borders.get_mut(&key) {
-            if border.speaker.is_of(&record.subject) {
-                border.speaker.outbid(record.version);
+        if let Some(stub) = self.stubs.get_mut(&key) {
+            if stub.speaker.is_of(&record.subject) {
+                stub.speaker.outbid(record.version);
             }
             return false;
         }
@@ -455,7 +343,7 @@ impl Mesh {
         record: &Bytes,
         except: Option<PeerId>,
     ) {
-        let awaits = |link: &Link| link.sync.awaits((stub, key));
+        let awaits = |link: &Link| link.unsent.awaits((stub, key));
         self.flood_to(record, None, |peer, link| {
             Some(peer) != except && !awaits(link)
         });
@@ -463,7 +351,7 @@ impl Mesh {
 
     /// Sends a record of this node to all neighbours.
     pub(super) fn flood_own(&mut self, record: &Bytes, number: u64) {
-        self.flood_to(record, Some(number), |_, link| !link.sync.awaits_own());
+        self.flood_to(record, Some(number), |_, link| !link.unsent.awaits_own());
     }
 
     fn flood_to(

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 
+use super::restated::Restated;
 use crate::{
     node::NodeEvent,
     p2p::mesh::{Record, SignedRecord, SignedRecords, StatementSigner},
@@ -74,12 +75,4 @@ impl fmt::Debug for Restatement {
             .field("changed", &self.changed.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The result of a [`Restatement`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restated {
-    pub(super) version: u64,
-    /// The record; `None` if it could not be signed.
-    pub(super) bytes: Option<Bytes>,
 }

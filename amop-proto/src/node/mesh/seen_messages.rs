@@ -7,21 +7,16 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{bucket::TokenBucket, multicasts::SeenMulticasts};
+use super::{
+    bucket::TokenBucket,
+    memory::{MAX, REMEMBERED_FOR, SLACK},
+    seen_multicasts::SeenMulticasts,
+};
 use crate::{
     hash::HashMap,
     node::{digest::FrameDigest, sooner},
     p2p::{Body, mesh::RoutingKey},
 };
-
-/// No node repeats a message after this long.
-pub(super) const REMEMBERED_FOR: Duration = Duration::from_secs(120);
-
-/// Old messages may be held this much longer: they are not worth a timer for each.
-pub(super) const SLACK: Duration = Duration::from_secs(10);
-
-/// The number of messages that are remembered.
-pub(super) const MAX: usize = 200_000;
 
 /// The bytes of answers that are kept.
 const MAX_BYTES: usize = 64 << 20;

@@ -9,11 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    bucket::TokenBucket,
-    restating::{Restated, Restatement},
-    signed::SignedBytes,
-};
+use super::{bucket::TokenBucket, restated::Restated, restating::Restatement, signed::SignedBytes};
 use crate::{
     node::checker::MAX_CHANGE,
     p2p::mesh::{Record, RoutingKey, SignedRecord, StatementSigner, Subject, Whole},

@@ -1,83 +1,27 @@
 //! Records that a neighbour does not know and is sent, a piece at a time as earlier pieces leave:
 //! all records of a large network would fill the queue to it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Mesh, MeshOutput, bucket::TokenBucket, flood::MAX_AWAITED};
+use super::{Mesh, limits::MAX_AWAITED, output::MeshOutput};
 use crate::{
     hash::HashMap,
     node::PeerId,
     p2p::mesh::{self, RoutingKey, packet},
 };
 
+/// This many bytes of records cost a neighbour that asks for them one token.
+const ASK_BYTES: usize = 16 * 1024;
+/// This many bytes of the question cost one token, too.
+const ASK_BYTES_READ: usize = 512;
+
 /// Records are joined up to about this many bytes per frame.
 const BATCH: usize = 256 * 1024;
 
 /// The bytes of records that are in flight at once, and one frame more.
 const AHEAD: usize = 512 * 1024;
-
-/// A neighbour tells what it knows when a connection comes up, and sometimes after it had no room.
-pub(super) const TELLS: TokenBucket = TokenBucket::new(4, Duration::from_secs(4));
-
-/// The rate at which a neighbour may ask for records: a burst, and then 4 MiB a second. This many
-/// bytes of records cost one token.
-const ASK_BYTES: usize = 16 * 1024;
-/// This many bytes of the question cost one token, too.
-const ASK_BYTES_READ: usize = 512;
-pub(super) const ASKS: TokenBucket = TokenBucket::new(4096, Duration::from_millis(4));
-
-/// A node whose records must be sent; FISCO nodes are sorted after the nodes that announce them.
-pub(super) type WantedNode = (bool, RoutingKey);
-
-/// The records that a neighbour must be sent.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sync {
-    /// The nodes in order; those before `at` have been sent.
-    keys: Vec<WantedNode>,
-    at: usize,
-    /// Whether this node's own record must be sent, at the end: with it the neighbour knows all the
-    /// others.
-    own: bool,
-    /// The bytes that have been sent and not written.
-    under_way: usize,
-}
-
-impl Sync {
-    fn add(&mut self, keys: impl IntoIterator<Item = WantedNode>, own: bool) {
-        self.keys.drain(..self.at);
-        self.at = 0;
-        self.keys.extend(keys);
-        self.keys.sort_unstable();
-        self.keys.dedup();
-        self.own |= own;
-    }
-
-    fn next(&mut self) -> Option<RoutingKey> {
-        let &(_, key) = self.keys.get(self.at)?;
-        self.at += 1;
-        if self.at == self.keys.len() {
-            (self.keys, self.at) = (Vec::new(), 0);
-        }
-        Some(key)
-    }
-
-    fn is_over(&self) -> bool {
-        self.keys.is_empty() && !self.own
-    }
-
-    /// Returns whether the whole state of a node is still to be sent; changes of it need not be
-    /// sent then.
-    pub(super) fn awaits(&self, wanted: WantedNode) -> bool {
-        !self.keys.is_empty() && self.keys[self.at..].binary_search(&wanted).is_ok()
-    }
-
-    /// Returns the same for this node.
-    pub(super) fn awaits_own(&self) -> bool {
-        self.own
-    }
-}
 
 impl Mesh {
     /// Handles what the neighbour knows: sends it what is newer here.
@@ -100,7 +44,7 @@ impl Mesh {
             .filter(|(key, state)| newer(*key, state.version))
             .map(|(key, state)| (state.border.is_some(), key));
         let link = self.links.get_mut(&peer)?;
-        link.sync.add(wanted, tell_own);
+        link.unsent.add(wanted, tell_own);
         link.known = Some(known.get(&link.key).copied().unwrap_or(0));
         self.send_some(peer);
         self.count_if_ready(now, peer);
@@ -137,7 +81,7 @@ impl Mesh {
             self.outputs.push_back(MeshOutput::AsksTooMuch(peer));
             return Some(());
         }
-        link.sync.add(wanted, asks_own);
+        link.unsent.add(wanted, asks_own);
         self.send_some(peer);
         Some(())
     }
@@ -148,12 +92,12 @@ impl Mesh {
             let Some(link) = self.links.get_mut(&peer) else {
                 return;
             };
-            if link.sync.is_over() || link.sync.under_way >= AHEAD {
+            if link.unsent.is_over() || link.unsent.under_way >= AHEAD {
                 return;
             }
             let mut body = BytesMut::new();
             while body.len() < BATCH
-                && let Some(key) = link.sync.next()
+                && let Some(key) = link.unsent.next()
             {
                 // The node may have been forgotten meanwhile.
                 for record in self
@@ -166,14 +110,14 @@ impl Mesh {
                 }
             }
             let mut number = None;
-            if link.sync.keys.is_empty() && std::mem::take(&mut link.sync.own) {
+            if link.unsent.keys.is_empty() && std::mem::take(&mut link.unsent.own) {
                 number = Some(self.own.number());
                 for record in self.own.records() {
                     body.extend_from_slice(record);
                 }
             }
             if !body.is_empty() {
-                link.sync.under_way += body.len();
+                link.unsent.under_way += body.len();
                 self.send_records(peer, body.freeze(), number);
             }
         }
@@ -185,8 +129,8 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&peer) else {
             return false;
         };
-        link.sync.under_way = link.sync.under_way.saturating_sub(len);
-        if link.sync.is_over() || link.sync.under_way > AHEAD / 2 {
+        link.unsent.under_way = link.unsent.under_way.saturating_sub(len);
+        if link.unsent.is_over() || link.unsent.under_way > AHEAD / 2 {
             return false;
         }
         self.send_some(peer);

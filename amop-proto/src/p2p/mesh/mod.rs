@@ -25,24 +25,27 @@
 //! three bytes are its number on its link, from version 3 on: see [`Numbered`].
 
 mod agreement;
-mod message;
+mod content;
+#[cfg(test)]
+mod message_tests;
+mod multicast_header;
 mod proof;
 mod record;
+mod unicast_header;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
 pub use self::{
     agreement::{Agreement, MacPurpose, PairKey, Statement},
-    message::{
-        FrameContent, MAX_TARGETS, MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader,
-        Seal, UnicastHeader, content_digest,
-    },
+    content::{FrameContent, content_digest},
+    multicast_header::{MAX_TARGETS, MulticastHeader, RelayedMulticastHeader},
     proof::{Identified, IdentityRefusal, StatementSigner, StatementVerifier},
     record::{
         MAX_CHAIN, MAX_NEIGHBOURS, MAX_VERSION, Record, RecordsError, SignedRecord, SignedRecords,
         Subject, Whole,
     },
+    unicast_header::{RelayedUnicastHeader, Seal, UnicastHeader},
 };
 #[cfg(feature = "test-util")]
 pub use proof::SharedSecret;

@@ -37,7 +37,7 @@ fn invented_fisco_nodes_are_few_and_a_claim_counts_only_so_much() {
         net.subscriber(0, &[TOPIC]),
         net.subscriber(0, &[TOPIC]),
     ];
-    assert_draws(&mut net, liar, &mine, limits.claimed);
+    assert_draws(&mut net, liar, &mine, limits.max_claimed_subscribers);
 }
 
 /// Asserts that these subscribers get the right part of a topic's unicasts, if another node counts

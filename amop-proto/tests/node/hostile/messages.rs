@@ -306,7 +306,7 @@ fn a_node_has_no_names_for_its_own_multicasts() {
 #[test]
 fn a_fisco_node_next_to_this_one_is_not_silenced_by_who_says_it_is_next_to_it() {
     let mut net = with_limits(|config| {
-        config.transit.insert(node_id(FISCO));
+        config.stubs.insert(node_id(FISCO));
     });
     let liar = net.overlay_peer(0, LIAR, &[]);
     net.peer_send(liar, records(3, &[stub(FISCO, LIAR, 1, &[])]));

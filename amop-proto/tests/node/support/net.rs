@@ -8,11 +8,11 @@ use std::{
 };
 
 use amop_proto::{
-    channel::{Frame, FrameDecoder, rpc::NodeFacts},
+    channel::{Frame, FrameDecoder},
     node::{
         Action, Checker, Lane, Limits, MachineConfig, NodeEvent, NodeMachine, NodeNotice,
         PeerCloseReason, PeerId, PeerIdentity, Restatement, SessionCloseReason, SessionId,
-        Timeouts,
+        Timeouts, rpc::NodeFacts,
     },
     p2p::{NodeId, PeerCodec, PeerFrame, mesh::SharedSecret},
 };
@@ -123,7 +123,7 @@ pub(crate) fn config(n: usize) -> MachineConfig {
         },
         limits: Limits::default(),
         timeouts: Timeouts::default(),
-        transit: BTreeSet::new(),
+        stubs: BTreeSet::new(),
         epoch: EPOCH,
         seed: [n as u8; 32],
     }
@@ -134,7 +134,7 @@ impl TestNode {
         let verifier = SharedSecret::new(config.node);
         Self {
             checker: Checker::new(Arc::new(verifier), config.limits.peer_topics)
-                .of_node(&config.node, &config.transit),
+                .of_node(&config.node, &config.stubs),
             machine: NodeMachine::new(config),
             notices: Vec::new(),
             restates_late: false,

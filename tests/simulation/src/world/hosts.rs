@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use amop_proto::{
-    channel::{Frame, FrameType, rpc::NodeFacts, split_topic},
+    channel::{Frame, FrameType, split_topic},
     node::{
-        Action, Checker, Lane, MachineConfig, NodeEvent, NodeMachine, NodeNotice, PeerId, SessionId,
+        Action, Checker, Lane, MachineConfig, NodeEvent, NodeMachine, NodeNotice, PeerId,
+        SessionId, rpc::NodeFacts,
     },
     p2p::{
         NodeId, PeerFrame,
@@ -101,7 +102,7 @@ impl World {
             },
             limits: self.node_limits(),
             timeouts: self.config.timeouts,
-            transit: std::collections::BTreeSet::new(),
+            stubs: std::collections::BTreeSet::new(),
             epoch,
             seed,
         });

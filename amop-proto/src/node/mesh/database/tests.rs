@@ -1,7 +1,22 @@
 //! Tests which nodes are stored, for how long, and at whose cost.
 
-use super::{room::UNNEEDED, *};
-use crate::p2p::mesh::{SharedSecret, StatementSigner, Whole};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    graves::{STALE, UNREACHABLE_FOR},
+    room::UNNEEDED,
+    taking::{STATEMENT, STATEMENTS},
+    *,
+};
+use crate::{
+    node::{checker::CheckedRecord, mesh::speaker::REFRESH},
+    p2p::{
+        NodeId,
+        mesh::{Record, SharedSecret, StatementSigner, Subject, Whole},
+    },
+};
 
 fn topic(name: &'static str) -> Bytes {
     Bytes::from_static(name.as_bytes())

@@ -1,0 +1,45 @@
+//! How a connection ends.
+
+use std::{fmt, io};
+
+use crate::{receive::Patience, supervise::PanicReport};
+
+/// How a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkEnd<R: fmt::Display> {
+    #[error("the other side closed it")]
+    Closed,
+    #[error("{0}")]
+    Io(io::Error),
+    #[error("{0}")]
+    BadFrame(String),
+    #[error("{0}")]
+    ByMachine(R),
+    #[error(
+        "a frame took longer to arrive than {} s, plus one second for each {} bytes received",
+        .0.grace.as_secs(), .0.rate
+    )]
+    SlowFrame(Patience),
+    #[error(
+        "no room for a frame of {len} bytes: too many bytes of half-received frames are held for \
+         its key, its agency or all connections (limit {limit}); the sender may send it again later"
+    )]
+    NoRoom { len: usize, limit: usize },
+    #[error("the node stops")]
+    Shutdown,
+    #[error("{0}")]
+    Fault(PanicReport),
+}
+
+impl<R: fmt::Display> LinkEnd<R> {
+    /// Treats a connection that the peer closed without an error as closed, not as an error.
+    pub(crate) fn of(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
+}

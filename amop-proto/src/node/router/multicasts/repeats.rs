@@ -1,0 +1,104 @@
+//! Multicasts that an SDK hands to several nodes: each session gets at most one copy.
+//!
+//! SDKs in Java send a multicast over all their connections, with one seq. Nodes that know each
+//! other's subscribers would deliver it several times, and so would a node with two of these
+//! connections. Native clients drop such repeats themselves, so this is checked only where there
+//! are sessions of other SDKs.
+
+use std::{
+    collections::VecDeque,
+    hash::BuildHasher,
+    time::{Duration, Instant},
+};
+
+use foldhash::fast::RandomState;
+
+use crate::{channel::Frame, hash::HashSet};
+
+/// Copies come within milliseconds of each other; a seq is not reused within this time.
+const COPIES_WITHIN: Duration = Duration::from_secs(10);
+
+/// The number of messages that are remembered.
+const MAX: usize = 32 * 1024;
+
+/// The number of bytes hashed at each end of a long message: the node is held meanwhile, so it must
+/// be short.
+const END: usize = 128;
+
+/// The multicasts of the last seconds.
+#[derive(Debug, Clone, Default)]
+pub(in crate::node::router) struct Repeats {
+    /// It has a secret, so that no message can be made that is taken for another.
+    hasher: RandomState,
+    seen: HashSet<u64>,
+    /// The oldest first.
+    order: VecDeque<(Instant, u64)>,
+    /// The number of sessions of native clients.
+    pub(in crate::node::router) native: usize,
+}
+
+impl Repeats {
+    /// Returns whether a multicast with this seq, topic, length and ends has not come recently.
+    pub(in crate::node::router) fn is_first(&mut self, now: Instant, frame: &Frame) -> bool {
+        while let Some(&(at, name)) = self.order.front()
+            && (now.duration_since(at) >= COPIES_WITHIN || self.order.len() >= MAX)
+        {
+            self.order.pop_front();
+            self.seen.remove(&name);
+        }
+        let body = &frame.body[..];
+        let head = &body[..body.len().min(END)];
+        let tail = &body[body.len().saturating_sub(END).max(head.len())..];
+        let name = self.hasher.hash_one((frame.seq.0, body.len(), head, tail));
+        let first = self.seen.insert(name);
+        if first {
+            self.order.push_back((now, name));
+        }
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::channel::{FrameType, Seq};
+
+    fn frame(n: u8, body: impl Into<Bytes>) -> Frame {
+        Frame {
+            kind: FrameType::MULTICAST,
+            seq: Seq([n; 32]),
+            result: 0,
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn the_same_message_is_known_for_a_while_and_no_other_is() {
+        let start = Instant::now();
+        let mut repeats = Repeats::default();
+        let long = vec![1; 10_000];
+        for body in [vec![], vec![1], long.clone()] {
+            assert!(repeats.is_first(start, &frame(1, body.clone())));
+            assert!(!repeats.is_first(start, &frame(1, body.clone())));
+            assert!(repeats.is_first(start, &frame(2, body)));
+        }
+        let mut other = long.clone();
+        other[9_999] = 2;
+        assert!(repeats.is_first(start, &frame(1, other)));
+        assert!(!repeats.is_first(start + COPIES_WITHIN / 2, &frame(1, long.clone())));
+        assert!(repeats.is_first(start + COPIES_WITHIN, &frame(1, long)));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_when_there_are_too_many() {
+        let now = Instant::now();
+        let mut repeats = Repeats::default();
+        for n in 0..2 * MAX {
+            assert!(repeats.is_first(now, &frame(0, n.to_be_bytes().to_vec())));
+        }
+        assert_eq!((repeats.seen.len(), repeats.order.len()), (MAX, MAX));
+        assert!(repeats.is_first(now, &frame(0, 0usize.to_be_bytes().to_vec())));
+    }
+}

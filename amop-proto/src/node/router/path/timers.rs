@@ -1,0 +1,65 @@
+//! Unicasts whose timers are due.
+
+use std::time::Instant;
+
+use crate::{
+    channel::result_code,
+    node::router::{
+        Router,
+        in_flight::{AttemptState, CreditOutcome, SLICE},
+    },
+};
+
+impl Router {
+    pub(in crate::node::router) fn unicasts_due(&mut self, now: Instant) {
+        if self.in_flight.backlog.timers_may(now) {
+            self.timers_due(now);
+        }
+        self.out.end_pauses(now);
+    }
+
+    /// Handles unicasts whose timers are due, a limited number at once.
+    fn timers_due(&mut self, now: Instant) {
+        let mut left = SLICE;
+        while self.in_flight.has_due(now) {
+            if left == 0 {
+                return self.in_flight.backlog.timers_wait(now);
+            }
+            left -= 1;
+            let Some(id) = self.in_flight.pop_timer() else {
+                return;
+            };
+            let Some(unicast) = self.in_flight.get(id) else {
+                continue;
+            };
+            if unicast.deadline <= now {
+                self.out.counters.failed_attempts += 1;
+                if let Some(mut unicast) = self.in_flight.take(id) {
+                    self.in_flight.forget_attempt(
+                        &mut self.out.links,
+                        id,
+                        &mut unicast,
+                        CreditOutcome::Failed(now),
+                    );
+                    self.end(id, &mut unicast, Err(result_code::TIMEOUT));
+                }
+                continue;
+            }
+            match &unicast.at {
+                Some(AttemptState::Node { until, .. }) if now < *until => {
+                    self.node_is_late(now, id)
+                }
+                None => {
+                    // The search through very many subscribers continues.
+                    if let Some(unicast) = self.in_flight.take(id) {
+                        self.advance(now, id, unicast);
+                    }
+                }
+                at => {
+                    let asked_session = matches!(at, Some(AttemptState::Session(_)));
+                    self.attempt_failed(now, id, asked_session);
+                }
+            }
+        }
+    }
+}
