@@ -19,6 +19,7 @@ const MAX_LISTED: usize = 16 * 1024 * 1024;
 
 /// A JSON-RPC request that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Question {
     /// The seq of the session's frame.
     pub seq: Seq,
@@ -36,6 +37,7 @@ impl Question {
 
 /// The peers and topics of a node at the time of copying.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing {
     /// The connected nodes, in the order they connected.
     pub peers: Vec<RpcPeer>,
