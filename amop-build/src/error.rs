@@ -75,6 +75,7 @@ impl fmt::Debug for BuildError {
 /// An unsupported schema feature and its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{location}: {reason}")]
+#[non_exhaustive]
 pub struct Unsupported {
     /// The location of the feature.
     pub location: Location,

@@ -6,7 +6,7 @@ use syn::{
 };
 
 /// The functions of `#[derive(AmopTopic)]` whose names a field may have as well.
-const FUNCTIONS: [&str; 14] = [
+const FUNCTIONS: [&str; 16] = [
     "subscribe",
     "subscribe_to",
     "subscribe_private",
@@ -21,6 +21,8 @@ const FUNCTIONS: [&str; 14] = [
     "publish_multicast_to",
     "request",
     "request_to",
+    "serve",
+    "try_serve",
 ];
 
 /// The names of types that prost's derives declare inside of functions, where they hide other

@@ -1,5 +1,6 @@
 //! Generates the code of the macros: the trait impls, and functions that need no trait in scope.
 
+mod requests;
 mod sealed;
 
 use crate::{
@@ -199,7 +200,7 @@ impl<'a> Expansion<'a> {
                 let functions = if settings.sealed {
                     sealed::request_function(item, reply, krate)
                 } else {
-                    request_functions(item, reply, krate)
+                    requests::functions(item, reply, settings)
                 };
                 (Some(request), Some(functions))
             }
@@ -209,7 +210,9 @@ impl<'a> Expansion<'a> {
         let functions = kept(quote!(#functions #request_functions), &settings.without);
         // Generated code with the spans of the user's tokens, which errors need, is linted as the
         // user's code.
+        let needs = features(codec, settings);
         Some(quote! {
+            #needs
             #[automatically_derived]
             #[allow(deprecated, unused_qualifications)]
             impl #impl_generics #krate::#topic_trait for #name #ty_generics #where_clause {
@@ -227,6 +230,21 @@ impl<'a> Expansion<'a> {
             }
         })
     }
+}
+
+/// Generates the checks that the features of `amop` that the code needs are on.
+fn features(codec: CodecName, settings: &CheckedOptions) -> TokenStream {
+    let krate = &settings.krate;
+    let of_reply = settings.reply_codec.map(|(codec, _)| codec);
+    let codecs = [Some(codec), of_reply].into_iter().flatten();
+    let private = settings.private.then_some("need_private");
+    let needs = codecs.filter_map(CodecName::needs).chain(private);
+    needs
+        .map(|name| {
+            let name = syn::Ident::new(name, Span::call_site());
+            quote!(#krate::__private::#name! {})
+        })
+        .collect()
 }
 
 /// Returns the functions without those that have one of these names.
@@ -475,39 +493,6 @@ fn private_subscribing(item: &DeriveInput, krate: &Path) -> TokenStream {
             key: &#krate::TopicKey,
         ) -> #result<#krate::Deliveries<Self>, #krate::SubscribeError> {
             client.deliveries_private::<Self>(key).await
-        }
-    }
-}
-
-/// Generates the functions of topics with a typed reply.
-fn request_functions(item: &DeriveInput, reply: &syn::Type, krate: &Path) -> TokenStream {
-    let vis = &item.vis;
-    let result = quote!(::core::result::Result);
-    let PublishSignature { life, future, send } = &PublishSignature::of(item);
-    quote! {
-        /// Sends the message to one subscriber of the type's topic and waits for its reply.
-        ///
-        /// # Errors
-        ///
-        /// See `amop::Client::request`.
-        #vis fn request<#life>(
-            &self,
-            client: &#life #krate::Client,
-        ) -> #future<Output = #result<#reply, #krate::PublishError>> + #send {
-            client.request(self)
-        }
-
-        /// Sends the message to one subscriber of `topic` and waits for its reply.
-        ///
-        /// # Errors
-        ///
-        /// See `amop::Client::request_to`.
-        #vis fn request_to<#life>(
-            &self,
-            client: &#life #krate::Client,
-            topic: &::core::primitive::str,
-        ) -> #future<Output = #result<#reply, #krate::PublishError>> + #send {
-            client.request_to(topic, self)
         }
     }
 }

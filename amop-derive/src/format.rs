@@ -65,6 +65,15 @@ impl CodecName {
         }
     }
 
+    /// Returns the macro that reports that the codec's feature is switched off, if it has one.
+    pub(crate) fn needs(self) -> Option<&'static str> {
+        match self {
+            Self::Json => Some("need_json"),
+            Self::Protobuf => Some("need_protobuf"),
+            Self::Text | Self::Bytes | Self::Own => None,
+        }
+    }
+
     /// Returns the `amop` type that implements the codec. The compiler reports bounds that are not
     /// met at `span`.
     pub(crate) fn path(self, own: Option<&Type>, krate: &Path, span: Span) -> TokenStream {

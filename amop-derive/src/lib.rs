@@ -103,6 +103,8 @@ use proc_macro::TokenStream;
 /// | `async fn publish_multicast_to(&self, client, topic)` | `publish_multicast_to` |
 /// | `async fn request(&self, client)`, with `reply` | `request` |
 /// | `async fn request_to(&self, client, topic)`, with `reply` | `request_to` |
+/// | `async fn serve(client, concurrency, handler)`, with `reply` | `serve` |
+/// | `async fn try_serve(client, concurrency, handler)`, with `reply` | `try_serve` |
 ///
 /// A struct cannot have other functions with these names. The futures are `Send`.
 ///

@@ -24,6 +24,7 @@ use crate::{
 
 /// Configures a [`Node`].
 #[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `start` is called"]
 pub struct NodeBuilder {
     channel: SocketAddr,
     p2p: SocketAddr,
@@ -136,10 +137,9 @@ impl NodeBuilder {
             sha1_client_signatures: config.sha1_client_signatures,
             sdks_as_nodes: config.sdk_certificates_as_nodes,
             lists: AccessLists::from_config(config),
-            limits: Limits {
-                outgoing_bandwidth: bandwidth(config),
-                ..config.limits
-            },
+            limits: config
+                .limits
+                .with(|limits| limits.outgoing_bandwidth = bandwidth(config)),
             listen: config.listen_limits,
             compress: config.send_compressed,
             chain_id: config.chain_id.clone(),
@@ -153,21 +153,18 @@ impl NodeBuilder {
     }
 
     /// Sets the address that SDKs connect to. Default: a free port of 127.0.0.1.
-    #[must_use]
     pub fn channel_listen(mut self, address: SocketAddr) -> Self {
         self.channel = address;
         self
     }
 
     /// Sets the address that other nodes connect to. Default: a free port of 127.0.0.1.
-    #[must_use]
     pub fn p2p_listen(mut self, address: SocketAddr) -> Self {
         self.p2p = address;
         self
     }
 
     /// Sets the address that answers JSON-RPC over HTTP, to anyone and without TLS. Default: none.
-    #[must_use]
     pub fn rpc_listen(mut self, address: SocketAddr) -> Self {
         self.rpc = Some(address);
         self
@@ -175,7 +172,6 @@ impl NodeBuilder {
 
     /// Sets the chain's id, which some SDKs compare with their own. Default: 1. SDKs read it as a
     /// signed 64-bit number.
-    #[must_use]
     pub fn chain_id(mut self, id: u64) -> Self {
         self.chain_id = id.to_string();
         self
@@ -184,21 +180,18 @@ impl NodeBuilder {
     /// Sets the groups that the node reports to SDKs. Default: none. Java SDKs create a client for
     /// a group only if it is among these, as the chain's own demos do before they publish. There is
     /// no chain behind the groups.
-    #[must_use]
     pub fn groups(mut self, groups: impl IntoIterator<Item = u16>) -> Self {
         self.groups = groups.into_iter().collect();
         self
     }
 
     /// Sets the version that the node reports to SDKs. Default: 2.11.1.
-    #[must_use]
     pub fn fisco_version(mut self, version: ChainVersion) -> Self {
         self.version = version;
         self
     }
 
     /// Adds a node to dial. Nodes that dial this one need not be named.
-    #[must_use]
     pub fn peer(mut self, address: PeerAddr) -> Self {
         self.peers.push(address);
         self
@@ -211,21 +204,18 @@ impl NodeBuilder {
     ///
     /// Several nodes may name the same FISCO node. It still gets and sends each message once, if
     /// all nodes that it is a peer of name it.
-    #[must_use]
     pub fn transit(mut self, node: NodeId) -> Self {
         self.transit.insert(node);
         self
     }
 
     /// Sets the node's certificates for both ports.
-    #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
         self.p2p_identity = Some(identity);
         self
     }
 
     /// Sets certificates for the channel port alone, as in RSA mode.
-    #[must_use]
     pub fn channel_identity(mut self, identity: Identity) -> Self {
         self.channel_identity = Some(identity);
         self
@@ -233,7 +223,6 @@ impl NodeBuilder {
 
     /// Sets whether an SDK's certificate must be signed by the same key as this node's certificate,
     /// which is the key of its agency. Default: yes (channel-v2 section 2.5).
-    #[must_use]
     pub fn check_cert_issuer(mut self, check: bool) -> Self {
         self.check_cert_issuer = check;
         self
@@ -243,7 +232,6 @@ impl NodeBuilder {
     /// on JDK 8 to 15 must. SDKs that support a better hash use that one; each of the others is
     /// logged. Nodes may never use SHA-1, and no certificate signed with SHA-1 is accepted.
     /// Default: yes, as on FISCO nodes.
-    #[must_use]
     pub fn sha1_client_signatures(mut self, allow: bool) -> Self {
         self.sha1_client_signatures = allow;
         self
@@ -251,7 +239,6 @@ impl NodeBuilder {
 
     /// Sets the only SDKs that may connect, by the keys of their certificates. Default: all that
     /// the CA admits.
-    #[must_use]
     pub fn sdk_allowlist(mut self, keys: impl IntoIterator<Item = PublicKey>) -> Self {
         self.lists.sdk_allowlist = Some(keys.into_iter().collect());
         self
@@ -259,14 +246,12 @@ impl NodeBuilder {
 
     /// Sets the only nodes that may connect and that this node dials. Default: all that the CA
     /// admits and whose certificate is not an SDK certificate.
-    #[must_use]
     pub fn node_whitelist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
         self.lists.whitelist = Some(nodes.into_iter().collect());
         self
     }
 
     /// Sets the nodes that may not connect and that this node does not dial.
-    #[must_use]
     pub fn node_blacklist(mut self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
         self.lists.blacklist = nodes.into_iter().collect();
         self
@@ -275,7 +260,6 @@ impl NodeBuilder {
     /// Sets whether an SDK certificate (OU=sdk) is accepted for a node, too. Default: no, so that
     /// no SDK can act as a node. This is meant for chains whose nodes have such certificates; list
     /// the nodes in this case ([`node_whitelist`](Self::node_whitelist)).
-    #[must_use]
     pub fn sdk_certificates_as_nodes(mut self, allow: bool) -> Self {
         self.sdks_as_nodes = allow;
         self
@@ -283,7 +267,6 @@ impl NodeBuilder {
 
     /// Adds a file of certificate revocation lists, which the certificates of SDKs and nodes are
     /// checked against; see [`Identity::with_revocation_file`] for what it may contain.
-    #[must_use]
     pub fn revocation_list(mut self, file: impl Into<PathBuf>) -> Self {
         self.lists.revocation_lists.push(file.into());
         self
@@ -292,35 +275,30 @@ impl NodeBuilder {
     /// Sets the longest frame accepted from an SDK, or from another node for an SDK, in bytes
     /// including the header. Default: 32 MiB; FISCO nodes accept 100 MiB. Part of
     /// [`limits`](Self::limits).
-    #[must_use]
     pub fn max_frame(mut self, bytes: usize) -> Self {
         self.limits.frame = bytes;
         self
     }
 
     /// Sets the node's limits.
-    #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// Sets the node's timeouts.
-    #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self
     }
 
     /// Sets the limits of the node's ports.
-    #[must_use]
     pub fn listen_limits(mut self, limits: ListenLimits) -> Self {
         self.listen = limits;
         self
     }
 
     /// Makes the node's random choices repeatable. Default: seeded by the operating system.
-    #[must_use]
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
         self
@@ -328,11 +306,7 @@ impl NodeBuilder {
 }
 
 fn load(what: Port, paths: &CertPaths) -> Result<Identity, StartError> {
-    let files = CertFiles {
-        key: paths.key.clone(),
-        cert: paths.cert.clone(),
-        ca: paths.ca.clone(),
-    };
+    let files = CertFiles::new(&paths.cert, &paths.key, &paths.ca);
     Identity::load(&files).map_err(|source| StartError::Tls { what, source })
 }
 

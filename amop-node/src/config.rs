@@ -123,6 +123,7 @@ pub struct NodeConfig {
 
 /// The files of a key, its certificate chain and the trusted root.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CertPaths {
     /// The private key.
     pub key: PathBuf,
@@ -130,6 +131,17 @@ pub struct CertPaths {
     pub cert: PathBuf,
     /// The trusted root.
     pub ca: PathBuf,
+}
+
+impl CertPaths {
+    /// Names the files.
+    pub fn new(key: impl Into<PathBuf>, cert: impl Into<PathBuf>, ca: impl Into<PathBuf>) -> Self {
+        Self {
+            key: key.into(),
+            cert: cert.into(),
+            ca: ca.into(),
+        }
+    }
 }
 
 impl NodeConfig {

@@ -75,6 +75,7 @@ fn in_use(error: &io::Error) -> &'static str {
 
 /// One of a node's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Port {
     /// The port for SDKs.
     Channel,

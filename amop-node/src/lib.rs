@@ -2,7 +2,8 @@
 //! nodes, and routes AMOP messages between them. It keeps no chain.
 //!
 //! [`Node`] is one node; [`Network`] is several in one process, for tests and demos. The
-//! `amop-node` binary runs a node from a `config.ini` made by `build_chain.sh`.
+//! `amop-node` command, of the crate `amop-node-cli`, runs a node from a `config.ini` made by
+//! `build_chain.sh`.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -40,6 +41,7 @@ mod node;
 mod outbox;
 mod pace;
 mod ports;
+#[cfg(feature = "program")]
 pub mod program;
 mod questions;
 mod receive;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// The limits of a node's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListenLimits {
     /// SDK connections at once.
     pub sessions: usize,
@@ -47,6 +48,20 @@ pub struct ListenLimits {
     pub http_answers: usize,
     /// How long an HTTP request may take, from the connection to the end of the answer.
     pub http_time: Duration,
+}
+
+impl ListenLimits {
+    /// Returns the limits with a change.
+    ///
+    /// ```
+    /// let limits = amop_node::ListenLimits::default().with(|limits| limits.sessions = 100);
+    /// assert_eq!(limits.sessions, 100);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for ListenLimits {

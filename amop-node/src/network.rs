@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amop_tls::{Identity, pki};
+use amop_tls::{Identity, NodeAccess, pki};
 
 use crate::{Node, NodeBuilder, config::PeerAddr, error::StartError};
 
@@ -15,11 +15,15 @@ const MESH: Duration = Duration::from_secs(30);
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let network = amop_node::Network::start(2).await?;
 /// println!("an SDK may connect to {} or {}", network.endpoint(0), network.endpoint(1));
+/// // A client takes it: `amop::Client::connect_with(network.access(0))`.
+/// let access = network.access(0);
+/// assert_eq!(access.endpoints, [network.endpoint(0)]);
 /// network.shutdown().await;
 /// # Ok::<(), amop_node::StartError>(())
 /// # }).unwrap();
 /// ```
 #[derive(Debug)]
+#[must_use = "the nodes of a network that is dropped stop"]
 pub struct Network {
     nodes: Vec<Option<Node>>,
     agency: pki::Agency,
@@ -33,6 +37,10 @@ impl Network {
     /// # Errors
     ///
     /// [`StartError`] if a node cannot be started or the mesh does not form within 30 s.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the nodes that were started stop in the background.
     pub async fn start(nodes: usize) -> Result<Self, StartError> {
         Self::start_with(nodes, |_, builder| builder).await
     }
@@ -40,6 +48,10 @@ impl Network {
     /// Like [`start`](Self::start), but calls a function that may change each node's configuration.
     ///
     /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
     ///
     /// As [`start`](Self::start).
     pub async fn start_with(
@@ -90,6 +102,20 @@ impl Network {
         &self.endpoints[index]
     }
 
+    /// Returns what an SDK needs to connect to one node: its endpoint and certificates.
+    ///
+    /// # Panics
+    ///
+    /// If there never was such a node.
+    pub fn access(&self, index: usize) -> NodeAccess {
+        NodeAccess::new([self.endpoint(index)], self.sdk())
+    }
+
+    /// Returns what an SDK needs to connect to all nodes.
+    pub fn access_to_all(&self) -> NodeAccess {
+        NodeAccess::new(self.endpoints.iter().cloned(), self.sdk())
+    }
+
     /// Returns certificates of an SDK for this network.
     pub fn sdk(&self) -> Identity {
         self.sdk.clone()
@@ -101,6 +127,10 @@ impl Network {
     }
 
     /// Stops one node. Its connections end; the other nodes keep running.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after its first poll, the node stops in the background.
     pub async fn stop(&mut self, index: usize) {
         if let Some(node) = self.nodes.get_mut(index).and_then(Option::take) {
             node.shutdown().await;
@@ -108,6 +138,10 @@ impl Network {
     }
 
     /// Stops all nodes.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the nodes stop in the background.
     pub async fn shutdown(self) {
         for node in self.nodes.into_iter().flatten() {
             node.shutdown().await;

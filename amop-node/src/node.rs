@@ -23,6 +23,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// Dropping it stops it in the background; [`shutdown`](Self::shutdown) also waits until every task
 /// has ended and its ports are free.
 #[derive(Debug)]
+#[must_use = "a node that is dropped stops"]
 pub struct Node {
     pub(crate) core: Arc<Core>,
     pub(crate) access: Arc<Access>,
@@ -158,9 +159,7 @@ impl Node {
     /// refuse. Everything else stays as it was when the node started.
     ///
     /// Revocation lists are read again, also from unchanged paths. Statements of nodes that the new
-    /// lists refuse are forgotten, also if these nodes are not neighbours. If the future is dropped
-    /// before it completes, either nothing has changed, or the lists are in force and such nodes are
-    /// forgotten only when they are stated again.
+    /// lists refuse are forgotten, also if these nodes are not neighbours.
     ///
     /// ```no_run
     /// # async fn run(node: amop_node::Node) -> Result<(), amop_node::ReloadError> {
@@ -176,6 +175,11 @@ impl Node {
     /// # Errors
     ///
     /// [`ReloadError`] if a list cannot be used. The previous lists stay in force.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, either nothing has changed, or the lists are in force and statements of
+    /// nodes that they refuse are forgotten only when they are stated again.
     pub async fn reload(&self, lists: AccessLists) -> Result<Reloaded, ReloadError> {
         let (p2p, channel) = self.access.identities();
         let loaded = aside(move || lists.load(p2p, channel)).await?;
@@ -187,6 +191,10 @@ impl Node {
 
     /// Stops the node: it accepts no new connections, writes what is queued, then closes the
     /// connections. Returns when every task has ended, after 10 s at most.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the node stops in the background.
     pub async fn shutdown(mut self) {
         self.stop();
         let ended = async {

@@ -5,7 +5,6 @@
 //! them.
 
 use std::{
-    any::Any,
     backtrace::{Backtrace, BacktraceStatus},
     collections::VecDeque,
     env,
@@ -26,6 +25,8 @@ use tracing_subscriber::{
         time::{FormatTime, SystemTime},
     },
 };
+
+use crate::supervise::panic_text;
 
 /// The memory of lines that wait to be written, in bytes: about 5,000 lines.
 const ROOM: usize = 1 << 20;
@@ -55,6 +56,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "the log ends when it is dropped"]
 pub struct Log(Arc<LogQueue>);
 
 impl Log {
@@ -117,13 +119,6 @@ fn filter(level: &str) -> (EnvFilter, Option<String>) {
             (EnvFilter::new(level), Some(text))
         }
     }
-}
-
-/// Returns the message of a panic.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message")
 }
 
 fn panic_line(info: &PanicHookInfo<'_>) -> Vec<u8> {

@@ -10,6 +10,10 @@ use crate::{AccessLists, Node, NodeBuilder, ReloadError, Reloaded, StartError, s
 /// # Errors
 ///
 /// [`StartError`] if the node cannot be started.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, the node stops in the background.
 pub async fn serve(
     node: NodeBuilder,
     serving: impl FnOnce(),
@@ -27,6 +31,10 @@ pub async fn serve(
 /// If a file cannot be used, nothing changes and the error is logged.
 ///
 /// # Errors
+///
+/// As [`serve`].
+///
+/// # Cancel safety
 ///
 /// As [`serve`].
 pub async fn serve_reloading(

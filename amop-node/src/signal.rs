@@ -8,6 +8,10 @@ use std::io;
 /// # Errors
 ///
 /// The error of the operating system if the signals cannot be caught.
+///
+/// # Cancel safety
+///
+/// No signal is lost if the future is polled late; dropping it ignores the signals that it caught.
 pub fn stop() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
@@ -33,6 +37,7 @@ pub fn stop() -> io::Result<impl Future<Output = ()>> {
 /// Hang-up signals (SIGHUP), which tell a program to read its lists again. There are none on
 /// Windows.
 #[derive(Debug)]
+#[must_use = "signals that are not waited for have no effect"]
 pub struct Hangups {
     #[cfg(unix)]
     signal: tokio::signal::unix::Signal,
@@ -54,8 +59,11 @@ pub fn hangups() -> io::Result<Hangups> {
 }
 
 impl Hangups {
-    /// Waits for the next signal. Several that arrived since the last one count as one. No signal
-    /// is lost if the future is dropped.
+    /// Waits for the next signal. Several that arrived since the last one count as one.
+    ///
+    /// # Cancel safety
+    ///
+    /// No signal is lost if the future is dropped.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         if self.signal.recv().await.is_some() {

@@ -13,8 +13,6 @@ use amop_proto::log::OneLine;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::program::panic_text;
-
 /// The delay before a task that panicked is started again; each further delay is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest delay.
@@ -31,6 +29,13 @@ impl PanicReport {
     pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
         Self(OneLine::new(panic_text(panic)).to_string())
     }
+}
+
+/// Returns the message of a panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message")
 }
 
 /// Returns the output of a future, or its panic.

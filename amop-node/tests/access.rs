@@ -198,12 +198,11 @@ async fn expired_certificates_end_sessions_and_peers() {
     const LIFE: u64 = 8;
     let agency = agency();
     // Long enough that silence does not end any of them earlier.
-    let timeouts = Timeouts {
-        announce: PATIENCE,
-        peer_idle: PATIENCE,
-        session_idle: PATIENCE,
-        ..Timeouts::default()
-    };
+    let timeouts = Timeouts::default().with(|timeouts| {
+        timeouts.announce = PATIENCE;
+        timeouts.peer_idle = PATIENCE;
+        timeouts.session_idle = PATIENCE;
+    });
     let node = node_of(&agency).timeouts(timeouts).start().await.unwrap();
     let issue = |leaf| {
         let issued = agency.issue_with(leaf, "mayfly", valid_for(LIFE)).unwrap();

@@ -38,11 +38,11 @@ fn error(text: &str) -> ConfigError {
 
 fn certs(folder: &str) -> CertPaths {
     let folder = data(folder);
-    CertPaths {
-        key: folder.join("node.key"),
-        cert: folder.join("node.crt"),
-        ca: folder.join("ca.crt"),
-    }
+    CertPaths::new(
+        folder.join("node.key"),
+        folder.join("node.crt"),
+        folder.join("ca.crt"),
+    )
 }
 
 #[test]
@@ -143,18 +143,16 @@ fn lists_and_limits_of_this_node_s_own_are_read() {
     let lists = ["/etc/certs/agency.crl", "/x/y.crl"];
     assert_eq!(config.revocation_lists, lists.map(Path::new));
     assert_eq!(config.sdk_allowlist, Some(vec![PublicKey([0xab; 64])]));
-    let limits = Limits {
-        frame: 1000,
-        session_in_flight: 7,
-        max_claimed_subscribers: 9,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| {
+        limits.frame = 1000;
+        limits.session_in_flight = 7;
+        limits.max_claimed_subscribers = 9;
+    });
     assert_eq!(config.limits, limits);
-    let listen_limits = ListenLimits {
-        sessions: 8,
-        handshake_time: Duration::from_secs(3),
-        ..ListenLimits::default()
-    };
+    let listen_limits = ListenLimits::default().with(|limits| {
+        limits.sessions = 8;
+        limits.handshake_time = Duration::from_secs(3);
+    });
     assert_eq!(config.listen_limits, listen_limits);
     // The older name of a key.
     let config = quiet("[amop_limits]\nclaimed=9\n");

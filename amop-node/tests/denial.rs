@@ -157,10 +157,7 @@ async fn a_revocation_list_that_is_none_or_of_nobody_known_keeps_the_node_from_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_finds_no_place_and_what_is_no_frame_is_counted() {
-    let limits = ListenLimits {
-        sessions: 1,
-        ..ListenLimits::default()
-    };
+    let limits = ListenLimits::default().with(|limits| limits.sessions = 1);
     let network: Network = network_with(1, |_, builder| builder.listen_limits(limits)).await;
     let node = network.node(0).unwrap();
     let config = network.sdk().client_config().unwrap();
@@ -180,10 +177,7 @@ async fn who_finds_no_place_and_what_is_no_frame_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_the_bandwidth_gets_103() {
-    let limits = Limits {
-        outgoing_bandwidth: Some(1000),
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.outgoing_bandwidth = Some(1000));
     let network = network_with(2, |_, builder| builder.limits(limits)).await;
     let (publisher, subscriber) = (client(&network, 0).await, client(&network, 1).await);
     let topic = TopicName::new("news").unwrap();

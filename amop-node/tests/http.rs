@@ -20,10 +20,7 @@ fn serving(builder: NodeBuilder, limits: ListenLimits) -> NodeBuilder {
 }
 
 fn patient() -> ListenLimits {
-    ListenLimits {
-        http_time: PATIENCE,
-        ..ListenLimits::default()
-    }
+    ListenLimits::default().with(|limits| limits.http_time = PATIENCE)
 }
 
 async fn network(nodes: usize, limits: ListenLimits) -> Network {
@@ -151,10 +148,8 @@ async fn what_is_no_question_is_refused() {
 /// A client that is slow with the head or with the body is disconnected.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_has_a_deadline() {
-    let limits = ListenLimits {
-        http_time: Duration::from_millis(200),
-        ..ListenLimits::default()
-    };
+    let limits =
+        ListenLimits::default().with(|limits| limits.http_time = Duration::from_millis(200));
     let network = network(1, limits).await;
     let request = post(VERSION);
     for sent in [0, 1, 30, request.len() - 1] {
@@ -168,11 +163,10 @@ async fn a_request_has_a_deadline() {
 /// Connections that send nothing, or half a request, make room for those that send requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_bounded_and_none_keeps_another_out() {
-    let limits = ListenLimits {
-        http: 2,
-        first_byte_time: PATIENCE,
-        ..patient()
-    };
+    let limits = patient().with(|limits| {
+        limits.http = 2;
+        limits.first_byte_time = PATIENCE;
+    });
     let network = network(1, limits).await;
     let node = network.node(0).unwrap();
     let mut idle = Vec::new();
@@ -288,17 +282,15 @@ fn head(answer: &str) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn answers_that_nobody_reads_are_bounded_and_leave_room_for_others() {
-    let listen = ListenLimits {
-        http_answers: 12 << 20,
-        http_rate: 100_000,
-        ..patient()
-    };
-    let limits = Limits {
-        session_text: 1 << 30,
-        session_topic_changes: 100_000,
-        topic_changes: 100_000,
-        ..Limits::default()
-    };
+    let listen = patient().with(|limits| {
+        limits.http_answers = 12 << 20;
+        limits.http_rate = 100_000;
+    });
+    let limits = Limits::default().with(|limits| {
+        limits.session_text = 1 << 30;
+        limits.session_topic_changes = 100_000;
+        limits.topic_changes = 100_000;
+    });
     let network = network_with(1, move |_, builder| serving(builder, listen).limits(limits)).await;
     let sdks = subscribe_to_much(&network).await;
     let mut idle = asked_from(&network, [127, 0, 0, 1], LISTS).await;
@@ -337,10 +329,7 @@ async fn answers_that_nobody_reads_are_bounded_and_leave_room_for_others() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn an_address_that_asks_too_often_is_told_so_and_others_are_answered() {
-    let limits = ListenLimits {
-        http_rate: 1,
-        ..patient()
-    };
+    let limits = patient().with(|limits| limits.http_rate = 1);
     let network = network(1, limits).await;
     let mut refused = None;
     // Four at once, and one more for each second that passes.

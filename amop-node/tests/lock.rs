@@ -53,7 +53,7 @@ async fn no_line_is_written_while_a_node_is_locked_and_none_does_anything() {
     here.publish_multicast_raw(&topic, "news".into())
         .await
         .unwrap();
-    within("the news", news.next()).await.unwrap();
+    drop(within("the news", news.next()).await.unwrap());
 
     let config = network.sdk().client_config().unwrap();
     let mut sdk = Sdk::connect(network.endpoint(0), config).await;

@@ -69,6 +69,7 @@ impl FromStr for NodeId {
 /// The error for a text that is not a node ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a node ID is 128 hex digits; this text has {len} bytes or other characters")]
+#[non_exhaustive]
 pub struct NodeIdError {
     /// The text's length in bytes.
     pub len: usize,

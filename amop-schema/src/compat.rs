@@ -45,6 +45,7 @@ pub enum UnknownFields {
 
 /// Properties of the readers that the schema does not define.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompatOptions {
     /// How readers of JSON topics handle unknown members.
     pub json_unknown_fields: UnknownFields,

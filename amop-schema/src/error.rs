@@ -58,6 +58,7 @@ impl<'a> IntoIterator for &'a SchemaErrors {
 
 /// One mistake in a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SchemaError {
     /// The place. Missing if the mistake is not in a file, for example because the file does not
     /// exist.

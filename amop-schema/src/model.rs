@@ -158,6 +158,7 @@ impl fmt::Display for TopicCodec {
 
 /// A place in a file. `Display` writes it in the form of compilers: `hello.proto:3:1`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Location {
     /// The path from which the file was read; in a descriptor set, the name of the file there.
     pub file: String,

@@ -246,9 +246,8 @@ fn json_readers_may_refuse_unknown_fields() {
     let old = topic("proto3", "JSON", "string a = 1; int32 gone = 3;", "");
     let new = topic("proto3", "JSON", "string a = 1; int32 b = 2;", "");
     assert!(compat::check(&old, &new).is_compatible());
-    let options = CompatOptions {
-        json_unknown_fields: UnknownFields::Refused,
-    };
+    let mut options = CompatOptions::default();
+    options.json_unknown_fields = UnknownFields::Refused;
     let report = compat::check_with(&old, &new, options);
     assert_eq!(
         summary(&report),

@@ -78,11 +78,10 @@ fn prove(
 
 /// Checks both directions.
 fn prove_both(old: &Schema, new: &Schema, wire: Wire) -> Result<(), String> {
-    let options = CompatOptions {
-        json_unknown_fields: match wire {
-            Wire::StrictJson => UnknownFields::Refused,
-            Wire::Json | Wire::Protobuf => UnknownFields::Ignored,
-        },
+    let mut options = CompatOptions::default();
+    options.json_unknown_fields = match wire {
+        Wire::StrictJson => UnknownFields::Refused,
+        Wire::Json | Wire::Protobuf => UnknownFields::Ignored,
     };
     let report = compat::check_with(old, new, options);
     for forward in [true, false] {

@@ -46,6 +46,7 @@ impl Recipients {
 
 /// A message ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sealed {
     /// The bytes to send as the payload.
     pub bytes: Vec<u8>,

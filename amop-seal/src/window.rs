@@ -16,6 +16,7 @@ pub const MAX_REMEMBERED: usize = 262_144;
 
 /// The limits for the times of messages in a [`ReplayWindow`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReplaySettings {
     /// The maximum age of a message when it is read. Default 5 min.
     pub max_age: Duration,

@@ -12,6 +12,7 @@ use crate::{Alert, CertificateRefusal, Sm2PublicKey, TlcpError, limits};
 
 /// The two public keys of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerKeys {
     /// The key for signatures. Chains identify nodes by it.
     pub signature: Sm2PublicKey,

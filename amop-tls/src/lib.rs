@@ -105,6 +105,7 @@ mod kx;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
 mod mode;
+mod node_access;
 mod path;
 mod peer_info;
 mod peers;
@@ -133,6 +134,7 @@ pub use key::{PUBLIC_KEY_LEN, ParsePublicKeyError, PublicKey};
 #[cfg(feature = "legacy-rsa")]
 pub use legacy::{LegacyHandshake, LegacyRsa};
 pub use mode::Mode;
+pub use node_access::NodeAccess;
 #[cfg(feature = "legacy-rsa")]
 pub use openssl;
 pub use peer_info::{PeerInfo, peer_info, peer_public_key};

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The kind of certificates that a channel uses (channel-v2 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// secp256k1, the default, and the only one for P2P.
     Ec,

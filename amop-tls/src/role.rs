@@ -17,6 +17,7 @@ const SDK: &str = "sdk";
 /// All certificates of a chain have the same form, for every kind of owner. Only the OU
 /// distinguishes them, and not on every chain: `docs/security.md` has a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// An OU is `node`, `ssl`, or one of these with the prefix `en`; none contains `sdk`.
     ///

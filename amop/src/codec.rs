@@ -3,8 +3,11 @@
 //! A codec is a type without values. It adds no envelope: the payload is exactly the bytes of the
 //! format, so any program that knows the format can read it.
 
+#[cfg(feature = "json")]
 mod json;
+#[cfg(all(feature = "json", feature = "protobuf"))]
 mod proto_json;
+#[cfg(feature = "protobuf")]
 mod protobuf;
 
 use std::fmt;
@@ -12,8 +15,11 @@ use std::fmt;
 use amop_proto::log::{OneLine, with_causes};
 use bytes::Bytes;
 
+#[cfg(feature = "json")]
 pub use json::{Json, JsonError};
+#[cfg(all(feature = "json", feature = "protobuf"))]
 pub use proto_json::{ProtoJson, ProtoJsonReply, ProtoMessage, ProtoReply};
+#[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
 
 /// Turns values of type `T` into payloads and back.

@@ -41,16 +41,32 @@
 //!     fahrenheit: f64,
 //! }
 //!
-//! // One program answers:
-//! let mut requests = Convert::deliveries(&client).await?;
-//! while let Some(request) = requests.next().await {
-//!     let request = request?;
-//!     let celsius = (request.fahrenheit - 32.0) / 1.8;
-//!     request.reply(celsius)?;
-//! }
+//! // One program answers, 16 requests at a time:
+//! let server =
+//!     Convert::serve(&client, 16, async |convert| (convert.fahrenheit - 32.0) / 1.8).await?;
+//! tokio::spawn(server.run());
 //!
 //! // Another one asks:
 //! let celsius = Convert { fahrenheit: 100.0 }.request(&client).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Server`] says what happens when a handler fails, panics or is late; [`Client::deliveries`] gives
+//! a program the requests themselves, to answer them in its own way.
+//!
+//! # Settings of single calls
+//!
+//! [`Client::with_timeout`] and its neighbours return another handle to the same client, whose calls
+//! use another setting. A handle costs as little as a clone, and every function takes it:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # #[amop::topic("convert", reply = "f64")]
+//! # struct Convert { fahrenheit: f64 }
+//! # async fn run(client: amop::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let hasty = client.with_timeout(Duration::from_millis(500));
+//! let celsius = Convert { fahrenheit: 100.0 }.request(&hasty).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -123,7 +139,9 @@
 //!
 //! [`ClientBuilder::endpoints`] names several nodes, [`Client::from_config`] takes them from the
 //! configuration of a Java or Go SDK. [`ClientBuilder::connect`] returns after the first
-//! connection; [`Client::events`] reports all of them.
+//! connection; [`Client::events`] reports all of them. If no node is there yet,
+//! [`ClientBuilder::retry_on_first_connect`] lets it try again, and
+//! [`ClientBuilder::connect_lazy`] does not wait at all.
 //!
 //! * The multicasts of one topic use one connection for as long as it is open, and so do unicasts
 //!   to the topic within a minute after a multicast: messages that one caller awaits one by one
@@ -238,6 +256,7 @@
 //! | [`timeout`](ClientBuilder::timeout) | 10 s | of a publish, a request or a subscribe |
 //! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | of connecting to one endpoint: name, TCP, TLS, version handshake and topics together |
 //! | [`drain_timeout`](ClientBuilder::drain_timeout) | 30 s | of a drain |
+//! | [`retry_on_first_connect`](ClientBuilder::retry_on_first_connect) | no | how long `connect` tries again if it reaches no node |
 //! | [`connections`](ClientBuilder::connections) | all | how many of the endpoints to connect to at a time |
 //! | [`reconnect`](ClientBuilder::reconnect) | without limit | with pauses of 0.5 to 1 s at first, up to 10 to 20 s |
 //! | [`offline`](ClientBuilder::offline) | wait | what publishing and subscribing do while no node is connected |
@@ -257,7 +276,22 @@
 //!
 //! The client needs Tokio with I/O and time enabled. Each connection has one task, and the client
 //! has one more that keeps it connected; everything else runs in the caller's task. Logs go to
-//! [`tracing`](https://docs.rs/tracing).
+//! [`tracing`](https://docs.rs/tracing), with spans at level debug: `connection` (endpoint, version and
+//! id of the node), `publish` (topic, kind, seq) and `serve` (topic, seq). [`Client::stats`] counts
+//! messages, connections and bytes.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `json` | yes | the codec `"json"`, by serde |
+//! | `protobuf` | yes | the codec `"protobuf"`, by prost; with `json` also the JSON of types that `amop-build` generates |
+//! | `private` | yes | private topics, and the keys that they are granted to |
+//! | `sdk-config` | yes | [`Client::from_config`] and [`SdkConfig`] |
+//! | `legacy-rsa` | no | `Tls::legacy_rsa`, see below |
+//!
+//! A program that switches features off has fewer dependencies. The macros say which feature a topic
+//! needs.
 //!
 //! # Nodes in RSA mode
 //!
@@ -274,6 +308,16 @@
 //! attacker who records the traffic and later gets the node's key can read it. The feature compiles
 //! OpenSSL from source, which needs perl and make in addition to the C compiler.
 #![forbid(unsafe_code)]
+// Without features, parts that only they use are left over.
+#![cfg_attr(
+    not(all(
+        feature = "json",
+        feature = "protobuf",
+        feature = "sdk-config",
+        feature = "private"
+    )),
+    allow(dead_code, unused_imports)
+)]
 
 mod client;
 pub mod codec;
@@ -282,9 +326,11 @@ mod error;
 mod private;
 mod receive;
 mod report;
+#[cfg(feature = "sdk-config")]
 mod sdk_config;
 mod sealed;
 mod send;
+mod serve;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -301,11 +347,11 @@ pub use amop_seal::{
     SealError, SealingKey, SealingKeyError, SealingKeyProblem, SealingPublicKey,
 };
 pub use amop_tls::{
-    HandshakeFailure, Identity, NodeKey, ParseNodeKeyError, PemSource, PublicKey, TlsError,
-    pem::PemProblem, pkcs12::Pkcs12Problem,
+    HandshakeFailure, Identity, NodeAccess, NodeKey, ParseNodeKeyError, PemSource, PublicKey,
+    TlsError, pem::PemProblem, pkcs12::Pkcs12Problem,
 };
 pub use client::{
-    Client, ClientBuilder, ConnectionPolicy, Event, Events, NodeInfo, OfflinePolicy,
+    Client, ClientBuilder, ClientStats, ConnectionPolicy, Event, Events, NodeInfo, OfflinePolicy,
     ReconnectPolicy, Tls, find_certificates,
 };
 pub use codec::{Codec, CodecError};
@@ -314,17 +360,20 @@ pub use error::{
     GrantError, KeyError, KeyProblem, PublishError, PublishErrorKind, ReplyError, SdkConfigError,
     SealedDeliveryError, SubscribeError, VerificationFailure,
 };
+#[cfg(feature = "private")]
 pub use private::{TopicKey, TopicPublicKey};
 pub use receive::{
     DecodeErrors, Deliveries, Delivery, OverflowPolicy, RawSubscription, Subscription,
     SubscriptionBuilder, SubscriptionStats,
 };
+#[cfg(feature = "sdk-config")]
 pub use sdk_config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout};
 pub use sealed::{
     SealedDeliveries, SealedDelivery, SealedPublisher, SealedRefusals, SealedRequest,
     SealedSubscription, SealedSubscriptionBuilder, SealedTopic, Sealer,
 };
 pub use send::{Publisher, RawPublisher, Reply};
+pub use serve::{Refusal, Server, ServerStats};
 pub use topic::{Request, Topic};
 
 #[doc(hidden)]

@@ -382,4 +382,20 @@ fn futures_are_send() {
     check(|client, quote| quote.publish_multicast_to(client, "a"));
     check(|client, quote| quote.request(client));
     check(|client, quote| quote.request_to(client, "a"));
+    async fn reply(_: Quote) -> QuoteReply {
+        QuoteReply { accepted: true }
+    }
+    check(|client, _| Quote::serve(client, 1, reply));
+    check(|client, _| Quote::try_serve(client, 1, async |quote| Ok(reply(quote).await)));
+    check(|client, _| async {
+        // A server with a handler that owns what it uses can be spawned.
+        let prices = std::sync::Arc::new(vec![1]);
+        let handler = async move |quote| {
+            let accepted = prices.contains(&1) && reply(quote).await.accepted;
+            QuoteReply { accepted }
+        };
+        if let Ok(server) = Quote::serve(client, 1, handler).await {
+            server.run().await;
+        }
+    });
 }

@@ -5,7 +5,7 @@ use recorder::Client;
 
 /// The parts of `amop` that the macros need, with another client.
 mod recorder {
-    pub(crate) use amop::{PublishError, Request, SubscribeError, Topic, codec};
+    pub(crate) use amop::{PublishError, Refusal, Request, SubscribeError, Topic, codec};
     use std::{marker::PhantomData, sync::Mutex};
 
     #[derive(Default)]
@@ -54,6 +54,33 @@ mod recorder {
     }
     subscribing!(subscribe, subscribe_to, Subscription);
     subscribing!(deliveries, deliveries_to, Deliveries);
+
+    /// A server that keeps its concurrency and its handler.
+    pub(crate) struct Server<T: Request, F, O = <T as Request>::Reply>(
+        pub(crate) usize,
+        pub(crate) F,
+        PhantomData<(T, O)>,
+    );
+
+    impl Client {
+        pub(crate) async fn serve<T: Request, F: AsyncFn(T) -> T::Reply>(
+            &self,
+            concurrency: usize,
+            handler: F,
+        ) -> Result<Server<T, F>, SubscribeError> {
+            self.note::<T>("serve", T::TOPIC, None);
+            Ok(Server(concurrency, handler, PhantomData))
+        }
+
+        pub(crate) async fn try_serve<T: Request, F: AsyncFn(T) -> Result<T::Reply, Refusal>>(
+            &self,
+            concurrency: usize,
+            handler: F,
+        ) -> Result<Server<T, F, Result<T::Reply, Refusal>>, SubscribeError> {
+            self.note::<T>("try_serve", T::TOPIC, None);
+            Ok(Server(concurrency, handler, PhantomData))
+        }
+    }
 
     macro_rules! publishing {
         ($own:ident, $other:ident, $bound:ident, $result:ty, $value:expr) => {
@@ -112,6 +139,29 @@ async fn requests() {
     assert_eq!(client.calls(), ["request own ping"]);
     assert_eq!(ping.request_to(&client, "other").await.unwrap(), "pong");
     assert_eq!(client.calls(), ["request_to other ping"]);
+}
+
+#[tokio::test]
+async fn serving() {
+    let client = Client::default();
+    let ping = || Ping("ping".to_owned());
+
+    let server = Ping::serve(&client, 3, async |ping| ping.0 + " pong")
+        .await
+        .unwrap();
+    assert_eq!(
+        (server.0, (server.1)(ping()).await),
+        (3, "ping pong".to_owned())
+    );
+    assert_eq!(client.calls(), ["serve own"]);
+    let server = Ping::try_serve(&client, 4, async |ping| Ok(ping.0))
+        .await
+        .unwrap();
+    assert_eq!(
+        (server.0, (server.1)(ping()).await.unwrap()),
+        (4, "ping".to_owned())
+    );
+    assert_eq!(client.calls(), ["try_serve own"]);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fi
 # One folder for both, because they share most dependencies.
 target="${CARGO_TARGET_DIR:-$root/target}"
 export CARGO_TARGET_DIR="$target"
-(cd "$root" && cargo build --profile dist --locked -p amop-node --bin amop-node) || broken "amop-node does not build"
+(cd "$root" && cargo build --profile dist --locked -p amop-node-cli --bin amop-node) || broken "amop-node does not build"
 (cd "$here" && cargo build --profile dist --locked) || broken "amop-compare does not build"
 
 # For thousands of clients in one process.

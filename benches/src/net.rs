@@ -137,12 +137,11 @@ fn config(n: usize) -> MachineConfig {
             groups: Vec::new(),
         },
         limits: Limits::default(),
-        timeouts: Timeouts {
-            session_idle: PATIENCE,
-            peer_idle: PATIENCE,
-            link_idle: PATIENCE,
-            ..Timeouts::default()
-        },
+        timeouts: Timeouts::default().with(|timeouts| {
+            timeouts.session_idle = PATIENCE;
+            timeouts.peer_idle = PATIENCE;
+            timeouts.link_idle = PATIENCE;
+        }),
         epoch: 1000,
         seed: [n as u8; 32],
     }

@@ -43,10 +43,7 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let now = Instant::now();
-        let config = ClientConfig {
-            max_in_flight: 64,
-            ..ClientConfig::default()
-        };
+        let config = ClientConfig::default().with(|config| config.max_in_flight = 64);
         let session = ClientSession::new(config, [1; 32], now);
         let mut run = Self {
             session,

@@ -31,10 +31,7 @@ thread_local! {
 fn setup() -> Setup {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let limits = ListenLimits {
-        http_time: Duration::from_secs(2),
-        ..ListenLimits::default()
-    };
+    let limits = ListenLimits::default().with(|limits| limits.http_time = Duration::from_secs(2));
     let node = Node::builder()
         .identity(node())
         .channel_listen(any)

@@ -73,17 +73,7 @@ struct Run {
 
 fn config() -> MachineConfig {
     MachineConfig {
-        limits: Limits {
-            sessions: 8,
-            session_queue: 64 << 10,
-            session_queues: 256 << 10,
-            session_topics: 8,
-            subscriptions: 32,
-            topics: 16,
-            in_flight: 32,
-            session_in_flight: 16,
-            ..Limits::default()
-        },
+        limits: Limits::default().with(|limits| { limits.sessions = 8; limits.session_queue = 64 << 10; limits.session_queues = 256 << 10; limits.session_topics = 8; limits.subscriptions = 32; limits.topics = 16; limits.in_flight = 32; limits.session_in_flight = 16; }),
         ..node_config(NodeId([1; 64]))
     }
 }

@@ -31,13 +31,7 @@ pub fn node_config(node: NodeId) -> MachineConfig {
     MachineConfig {
         node,
         facts: facts(node),
-        limits: Limits {
-            nodes: 32,
-            peer_topics: 64,
-            topics: 64,
-            in_flight: 64,
-            ..Limits::default()
-        },
+        limits: Limits::default().with(|limits| { limits.nodes = 32; limits.peer_topics = 64; limits.topics = 64; limits.in_flight = 64; }),
         timeouts: Timeouts::default(),
         stubs: [].into(),
         signer: Arc::new(SharedSecret::new(node)),

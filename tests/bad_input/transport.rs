@@ -53,10 +53,8 @@ async fn garbage_instead_of_tls_is_refused_on_both_ports() {
 /// A connection that sends nothing, or stops in the middle, is closed after a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_never_ends_is_cut_off() {
-    let limits = ListenLimits {
-        handshake_time: Duration::from_secs(3),
-        ..ListenLimits::default()
-    };
+    let limits =
+        ListenLimits::default().with(|limits| limits.handshake_time = Duration::from_secs(3));
     let network = network_with(2, |_, builder| builder.listen_limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(1).unwrap();
@@ -85,10 +83,7 @@ async fn a_handshake_that_never_ends_is_cut_off() {
 /// Half-open handshakes do not keep other clients out.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_sessions_than_allowed_are_turned_away() {
-    let limits = ListenLimits {
-        sessions: 3,
-        ..ListenLimits::default()
-    };
+    let limits = ListenLimits::default().with(|limits| limits.sessions = 3);
     let network = network_with(1, |_, builder| builder.listen_limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let third = amop_tests::client(&network, 0).await;

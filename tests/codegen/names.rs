@@ -13,7 +13,7 @@ const KEYWORDS: &str = "abstract as async await become box break const continue 
 /// Functions of topics, messages and enums, and the variables of generated functions.
 const FUNCTIONS: &str = "subscribe subscribe_to subscribe_private subscribe_sealed deliveries deliveries_to \
     deliveries_private deliveries_sealed publish_unicast publish_unicast_to publish_multicast \
-    publish_multicast_to request request_to as_text from_text to_bytes from_bytes encode decode merge clear \
+    publish_multicast_to request request_to serve try_serve as_text from_text to_bytes from_bytes encode decode merge clear \
     encoded_len encode_raw merge_field clone eq fmt hash mapping serialize deserialize as_str_name from_str_name \
     is_valid from_i32 try_from drop tag wire_type buf ctx builder wrapper value this client TOPIC REQUEST NAME";
 

@@ -104,11 +104,7 @@ pub(crate) async fn subscriber_leaves(who: Publisher) -> Seen {
 }
 
 pub(crate) async fn subscriber_is_silent(who: Publisher) -> Seen {
-    let network = with_timeouts(Timeouts {
-        session_answer: SHORT,
-        ..patient()
-    })
-    .await;
+    let network = with_timeouts(patient().with(|timeouts| timeouts.session_answer = SHORT)).await;
     let mut subscriber = subscriber(&network, 1).await;
     let publishing = publish(&network, who, PAYLOAD).await;
     subscriber.receive().await;
@@ -129,11 +125,7 @@ pub(crate) async fn node_is_gone(who: Publisher) -> Seen {
 }
 
 pub(crate) async fn node_is_silent(who: Publisher) -> Seen {
-    let network = with_timeouts(Timeouts {
-        peer_answer: SHORT,
-        ..patient()
-    })
-    .await;
+    let network = with_timeouts(patient().with(|timeouts| timeouts.peer_answer = SHORT)).await;
     let mut peer = fisco_node(&network).await;
     let publishing = publish(&network, who, PAYLOAD).await;
     peer.receive_of(protocol::AMOP, packet::UNICAST).await;
@@ -244,20 +236,14 @@ pub(crate) async fn subscriber_panics(who: Publisher) -> Seen {
 }
 
 pub(crate) async fn too_much_in_flight(who: Publisher) -> Seen {
-    let limits = Limits {
-        in_flight: 1,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.in_flight = 1);
     second_message(who, limits).await
 }
 
 pub(crate) async fn over_bandwidth(who: Publisher) -> Seen {
     // A message longer than the limit of one second is sent alone, and uses up the limit for
     // minutes.
-    let limits = Limits {
-        outgoing_bandwidth: Some(1),
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.outgoing_bandwidth = Some(1));
     second_message(who, limits).await
 }
 
@@ -275,11 +261,7 @@ async fn second_message(who: Publisher, limits: Limits) -> Seen {
 }
 
 pub(crate) async fn node_gives_up(who: Publisher) -> Seen {
-    let network = with_timeouts(Timeouts {
-        unicast: SHORT,
-        ..patient()
-    })
-    .await;
+    let network = with_timeouts(patient().with(|timeouts| timeouts.unicast = SHORT)).await;
     let mut subscriber = subscriber(&network, 0).await;
     let publishing = publish(&network, who, PAYLOAD).await;
     subscriber.receive().await;

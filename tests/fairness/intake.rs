@@ -18,10 +18,7 @@ const LEN: usize = 4 << 20;
 const BEGUN: usize = 100_000;
 
 async fn network() -> Network {
-    let limits = ListenLimits {
-        receiving: BUDGET,
-        ..ListenLimits::default()
-    };
+    let limits = ListenLimits::default().with(|limits| limits.receiving = BUDGET);
     network_with(1, |_, builder| builder.listen_limits(limits)).await
 }
 
@@ -99,12 +96,11 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
     let chain = Authority::new_ec("chain").unwrap();
     let agencies = ["good", "bad"].map(|name| chain.agency(name).unwrap());
     let issued = |agency: usize, name: &str| identity(&agencies[agency], Leaf::Sdk, name);
-    let listen = ListenLimits {
-        receiving: BUDGET,
+    let listen = ListenLimits::default().with(|limits| {
+        limits.receiving = BUDGET;
         // An admitted frame stays, however long the others take.
-        frame_time: PATIENCE * 4,
-        ..ListenLimits::default()
-    };
+        limits.frame_time = PATIENCE * 4;
+    });
     let node = Node::builder()
         .identity(identity(&agencies[0], Leaf::Node, "node"))
         .timeouts(amop_tests::patient())
@@ -163,12 +159,11 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     amop_tests::log();
     let chain = Authority::new_ec("chain").unwrap();
     let [good, bad] = ["good", "bad"].map(|name| chain.agency(name).unwrap());
-    let listen = ListenLimits {
-        receiving: BUDGET + LEN / 2,
+    let listen = ListenLimits::default().with(|limits| {
+        limits.receiving = BUDGET + LEN / 2;
         // An admitted frame stays, however long the others take.
-        frame_time: PATIENCE * 4,
-        ..ListenLimits::default()
-    };
+        limits.frame_time = PATIENCE * 4;
+    });
     let node = Node::builder()
         .identity(identity(&good, Leaf::Node, "node"))
         .timeouts(amop_tests::patient())
@@ -234,11 +229,10 @@ fn peer_message(number: u32) -> BytesMut {
 /// frame is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_frame_that_stops_half_way_gives_its_room_back() {
-    let limits = ListenLimits {
-        frame_time: Duration::from_secs(1),
-        frame_rate: LEN,
-        ..ListenLimits::default()
-    };
+    let limits = ListenLimits::default().with(|limits| {
+        limits.frame_time = Duration::from_secs(1);
+        limits.frame_rate = LEN;
+    });
     let network = network_with(1, |_, builder| builder.listen_limits(limits)).await;
     let bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use amop::{Client, TopicName};
-use amop_node::{Limits, Node, Timeouts};
+use amop_node::{Limits, Node};
 use amop_tests::{PATIENCE, identity, log, patient, within};
 use amop_tls::{
     Identity,
@@ -36,18 +36,16 @@ impl Pair {
         let chain = Authority::new_ec("chain").unwrap();
         let agency = chain.agency("agency").unwrap();
         let builder = |name: &str| {
-            let timeouts = Timeouts {
+            let timeouts = patient().with(|timeouts| {
                 // A link that lets nothing through must not count as broken in this test.
-                link_idle: PATIENCE * 2,
-                ..patient()
-            };
-            let limits = Limits {
-                peer_queue: 1 << 30,
+                timeouts.link_idle = PATIENCE * 2;
+            });
+            let limits = Limits::default().with(|limits| {
+                limits.peer_queue = 1 << 30;
                 // Because they take turns, they complete at about the same time.
-                session_queue: 1 << 30,
-                session_in_flight_bytes: 1 << 30,
-                ..Limits::default()
-            };
+                limits.session_queue = 1 << 30;
+                limits.session_in_flight_bytes = 1 << 30;
+            });
             Node::builder()
                 .identity(identity(&agency, Leaf::Node, name))
                 .timeouts(timeouts)

@@ -52,10 +52,8 @@ fn flood(address: SocketAddr, count: usize) -> JoinSet<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thousands_that_never_finish_tls_keep_nobody_from_talking() {
-    let limits = ListenLimits {
-        handshake_time: Duration::from_secs(2),
-        ..ListenLimits::default()
-    };
+    let limits =
+        ListenLimits::default().with(|limits| limits.handshake_time = Duration::from_secs(2));
     let network = network_with(2, |_, builder| builder.listen_limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();
@@ -84,10 +82,8 @@ async fn thousands_that_never_finish_tls_keep_nobody_from_talking() {
 /// A handshake has one deadline, however often bytes arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_trickles_is_cut_off() {
-    let limits = ListenLimits {
-        handshake_time: Duration::from_secs(2),
-        ..ListenLimits::default()
-    };
+    let limits =
+        ListenLimits::default().with(|limits| limits.handshake_time = Duration::from_secs(2));
     let network = network_with(2, |_, builder| builder.listen_limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();
@@ -120,10 +116,7 @@ async fn a_handshake_that_trickles_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_trickles_is_cut_off() {
-    let limits = ListenLimits {
-        frame_time: Duration::from_secs(2),
-        ..ListenLimits::default()
-    };
+    let limits = ListenLimits::default().with(|limits| limits.frame_time = Duration::from_secs(2));
     let network = network_with(2, |_, builder| builder.listen_limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();

@@ -14,10 +14,7 @@ const PAYLOAD: usize = 64 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_stops_reading_costs_no_more_than_its_queue() {
-    let limits = Limits {
-        session_queue: 1 << 20,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.session_queue = 1 << 20);
     stalled(limits, Duration::from_secs(10), 400).await;
 }
 
@@ -31,10 +28,7 @@ async fn a_subscriber_that_does_not_read_for_a_minute() {
 }
 
 async fn stalled(limits: Limits, session_idle: Duration, count: u64) {
-    let timeouts = Timeouts {
-        session_idle,
-        ..patient()
-    };
+    let timeouts = patient().with(|timeouts| timeouts.session_idle = session_idle);
     let network = network_with(1, |_, builder| builder.limits(limits).timeouts(timeouts)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();

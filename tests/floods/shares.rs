@@ -28,11 +28,10 @@ async fn held(sdk: &mut Sdk, number: u64) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_flips_4096_topics_changes_no_more_than_it_may_and_delays_nobody() {
     const RATE: usize = 10;
-    let limits = Limits {
-        session_topic_changes: RATE,
-        session_text: 1 << 30,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| {
+        limits.session_topic_changes = RATE;
+        limits.session_text = 1 << 30;
+    });
     let network = network_with(3, |_, builder| builder.limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();
@@ -61,10 +60,7 @@ async fn a_session_that_flips_4096_topics_changes_no_more_than_it_may_and_delays
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_learns_that_a_node_has_no_room_for_its_topic() {
-    let limits = Limits {
-        topics: 1,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.topics = 1);
     let network = network_with(1, |_, builder| builder.limits(limits)).await;
     let client = client(&network, 0).await;
     let [first, second] = ["first", "second"].map(|name| TopicName::new(name).unwrap());
@@ -88,17 +84,14 @@ async fn a_client_learns_that_a_node_has_no_room_for_its_topic() {
             }
         }
     });
-    again.await;
+    drop(again.await);
     client.close().await;
     network.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_certificate_cannot_keep_another_out() {
-    let listen = ListenLimits {
-        sessions: 6,
-        ..ListenLimits::default()
-    };
+    let listen = ListenLimits::default().with(|limits| limits.sessions = 6);
     let network = network_with(1, |_, builder| builder.listen_limits(listen)).await;
     let node = network.node(0).unwrap();
     let mut crowd = Vec::new();
@@ -115,7 +108,7 @@ async fn one_certificate_cannot_keep_another_out() {
     let other = builder(&network, 0).identity(identity(network.agency(), Leaf::Sdk, "other"));
     let other = within("the other", other.connect()).await.unwrap();
     let topic = TopicName::new("room").unwrap();
-    other.subscribe_raw(&topic).await.unwrap();
+    drop(other.subscribe_raw(&topic).await.unwrap());
     assert_eq!(node.stats().messages.shares_cut, 1);
     assert_eq!(node.session_count(), 6);
     other.close().await;
@@ -127,10 +120,7 @@ async fn one_certificate_cannot_keep_another_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_topic_beyond_the_limit_is_a_success_and_none_before_it_is_lost() {
     const HELD: usize = 200;
-    let limits = Limits {
-        session_topics: HELD,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.session_topics = HELD);
     let network = network_with(1, |_, builder| builder.limits(limits)).await;
     let (client, publisher) = (client(&network, 0).await, client(&network, 0).await);
     let mut held = Vec::new();

@@ -34,13 +34,12 @@ const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
 /// Few places, and no timeout that would make room by itself.
 fn few_places() -> ListenLimits {
-    ListenLimits {
-        handshakes: 24,
-        first_byte_time: PATIENCE * 10,
-        hello_time: PATIENCE * 10,
-        handshake_time: PATIENCE * 10,
-        ..ListenLimits::default()
-    }
+    ListenLimits::default().with(|limits| {
+        limits.handshakes = 24;
+        limits.first_byte_time = PATIENCE * 10;
+        limits.hello_time = PATIENCE * 10;
+        limits.handshake_time = PATIENCE * 10;
+    })
 }
 
 /// Connects from an address of this machine's own network 127.0.0.0/8.

@@ -47,10 +47,7 @@ async fn texts_of_megabytes_keep_nobody_from_talking() {
 /// happens to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_with_more_texts_than_it_may_have_waits_and_nobody_else_does() {
-    let limits = Limits {
-        session_text: 1024,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.session_text = 1024);
     let network = network_with(1, |_, builder| builder.limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
     let node = network.node(0).unwrap();

@@ -14,10 +14,7 @@ const LEN: usize = 12 * 1024;
 
 /// Starts a network whose node holds a whole burst for a session that does not read.
 async fn patient_network() -> Network {
-    let limits = Limits {
-        session_queue: 1 << 30,
-        ..Limits::default()
-    };
+    let limits = Limits::default().with(|limits| limits.session_queue = 1 << 30);
     network_with(1, |_, builder| builder.limits(limits)).await
 }
 

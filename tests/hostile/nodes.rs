@@ -86,7 +86,7 @@ async fn a_mute_node_delays_no_subscription() {
     let start = Instant::now();
     for n in 0..COUNT {
         let topic = format!("topic-{n}").parse().unwrap();
-        client.subscribe_raw(&topic).await.unwrap();
+        drop(client.subscribe_raw(&topic).await.unwrap());
     }
     let each = start.elapsed() / COUNT;
     println!("{each:?} for each subscription");
@@ -194,11 +194,10 @@ async fn a_white_list_lets_no_issued_node_in() {
 async fn what_a_neighbour_makes_a_node_hold_is_bounded() {
     const LIMIT: usize = 4 << 20;
     let network = network_with(3, |_, builder| {
-        builder.limits(Limits {
-            records_bytes: LIMIT,
-            record_bytes: LIMIT / 2,
-            ..Limits::default()
-        })
+        builder.limits(Limits::default().with(|limits| {
+            limits.records_bytes = LIMIT;
+            limits.record_bytes = LIMIT / 2;
+        }))
     })
     .await;
     let mut innocents = Innocents::start(&network).await;

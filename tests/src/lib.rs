@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod attack;
+#[cfg(test)]
+mod auto_traits;
 mod bystanders;
 pub mod fisco;
 mod graph;
@@ -12,6 +14,8 @@ mod plain_english;
 mod ports;
 mod process;
 mod projects;
+#[cfg(test)]
+mod public_api;
 mod raw;
 mod sdk;
 
@@ -79,13 +83,12 @@ pub async fn network_with(
 
 /// Returns the node's default timeouts, multiplied where they decide what happens to a message.
 pub fn patient() -> Timeouts {
-    Timeouts {
-        session_answer: PATIENCE,
-        peer_answer: PATIENCE * 2,
-        unicast: PATIENCE * 2,
-        neighbours: Duration::from_secs(5),
-        ..Timeouts::default()
-    }
+    Timeouts::default().with(|timeouts| {
+        timeouts.session_answer = PATIENCE;
+        timeouts.peer_answer = PATIENCE * 2;
+        timeouts.unicast = PATIENCE * 2;
+        timeouts.neighbours = Duration::from_secs(5);
+    })
 }
 
 /// Returns a client builder for a node of a network, with timeouts as long as those of the network.

@@ -176,10 +176,7 @@ async fn bytes_that_are_dropped_have_no_reply() {
 async fn a_late_reply_says_so() {
     const LIMIT: Duration = Duration::from_millis(200);
     let network = network_with(1, |_, node| {
-        node.timeouts(amop_node::Timeouts {
-            session_answer: LIMIT,
-            ..patient()
-        })
+        node.timeouts(patient().with(|timeouts| timeouts.session_answer = LIMIT))
     })
     .await;
     let (asking, answering) = (client(&network, 0).await, client(&network, 0).await);

@@ -5,7 +5,10 @@
 mod answers;
 mod delivery;
 mod failures;
+mod handles;
 mod payloads;
 mod pipelined;
+mod serving;
+mod spans;
 mod spread;
 mod typed;

@@ -48,10 +48,7 @@ async fn every_message_arrives_once_and_in_order_on_both_nodes() {
 async fn what_a_node_refuses_is_told_by_the_flush() {
     const COUNT: usize = 300;
     let network = network_with(2, |_, builder| {
-        builder.limits(Limits {
-            outgoing_bandwidth: Some(1),
-            ..Limits::default()
-        })
+        builder.limits(Limits::default().with(|limits| limits.outgoing_bandwidth = Some(1)))
     })
     .await;
     let topic = TopicName::new("too-much").unwrap();

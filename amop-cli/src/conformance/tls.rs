@@ -62,8 +62,8 @@ async fn no_certificate(bench: &Bench) -> Checked {
 
 async fn stranger(bench: &Bench) -> Checked {
     let identity = match bench.identity.mode() {
-        Mode::Ec => ec_stranger(),
         Mode::Rsa => rsa_stranger(),
+        _ => ec_stranger(),
     };
     let presented = identity.and_then(|identity| Ok(identity.client_config()?));
     let key = match presented {

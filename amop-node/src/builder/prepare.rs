@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME},
-    node::{Checker, Limits, MachineConfig, NodeMachine, rpc::NodeFacts},
+    node::{Checker, MachineConfig, NodeMachine, rpc::NodeFacts},
     p2p::{NodeId, PeerCodec},
 };
 use amop_tls::{PeerOptions, ServerOptions};
@@ -28,6 +28,10 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// [`StartError`] if there are no usable certificates or a port cannot be opened.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the ports are closed and the node does not start.
     pub async fn start(self) -> Result<Node, StartError> {
         let p2p_identity = self.p2p_identity.ok_or(StartError::NoIdentity)?;
         let channel_identity = self
@@ -92,11 +96,10 @@ impl NodeBuilder {
             node: NodeId(node_id.0),
             signer: Arc::new(NodeSigner(p2p_identity.clone())),
             facts: facts.clone(),
-            limits: Limits {
-                sessions: self.listen.sessions,
-                peers: self.listen.peers,
-                ..self.limits
-            },
+            limits: self.limits.with(|limits| {
+                limits.sessions = self.listen.sessions;
+                limits.peers = self.listen.peers;
+            }),
             timeouts: self.timeouts,
             stubs: self.transit.clone(),
             epoch: epoch(),

@@ -64,6 +64,7 @@ pub fn topic_end(body: &[u8]) -> Result<usize, AmopBodyError> {
 
 /// Why an AMOP body could not be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AmopBodyError {
     /// There is no length byte.
     #[error("the AMOP body is empty")]

@@ -273,6 +273,7 @@ fn parse(mut bytes: Bytes) -> Frame {
 
 /// Why a stream of frames cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// The length field is smaller than a header.
     #[error(

@@ -184,6 +184,7 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HandshakeError> {
 
 /// Why a handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HandshakeError {
     /// The body is not valid for a handshake.
     #[error("malformed handshake: {}", OneLine::new(.0).max(256))]

@@ -124,6 +124,7 @@ impl Verdict {
 
 /// Why a 0x37 frame cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyRequestError {
     /// It is not an object with the texts `nodeId`, `topic` and `topicForCert`.
     #[error("it is not an object with the texts nodeId, topic and topicForCert")]

@@ -23,6 +23,7 @@ pub(super) const MAX_CHALLENGE_LEN: usize = 64;
 
 /// A challenge: random bytes for a subscriber to sign, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Challenge {
     /// The node's request.
     pub request: VerifyRequest,

@@ -10,6 +10,7 @@ const MAX_HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// The settings of a [`ClientSession`](super::ClientSession).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientConfig {
     /// Time between heartbeats; clamped to 1 ms to 20 s. Default 10 s.
     pub heartbeat: Duration,
@@ -43,6 +44,18 @@ impl Default for ClientConfig {
 }
 
 impl ClientConfig {
+    /// Returns the settings with a change.
+    ///
+    /// ```
+    /// let config = amop_proto::client::ClientConfig::default().with(|config| config.max_in_flight = 1);
+    /// assert_eq!(config.max_in_flight, 1);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Clamps every value to its range.
     pub(super) fn held(self) -> Self {
         let shortest = Duration::from_millis(1);
@@ -58,6 +71,7 @@ impl ClientConfig {
 
 /// A request that was not accepted. Nothing was sent.
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RefusedRequest<T> {
     /// The token that was given with the request.
     pub token: T,

@@ -101,6 +101,7 @@ pub enum SessionEvent<T> {
 
 /// A message that the node delivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Push {
     /// Whether it is a unicast, whose publisher waits for an answer, or a multicast.
     pub kind: MessageKind,
@@ -194,6 +195,7 @@ fn unframe(topic: &TopicName, body: Bytes) -> Bytes {
 
 /// Something unusual that does not end a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SessionNotice {
     /// The node did not answer the handshake; the session uses version 1 from here on.
     NoHandshakeAnswer,
@@ -235,6 +237,7 @@ pub enum SessionNotice {
 
 /// Why a session has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CloseReason {
     /// [`close`](super::ClientSession::close) was called.
     #[error("closed by this side")]

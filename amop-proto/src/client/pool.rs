@@ -9,6 +9,7 @@ const STABLE: Duration = Duration::from_secs(5);
 
 /// The settings of a [`EndpointPool`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolConfig {
     /// The number of connections to keep; further endpoints are spares. At least 1.
     pub target: usize,
@@ -20,6 +21,19 @@ pub struct PoolConfig {
     /// The number of failures in a row after which an endpoint is still tried again; the loss of
     /// its connection counts as a failure. `None` for any number.
     pub retries: Option<u32>,
+}
+
+impl PoolConfig {
+    /// Returns settings for this many connections, with pauses of 1 s to 20 s and any number of
+    /// failures.
+    pub fn new(target: usize) -> Self {
+        Self {
+            target,
+            first_pause: Duration::from_secs(1),
+            max_pause: Duration::from_secs(20),
+            retries: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,6 +23,7 @@ const MAX_WAITERS: usize = 16;
 
 /// The limits of a [`DedupWindow`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WindowConfig {
     /// How long a message is remembered after it was answered, or after it arrived as a multicast;
     /// a multicast up to twice as long.

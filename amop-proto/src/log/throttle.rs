@@ -12,6 +12,7 @@ use super::OneLine;
 
 /// The limits of a [`LogThrottle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LogLimits {
     /// How long lines are counted together. Default: 10 s.
     pub window: Duration,
@@ -71,6 +72,7 @@ struct LineWindow {
 
 /// The lines of a kind that were held back in a window that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// The number of lines held back.
     pub hidden: u64,

@@ -88,6 +88,7 @@ pub enum Action {
 
 /// Why a session was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SessionCloseReason {
     /// Nothing was read or written for too long.
     #[error("idle for too long")]
@@ -139,6 +140,7 @@ pub enum SessionCloseReason {
 
 /// Why a peer connection was closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PeerCloseReason {
     /// The peer's certificate is no longer accepted.
     #[error("{0}")]
@@ -184,6 +186,7 @@ pub enum PeerCloseReason {
 /// An event that is worth a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant's text is its documentation")]
+#[non_exhaustive]
 pub enum NodeNotice {
     PeerUp {
         peer: PeerId,

@@ -37,6 +37,7 @@ pub struct MachineConfig {
 
 /// The limits of a node. Nothing in it grows beyond them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// SDK connections at the same time. Above the limit the new connection is closed, or one that
     /// belongs to a key with more than its fair share of connections.
@@ -117,6 +118,18 @@ pub struct Limits {
 const SETS: usize = 16;
 
 impl Limits {
+    /// Returns the limits with a change.
+    ///
+    /// ```
+    /// let limits = amop_proto::node::Limits::default().with(|limits| limits.sessions = 100);
+    /// assert_eq!(limits.sessions, 100);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Returns the limits that are shared fairly, in the order of the pools.
     pub(super) fn pools(&self) -> [usize; POOLS] {
         [
@@ -167,6 +180,7 @@ impl Default for Limits {
 
 /// How long a node waits for each thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timeouts {
     /// The wait for one session's answer to a unicast (channel-v2 section 7.2).
     pub session_answer: Duration,
@@ -192,6 +206,23 @@ pub struct Timeouts {
     /// the session is answered without the confirmation. Java SDKs drop a node that does not answer
     /// for 10 s (channel-v2 section 5.3).
     pub neighbours: Duration,
+}
+
+impl Timeouts {
+    /// Returns the timeouts with a change.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let longer = Duration::from_secs(60);
+    /// let timeouts = amop_proto::node::Timeouts::default().with(|timeouts| timeouts.unicast = longer);
+    /// assert_eq!(timeouts.unicast, longer);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for Timeouts {

@@ -7,6 +7,7 @@ use crate::channel::{Frame, FrameType, Seq};
 
 /// A JSON-RPC request that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Question {
     /// The seq of the session's frame.
     pub seq: Seq,

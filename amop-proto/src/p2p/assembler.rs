@@ -227,6 +227,7 @@ impl<H> PartialFrame<H> {
 
 /// Why fragments cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FragmentError {
     /// The fragment is too short, empty, longer than its frame, or a fragment of a fragment.
     #[error("a malformed fragment; the other side is not an overlay node, or faulty")]

@@ -248,6 +248,7 @@ impl PeerCodec {
 
 /// Why a stream of P2P frames cannot be read any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PeerFrameError {
     /// The length field is smaller than a header.
     #[error("P2P frame length {len} is below the header's; the other side is not a 2.x node")]

@@ -58,6 +58,7 @@ pub fn parse_topic_seq(text: &[u8]) -> Result<u32, TopicListError> {
 
 /// Why a topic packet could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TopicListError {
     /// The sequence number is not plain decimal text of 32 bits.
     #[error("the topic sequence number is not a decimal number of 32 bits")]

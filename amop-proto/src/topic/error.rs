@@ -24,6 +24,7 @@ pub const MAX_PRIVATE_LEN: usize =
 
 /// Why a name cannot be a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TopicError {
     /// The name is empty. The wire could carry it, but node-to-node topic lists cannot.
     #[error("a topic must not be empty; give it a name of 1 to {MAX_TOPIC_LEN} bytes")]

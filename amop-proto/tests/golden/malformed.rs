@@ -93,7 +93,7 @@ pub(crate) const CHECKS: &[Check] = &[
 fn refuses(vector: &Vector, error: FrameError) {
     let len = match error {
         FrameError::TooShort { len } | FrameError::TooLong { len, .. } => len,
-        FrameError::Truncated { .. } => unreachable!("not a stream's error"),
+        other => unreachable!("not a stream's error: {other}"),
     };
     assert_eq!(vector.number("length_field"), len as i64);
     let decoder = FrameDecoder::new(PROTOCOL_MAX_FRAME);

@@ -249,7 +249,9 @@ fn exactly_1024(_: &Vectors, vector: &Vector) {
 /// Checks that the stream cannot be read any further, and that this is known as soon as the length
 /// field has arrived.
 fn refuses(vector: &Vector, error: PeerFrameError) {
-    let (PeerFrameError::TooShort { len } | PeerFrameError::TooLong { len, .. }) = error;
+    let (PeerFrameError::TooShort { len } | PeerFrameError::TooLong { len, .. }) = error else {
+        unreachable!("not a stream's error: {error}");
+    };
     assert_eq!(vector.number("length_field"), len as i64);
     for cut in 0..=vector.wire.len() {
         let mut buffer = BytesMut::from(&vector.wire[..cut]);

@@ -176,6 +176,7 @@ proptest! {
             Err(PeerFrameError::TooLong { len: said, max }) => {
                 prop_assert!(said == len && len > max && max == in_force && taken == 0);
             }
+            Err(other) => prop_assert!(false, "{other}"),
             Ok(None) => prop_assert!(len > wire.len() && taken == 0),
             Ok(Some(frame)) => {
                 prop_assert_eq!(taken, len);

@@ -59,6 +59,7 @@ impl Directions {
 
 /// The part of a topic that a finding concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum TopicPart {
     /// The topic itself: its name or codec.
     Topic,
@@ -143,6 +144,7 @@ impl fmt::Display for Rule {
 
 /// One difference between two schemas.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Finding {
     /// The topic, by its old name if it was renamed.
     pub topic: String,
@@ -199,6 +201,7 @@ impl fmt::Display for Finding {
 ///
 /// `Display` lists the findings by topic and ends with a verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompatReport {
     /// The findings, by topic.
     pub findings: Vec<Finding>,

@@ -14,6 +14,7 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// The paths of the three files of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CertFiles {
     /// The leaf certificate, followed by those that lead to the CA.
     pub cert: PathBuf,
@@ -24,6 +25,15 @@ pub struct CertFiles {
 }
 
 impl CertFiles {
+    /// Names the three files.
+    pub fn new(cert: impl Into<PathBuf>, key: impl Into<PathBuf>, ca: impl Into<PathBuf>) -> Self {
+        Self {
+            cert: cert.into(),
+            key: key.into(),
+            ca: ca.into(),
+        }
+    }
+
     /// Returns the files of an SDK folder: `ca.crt`, `sdk.crt` and `sdk.key`; if there are no `sdk`
     /// files, `node.crt` and `node.key` (channel-v2 section 2.2).
     ///
@@ -70,6 +80,7 @@ impl CertFiles {
 
 /// A text in PEM, or the file that contains it.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PemSource {
     /// A file.
     File(PathBuf),

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The owner of a leaf certificate; it decides the OU of the subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Leaf {
     /// A node: `OU=node`.
     Node,

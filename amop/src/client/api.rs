@@ -4,9 +4,10 @@ use std::{fmt, sync::Arc};
 
 use amop_proto::client::CloseReason;
 use amop_tls::PublicKey;
+use tokio::time::Instant;
 
 use super::{
-    dial::Dialer, events::Events, inner::ClientInner, node_info::NodeInfo,
+    call::CallOptions, dial::Dialer, events::Events, inner::ClientInner, node_info::NodeInfo,
     settings::ClientSettings, supervisor,
 };
 use crate::{ConnectError, DrainError};
@@ -21,8 +22,10 @@ use crate::{ConnectError, DrainError};
 ///
 /// See the [crate's documentation](crate) for what is promised when.
 #[derive(Clone)]
+#[must_use = "a client closes its connections when its last clone is dropped"]
 pub struct Client {
     guard: Arc<CloseOnDrop>,
+    options: CallOptions,
 }
 
 struct CloseOnDrop {
@@ -46,25 +49,42 @@ impl fmt::Debug for Client {
 
 /// The connections, and their end.
 impl Client {
-    /// Keeps connections to the endpoints that `dialer` knows, and waits for the first one.
-    pub(crate) async fn start<D: Dialer>(
+    /// Keeps connections to the endpoints that `dialer` knows.
+    pub(crate) fn start<D: Dialer>(
         dialer: D,
         endpoints: Vec<Arc<str>>,
         options: ClientSettings,
         seed: [u8; 32],
-    ) -> Result<Self, ConnectError> {
+    ) -> Self {
+        let options_of_calls = options.call;
         let inner = ClientInner::new(endpoints, options, seed);
         supervisor::start(&inner, dialer);
-        // Created before the wait, so that the connections are closed if this future is dropped.
-        let client = Self {
+        Self {
             guard: Arc::new(CloseOnDrop { inner }),
-        };
-        client.inner().connected().await?;
-        Ok(client)
+            options: options_of_calls,
+        }
+    }
+
+    /// Waits for the first connection.
+    pub(crate) async fn connected(&self) -> Result<(), ConnectError> {
+        let retry_until = Instant::now() + self.inner().options.first_connect;
+        self.inner().connected(retry_until).await
     }
 
     pub(crate) fn inner(&self) -> &Arc<ClientInner> {
         &self.guard.inner
+    }
+
+    /// Returns the settings of the calls through this handle.
+    pub(crate) fn options(&self) -> &CallOptions {
+        &self.options
+    }
+
+    /// Returns a handle with other settings.
+    pub(super) fn with(&self, change: impl FnOnce(&mut CallOptions)) -> Self {
+        let mut client = self.clone();
+        change(&mut client.options);
+        client
     }
 
     /// Returns the first endpoint, `host:port`.
@@ -83,10 +103,9 @@ impl Client {
     }
 
     /// Returns the protocol version, 1 to 3, in use with the first connected node; if none is
-    /// connected, with the first node that was.
+    /// connected, with the first node that was; 1 if none ever was.
     pub fn protocol_version(&self) -> u32 {
         let node = self.inner().first_node();
-        // There was at least one node: a client exists only after the first connection.
         node.map_or(1, |node| node.protocol_version)
     }
 
@@ -116,6 +135,10 @@ impl Client {
     /// Waits until the client is closed for good and returns why: because of
     /// [`close`](Self::close), or because the client gave up every endpoint, see
     /// [`ReconnectPolicy`](crate::ReconnectPolicy).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
     pub async fn closed(&self) -> CloseReason {
         self.inner().closed().await
     }
@@ -127,6 +150,11 @@ impl Client {
     /// that wait in subscriptions can still be read. Unicasts that wait there cannot: the nodes
     /// give them to another subscriber, or their publishers get an error. [`drain`](Self::drain)
     /// lets the program read and answer them before closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after its first poll, the client closes in the background. Call this again
+    /// to wait for the end.
     pub async fn close(&self) {
         self.inner().close();
         self.inner().join().await;
@@ -145,8 +173,13 @@ impl Client {
     /// [`DrainError`] if this did not finish within
     /// [`drain_timeout`](crate::ClientBuilder::drain_timeout). The client is closed in this case,
     /// too.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after its first poll, the client accepts no new messages and is not closed
+    /// yet. Call this again to go on, or [`close`](Self::close).
     pub async fn drain(&self) -> Result<(), DrainError> {
-        let drained = self.inner().drain().await;
+        let drained = self.inner().drain(self.options.drain_timeout).await;
         self.close().await;
         drained
     }

@@ -1,40 +1,27 @@
 //! The builder of a client.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod connect;
+#[cfg(feature = "sdk-config")]
+mod sdk_config;
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use amop_proto::{
     channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME, PrivateName},
     client::ClientConfig,
 };
-use amop_tls::{ClientOptions, Identity, NodeKey, PemSource};
+use amop_tls::{ClientOptions, Identity, NodeAccess, NodeKey, PemSource};
 
 use super::{
     api::Client,
-    certificates::find_certificates,
-    dial::{Endpoint, RustlsDialer},
+    call::hold,
     policy::{ConnectionPolicy, OfflinePolicy, ReconnectPolicy},
-    settings::ClientSettings,
-    tls::{Backend, Tls},
+    tls::Tls,
 };
 use crate::{
-    ConnectError, SdkConfig, SdkConfigError, TopicKey, TopicPublicKey,
-    connection::ConnectionSettings,
+    ConnectError,
+    private::{TopicKey, TopicPublicKey},
 };
-
-/// The longest time that can be set. It prevents an overflow when deadlines are computed.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// The shortest time after which a node that a message waits for gets a heartbeat. The time is a
-/// quarter of the timeout, but a busy machine needs at least this long.
-const SHORTEST_PROBE: Duration = Duration::from_secs(1);
-
-/// The longest time after which such a node gets a heartbeat.
-const LONGEST_PROBE: Duration = Duration::from_millis(2500);
 
 /// A builder of a [`Client`]. Every setting has a default; the default endpoint is a node on this
 /// machine.
@@ -53,11 +40,12 @@ const LONGEST_PROBE: Duration = Duration::from_millis(2500);
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "call `connect` to get a client"]
+#[must_use = "a builder connects to nothing until `connect` or `connect_lazy` is called"]
 pub struct ClientBuilder {
     endpoints: Vec<String>,
     connections: ConnectionPolicy,
     reconnect: ReconnectPolicy,
+    first_connect: Duration,
     offline: OfflinePolicy,
     copies: usize,
     ask_another: Option<Duration>,
@@ -92,6 +80,7 @@ impl Default for ClientBuilder {
             endpoints: vec!["127.0.0.1:20200".to_owned()],
             connections: ConnectionPolicy::default(),
             reconnect: ReconnectPolicy::default(),
+            first_connect: Duration::ZERO,
             offline: OfflinePolicy::default(),
             copies: 2,
             ask_another: None,
@@ -125,64 +114,41 @@ impl Client {
     /// # Errors
     ///
     /// [`ConnectError`] says which step failed, and what to do.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ClientBuilder::connect`].
     pub async fn connect(endpoint: &str) -> Result<Self, ConnectError> {
         Self::builder().endpoint(endpoint).connect().await
     }
 
-    /// Connects with the settings in the `config.toml` of a Java or Go SDK; see
-    /// [`ClientBuilder::from_config_file`].
+    /// Connects to nodes for which access is at hand, with every setting at its default: to those
+    /// of an embedded network in tests.
+    ///
+    /// ```no_run
+    /// # async fn run(access: amop::NodeAccess) -> Result<(), amop::ConnectError> {
+    /// // let access = network.access(0);
+    /// let client = amop::Client::connect_with(access).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`ConnectError::Config`] names the line that cannot be used; the other errors are those of
-    /// [`connect`](Self::connect).
-    pub async fn from_config(path: impl AsRef<Path>) -> Result<Self, ConnectError> {
-        ClientBuilder::from_config_file(path)?.connect().await
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ClientBuilder::connect`].
+    pub async fn connect_with(access: NodeAccess) -> Result<Self, ConnectError> {
+        Self::builder().access(access).connect().await
     }
 }
 
 impl ClientBuilder {
-    /// Reads the nodes, certificates and private topics from the `config.toml` of a Java or Go SDK.
-    /// Paths in it are relative to the working directory, as they are for those SDKs.
-    ///
-    /// The `publicKeys` of an `[[amop]]` entry become a [`grant`](Self::grant), its `privateKey` a
-    /// [`topic_key`](Self::topic_key). Keys in the file without an effect are logged as warnings.
-    /// [`SdkConfig`] reads the file without logging.
-    ///
-    /// # Errors
-    ///
-    /// [`SdkConfigError`] names the line that cannot be used: for instance, a `privateKey` whose
-    /// file does not exist.
-    pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, SdkConfigError> {
-        let config = SdkConfig::load(path)?;
-        for warning in &config.warnings {
-            tracing::warn!(file = %config.path.display(), "{warning}");
-        }
-        let mut builder = Self::default().endpoints(config.endpoints.iter().map(String::as_str));
-        for topic in &config.private_topics {
-            let failed = |source| SdkConfigError::PrivateTopic {
-                path: config.path.clone(),
-                line: topic.line,
-                topic: topic.topic.clone(),
-                source,
-            };
-            let name = topic.name(&config.path)?;
-            let keys = topic.grants().map_err(failed)?;
-            if !keys.is_empty() {
-                builder = builder.grant(name.clone(), keys);
-            }
-            if let Some(key) = topic.own_key().map_err(failed)? {
-                builder = builder.topic_key(name, &key);
-            }
-        }
-        Ok(Self {
-            certificates: Certificates::Sources([config.cert, config.key, config.ca]),
-            ..builder
-        })
-    }
-
     /// Grants a private topic to subscribers with these keys, as [`Client::grant`] does, but from
     /// the first connection on.
+    #[cfg(feature = "private")]
     pub fn grant(
         mut self,
         topic: PrivateName,
@@ -194,6 +160,7 @@ impl ClientBuilder {
 
     /// Sets the key for subscriptions to a private topic that are made without a key, for example
     /// by [`Client::subscribe`].
+    #[cfg(feature = "private")]
     pub fn topic_key(mut self, topic: PrivateName, key: &TopicKey) -> Self {
         self.keys.insert(topic, key.clone());
         self
@@ -224,6 +191,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the nodes to connect to and the certificates, both at once: `network.access(0)` of an
+    /// embedded network returns such a value.
+    pub fn access(self, access: NodeAccess) -> Self {
+        self.endpoints(access.endpoints).identity(access.identity)
+    }
+
     /// Sets how many of the endpoints to connect to. Default: all.
     pub fn connections(mut self, connections: ConnectionPolicy) -> Self {
         self.connections = connections;
@@ -233,6 +206,20 @@ impl ClientBuilder {
     /// Sets when and how often to reconnect. Default: without limit, with pauses of 0.5 s to 20 s.
     pub fn reconnect(mut self, reconnect: ReconnectPolicy) -> Self {
         self.reconnect = reconnect;
+        self
+    }
+
+    /// Lets [`connect`](Self::connect) try again, for this long, if it reaches no node at first: a
+    /// program and its node may start at the same time. Default: each endpoint is tried once.
+    /// Limited to 24 h.
+    ///
+    /// The pauses between the tries, and their number, are those of
+    /// [`reconnect`](Self::reconnect). A try that is in progress at the end of the time is finished.
+    /// A wrong setting, such as an unusable certificate file, is an error at once; what a node says
+    /// in the handshake is tried again, too. [`connect_lazy`](Self::connect_lazy) does not wait at
+    /// all.
+    pub fn retry_on_first_connect(mut self, within: Duration) -> Self {
+        self.first_connect = hold(within);
         self
     }
 
@@ -384,90 +371,4 @@ impl ClientBuilder {
         self.max_in_flight = messages.max(1);
         self
     }
-
-    /// Connects, and returns when the first connection is ready. The others are made in the
-    /// background.
-    ///
-    /// Must be called within a Tokio runtime with I/O and time enabled; the client's tasks are
-    /// spawned on it.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] says which step failed, and what to do. With several endpoints it is
-    /// [`AllFailed`](ConnectError::AllFailed) once each of them failed.
-    pub async fn connect(self) -> Result<Client, ConnectError> {
-        let mut endpoints: Vec<Endpoint> = Vec::new();
-        for text in &self.endpoints {
-            let endpoint = Endpoint::parse(text)?;
-            if !endpoints.contains(&endpoint) {
-                endpoints.push(endpoint);
-            }
-        }
-        if endpoints.is_empty() {
-            return Err(ConnectError::NoEndpoint);
-        }
-        let identity = match &self.certificates {
-            Certificates::Given(identity) => Identity::clone(identity),
-            Certificates::Folder(folder) => Identity::load_sdk(folder)?,
-            Certificates::Sources([cert, key, ca]) => Identity::load_from(cert, key, ca)?,
-            Certificates::Find => Identity::load_sdk(find_certificates()?)?,
-        };
-        let names: Vec<Arc<str>> = endpoints
-            .iter()
-            .map(|endpoint| endpoint.to_string().into())
-            .collect();
-        let options = self.options();
-        match &self.tls.0 {
-            Backend::Rustls => {
-                let dialer = RustlsDialer::new(endpoints, identity, self.nodes.clone())?;
-                Client::start(dialer, names, options, rand::random()).await
-            }
-            #[cfg(feature = "legacy-rsa")]
-            Backend::LegacyRsa => {
-                let dialer = super::dial::LegacyDialer {
-                    endpoints,
-                    legacy: identity.legacy_rsa_with(self.nodes.clone())?,
-                    identity,
-                };
-                Client::start(dialer, names, options, rand::random()).await
-            }
-        }
-    }
-
-    pub(crate) fn options(&self) -> ClientSettings {
-        let longest_topic = amop_proto::channel::HEADER_LEN + 1 + amop_proto::MAX_TOPIC_LEN;
-        let longest = |bytes: usize| bytes.clamp(longest_topic, PROTOCOL_MAX_FRAME);
-        ClientSettings {
-            timeout: hold(self.timeout),
-            connect_timeout: hold(self.connect_timeout),
-            drain_timeout: hold(self.drain_timeout),
-            queue: self.queue,
-            connections: match self.connections {
-                ConnectionPolicy::All => usize::MAX,
-                ConnectionPolicy::AtMost(most) => most.max(1),
-            },
-            reconnect: self.reconnect.clone(),
-            offline: self.offline,
-            copies: self.copies,
-            ask_another: self.ask_another,
-            connection: ConnectionSettings {
-                session: ClientConfig {
-                    heartbeat: self.heartbeat,
-                    // A node is given up after twice this time, so that there is time for another
-                    // node.
-                    probe: (hold(self.timeout) / 4).clamp(SHORTEST_PROBE, LONGEST_PROBE),
-                    max_in_flight: self.max_in_flight,
-                    ..ClientConfig::default()
-                },
-                max_frame: longest(self.max_frame),
-                max_incoming: longest(self.max_incoming),
-            },
-            grants: self.grants.clone(),
-            keys: self.keys.clone(),
-        }
-    }
-}
-
-fn hold(time: Duration) -> Duration {
-    time.clamp(Duration::from_millis(1), LONGEST)
 }

@@ -13,9 +13,8 @@ use crate::{
 
 impl ClientInner {
     /// Accepts no new messages, and waits until those that were accepted are read, answered and
-    /// published.
-    pub(crate) async fn drain(&self) -> Result<(), DrainError> {
-        let after = self.options.drain_timeout;
+    /// published, for `after` at most.
+    pub(crate) async fn drain(&self, after: Duration) -> Result<(), DrainError> {
         let deadline = Instant::now() + after;
         let left = self.subscriptions.leave_all();
         let drained = async {

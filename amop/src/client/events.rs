@@ -17,10 +17,15 @@ const CAPACITY: usize = 256;
 /// A stream of [`Event`]s, made by [`Client::events`](crate::Client::events). It keeps the last 256
 /// unread events, and ends when the client is closed.
 #[derive(Debug)]
+#[must_use = "a stream of events that is dropped misses what happens"]
 pub struct Events(Arc<EventInbox>);
 
 impl Events {
     /// Returns the next event; `None` once the client is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Event> {
         StreamExt::next(self).await
     }

@@ -10,7 +10,11 @@ use amop_proto::{
     channel::{PrivateName, Seq},
     client::{Attempts, CloseReason, MessageKind},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     event::Event,
@@ -24,7 +28,7 @@ use crate::{
     connection::{Connection, Settling},
     private::Verification,
     receive::Subscriptions,
-    report::Later,
+    report::{ClientCounters, Later},
     sealed::SealedTopics,
     send::InFlightCounter,
 };
@@ -37,6 +41,7 @@ pub(crate) struct ClientInner {
     /// The private topics.
     pub(crate) private: Arc<Verification>,
     pub(crate) events: Arc<EventReporter>,
+    pub(crate) counters: Arc<ClientCounters>,
     /// Reports that are made with a delay.
     pub(super) later: Arc<Later>,
     pub(super) state: Mutex<ClientState>,
@@ -68,6 +73,7 @@ impl ClientInner {
         let state = ClientState::new(endpoints.len(), &options, seed);
         let events = Arc::new(EventReporter::default());
         let later = Arc::new(Later::default());
+        let counters = Arc::new(ClientCounters::default());
         let private = Arc::new(Verification::new(Arc::clone(&events)));
         for (name, keys) in &options.grants {
             private.grant(name, keys);
@@ -76,12 +82,14 @@ impl ClientInner {
             Arc::clone(&private),
             Arc::clone(&events),
             Arc::clone(&later),
+            Arc::clone(&counters),
         );
         Arc::new(Self {
             options,
             subscriptions: Arc::new(subscriptions),
             private,
             events,
+            counters,
             later,
             state: Mutex::new(state),
             endpoints,
@@ -194,8 +202,9 @@ impl ClientInner {
         settling.collect()
     }
 
-    /// Waits for the first connection.
-    pub(crate) async fn connected(&self) -> Result<(), ConnectError> {
+    /// Waits for the first connection. Fails once every endpoint has failed, but not before
+    /// `retry_until` as long as the reconnect policy has endpoints tried again.
+    pub(crate) async fn connected(&self, retry_until: Instant) -> Result<(), ConnectError> {
         let mut changes = self.changes();
         loop {
             {
@@ -203,14 +212,20 @@ impl ClientInner {
                 if state.links.iter().any(|link| link.up.is_some()) {
                     return Ok(());
                 }
-                if state.links.iter().all(|link| link.failure.is_some()) {
+                let final_answer = Instant::now() >= retry_until || state.gave_up();
+                if final_answer && state.links.iter().all(|link| link.failure.is_some()) {
                     let links = state.links.iter_mut();
                     let failures = links.filter_map(|link| link.failure.take()).collect();
                     return Err(ConnectError::of_all(failures));
                 }
             }
-            // This cannot fail, because `self` owns the sender.
-            let _ = changes.changed().await;
+            // After that time only the first try of each endpoint is waited for.
+            if Instant::now() < retry_until {
+                let _ = timeout_at(retry_until, changes.changed()).await;
+            } else {
+                // This cannot fail, because `self` owns the sender.
+                let _ = changes.changed().await;
+            }
         }
     }
 }

@@ -50,6 +50,7 @@ impl ClientInner {
         }
         self.events.report(info.connected());
         let link = &mut links[index];
+        self.counters.connections_made.one();
         link.joining = None;
         link.up = Some(connection.clone());
         link.info = Some(info);
@@ -64,6 +65,7 @@ impl ClientInner {
             None => state.pool.failed(index, Instant::now().into_std()),
             Some(_) => None,
         };
+        self.counters.connections_failed.one();
         tracing::warn!(?retry_in, "{error}");
         let error = Arc::new(error);
         self.events.report(Event::ConnectFailed {
@@ -73,7 +75,7 @@ impl ClientInner {
         });
         let link = &mut state.links[index];
         link.joining = None;
-        link.failure.get_or_insert(error);
+        link.failure = Some(error);
         drop(state);
         self.changed.send_replace(());
     }
@@ -87,6 +89,7 @@ impl ClientInner {
         };
         state.links[index].up = None;
         state.last_lost = Some(reason.clone());
+        self.counters.connections_lost.one();
         self.events.report(Event::Disconnected {
             endpoint: self.endpoints[index].to_string(),
             reason,
@@ -102,7 +105,8 @@ impl ClientInner {
         if state.closing.is_some() {
             return state.closing.clone();
         }
-        let last = || state.last_lost.clone().unwrap_or(CloseReason::Local);
+        let last = || state.last_lost.clone().or_else(|| state.never_connected());
+        let last = || last().unwrap_or(CloseReason::Local);
         state.pool.is_over().then(last)
     }
 

@@ -5,23 +5,27 @@
 
 mod api;
 mod builder;
+mod call;
 mod certificates;
 mod dial;
 mod drain;
 mod event;
 mod events;
 mod expiry;
+mod handles;
 mod inner;
 mod lifecycle;
 mod node_info;
 mod policy;
 mod settings;
 mod state;
+mod stats;
 mod supervisor;
 mod tls;
 
 pub use api::Client;
 pub use builder::ClientBuilder;
+pub(crate) use call::CallOptions;
 pub use certificates::find_certificates;
 pub(crate) use dial::Endpoint;
 #[cfg(test)]
@@ -33,4 +37,5 @@ pub(crate) use inner::ClientInner;
 pub use node_info::NodeInfo;
 pub use policy::{ConnectionPolicy, OfflinePolicy, ReconnectPolicy};
 pub(crate) use state::Picked;
+pub use stats::ClientStats;
 pub use tls::Tls;

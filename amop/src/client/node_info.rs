@@ -1,6 +1,7 @@
 //! What a client knows about a node.
 
 use amop_tls::PublicKey;
+use tracing::{Span, field::display};
 
 use super::event::Event;
 use crate::connection::Connection;
@@ -35,6 +36,16 @@ impl NodeInfo {
             node_version,
             public_key,
             fisco: !connection.is_overlay(),
+        }
+    }
+
+    /// Adds what is known about the node to the span of its connection.
+    pub(super) fn describe(&self, span: &Span) {
+        if let Some(version) = &self.node_version {
+            span.record("node_version", version.as_str());
+        }
+        if let Some(key) = &self.public_key {
+            span.record("node_id", display(key));
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// How many of its endpoints a client connects to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ConnectionPolicy {
     /// All of them.
     #[default]
@@ -15,6 +16,7 @@ pub enum ConnectionPolicy {
 
 /// What publishing and subscribing do while no node is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OfflinePolicy {
     /// Wait for a connection, until the timeout.
     #[default]
@@ -30,6 +32,7 @@ pub enum OfflinePolicy {
 /// half of the pause and all of it, so that the clients of a node that restarts do not all come
 /// back at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a policy does nothing until it is given to a builder"]
 pub struct ReconnectPolicy {
     pub(crate) first: Duration,
     pub(crate) max: Duration,
@@ -59,14 +62,12 @@ impl ReconnectPolicy {
     }
 
     /// Sets the pause after the first failure. Default 1 s; limited to 1 ms to the longest pause.
-    #[must_use]
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first = pause.max(Duration::from_millis(1));
         self
     }
 
     /// Sets the longest pause. Default 20 s; at least 1 ms.
-    #[must_use]
     pub fn max_pause(mut self, pause: Duration) -> Self {
         self.max = pause.max(Duration::from_millis(1));
         self
@@ -74,7 +75,6 @@ impl ReconnectPolicy {
 
     /// Sets after how many failed retries in a row the client gives an endpoint up. The client is
     /// closed once it has given up every endpoint.
-    #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = Some(retries);
         self

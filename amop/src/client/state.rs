@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use amop_proto::{
     TopicName,
     client::{Attempts, CloseReason, EndpointPool, MessageKind, PoolConfig},
+    log::with_causes,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
@@ -33,7 +34,7 @@ pub(super) struct EndpointConnections {
     pub(super) up: Option<Connection>,
     /// What the node said about itself on the last connection.
     pub(super) info: Option<NodeInfo>,
-    /// The error of the first failed try.
+    /// The error of the last failed try.
     pub(super) failure: Option<Arc<ConnectError>>,
     /// The longest frame that a node here has taken.
     pub(super) longest_taken: Arc<AtomicUsize>,
@@ -49,12 +50,10 @@ pub(crate) enum Picked {
 impl ClientState {
     pub(super) fn new(endpoints: usize, options: &ClientSettings, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
-        let config = PoolConfig {
-            target: options.connections.min(endpoints),
-            first_pause: options.reconnect.first.min(options.reconnect.max),
-            max_pause: options.reconnect.max,
-            retries: options.reconnect.retries,
-        };
+        let mut config = PoolConfig::new(options.connections.min(endpoints));
+        config.first_pause = options.reconnect.first.min(options.reconnect.max);
+        config.max_pause = options.reconnect.max;
+        config.retries = options.reconnect.retries;
         let now = Instant::now().into_std();
         let pool = EndpointPool::new(config, endpoints, rng.random(), now);
         Self {
@@ -68,6 +67,21 @@ impl ClientState {
             last_lost: None,
             closing: None,
         }
+    }
+
+    /// Returns the reason why a client ends that never had a connection.
+    pub(super) fn never_connected(&self) -> Option<CloseReason> {
+        let failures = self.links.iter().rev();
+        let last = failures.filter_map(|link| link.failure.as_ref()).next()?;
+        Some(CloseReason::Transport {
+            kind: std::io::ErrorKind::NotConnected,
+            message: with_causes(&**last).to_string(),
+        })
+    }
+
+    /// Returns whether no endpoint is tried any more.
+    pub(super) fn gave_up(&self) -> bool {
+        self.closing.is_some() || self.pool.is_over()
     }
 
     /// Returns the connections that are ready and open.

@@ -11,6 +11,7 @@ use std::{
 use amop_proto::client::CloseReason;
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::oneshot, time::sleep_until};
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     dial::{Budget, Dialed, Dialer},
@@ -94,8 +95,21 @@ async fn supervise<D: Dialer>(inner: &ClientInner, dialer: &D) -> CloseReason {
     reason
 }
 
-/// Runs one connection, from dialling to its end.
+/// Runs one connection, from dialling to its end, in a span of its own.
 async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
+    let span = tracing::debug_span!(
+        "connection",
+        endpoint = %inner.endpoints[index],
+        id = Empty,
+        node_version = Empty,
+        node_id = Empty,
+    );
+    run(inner, dialer, index, &span)
+        .instrument(span.clone())
+        .await;
+}
+
+async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Span) {
     let endpoint = &inner.endpoints[index];
     let budget = Budget::new(Arc::clone(endpoint), inner.options.connect_timeout);
     let dialed = tokio::select! {
@@ -112,6 +126,7 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
         Err(error) => return inner.failed(index, error),
     };
     let (id, seed, longest_taken) = inner.new_connection(index);
+    span.record("id", id);
     let (connection, hello) = Connection::start(
         stream,
         id,
@@ -125,6 +140,7 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
     match settle(inner, &connection, hello, &budget).await {
         Ok(Hello { node_version }) => {
             let info = NodeInfo::of(&connection, node_version, public_key);
+            info.describe(span);
             inner.joined(index, &connection, info);
             let reason = tokio::select! {
                 biased;

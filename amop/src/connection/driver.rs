@@ -140,7 +140,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut state = connection.lock();
         match result {
             Ok(0) => state.session.handle_eof(),
-            Ok(_) => {
+            Ok(n) => {
+                self.connection.0.counters.bytes_received.add(n as u64);
                 state.session.note_activity(now);
                 self.decode(&mut state, now);
             }
@@ -297,6 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(n) => {
                     self.written += n;
+                    self.connection.0.counters.bytes_sent.add(n as u64);
                     self.unflushed = true;
                     if std::mem::take(&mut self.blocked) {
                         self.unblocked = Some(Instant::now());

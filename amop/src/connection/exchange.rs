@@ -24,14 +24,15 @@ impl Connection {
             topic,
             payload,
             deadline,
-            timeout,
+            options,
+            span: _,
             cut_offs: _,
         } = *message;
         let mut context = PublishContext {
             connection: self,
             topic,
             seq,
-            timeout,
+            timeout: options.timeout,
         };
         let charge = context.charge(payload)?;
         // Released when this function returns.
@@ -52,7 +53,7 @@ impl Connection {
             .inspect(|_| state.charged += charge)
         });
         let seq = sent.map_err(|refused| context.refused(charge, refused.why))?;
-        message.seq = Some(seq);
+        message.sent_as(seq);
         context.seq = Some(seq);
         let mut waiting = CancelOnDrop {
             connection: self,

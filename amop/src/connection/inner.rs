@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::state::ConnectionState;
-use crate::{ReplyError, receive::ReplyPath};
+use crate::{ReplyError, receive::ReplyPath, report::ClientCounters};
 
 impl fmt::Debug for ConnectionInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,6 +38,7 @@ pub(super) struct ConnectionInner {
     /// The length of the longest frame that a node at this endpoint has taken, on this connection
     /// or an earlier one.
     pub(super) longest_taken: Arc<AtomicUsize>,
+    pub(super) counters: Arc<ClientCounters>,
     pub(super) max_in_flight: usize,
     pub(super) state: Mutex<ConnectionState>,
     /// One permit per request that waits for its answer. Closed with the session.

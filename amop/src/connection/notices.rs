@@ -100,6 +100,7 @@ fn describe(notice: &SessionNotice) -> Option<(bool, String)> {
         }
         // Handled before.
         SessionNotice::Unproven { .. } | SessionNotice::NotGranted(_) => return None,
+        other => format!("{other:?}"),
     };
     Some((true, text))
 }

@@ -5,15 +5,13 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use amop_proto::{
-    channel::FrameDecoder,
-    client::{ClientConfig, ClientSession},
-};
+use amop_proto::{channel::FrameDecoder, client::ClientSession};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{Semaphore, oneshot, watch},
     time::Instant,
 };
+use tracing::Instrument;
 
 use super::{
     driver::Driver,
@@ -39,11 +37,10 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let config = ClientConfig {
-            max_frame: settings.max_frame,
-            longest_taken: longest_taken.load(Ordering::Relaxed),
-            ..settings.session.clone()
-        };
+        let config = settings.session.clone().with(|config| {
+            config.max_frame = settings.max_frame;
+            config.longest_taken = longest_taken.load(Ordering::Relaxed);
+        });
         let in_flight = config.max_in_flight;
         let (hello, heard) = oneshot::channel();
         let session = ClientSession::new(config, seed, Instant::now().into_std());
@@ -53,6 +50,7 @@ impl Connection {
             max_frame: AtomicUsize::new(settings.max_frame),
             overlay: AtomicBool::new(false),
             longest_taken,
+            counters: Arc::clone(subscriptions.counters()),
             max_in_flight: in_flight,
             state: Mutex::new(ConnectionState::new(session, subscriptions, hello)),
             in_flight: Semaphore::new(in_flight),
@@ -61,7 +59,8 @@ impl Connection {
             driver: Mutex::new(None),
         }));
         let decoder = FrameDecoder::new(settings.max_incoming);
-        let driver = tokio::spawn(Driver::new(stream, decoder, connection.clone()));
+        let driver = Driver::new(stream, decoder, connection.clone());
+        let driver = tokio::spawn(driver.in_current_span());
         *connection.driver_handle() = Some(driver);
         (connection, heard)
     }

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 /// No folder with certificates was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CertificatesNotFound {
     /// The places that were searched, in this order, and why each is not usable.
     pub tried: Vec<(PathBuf, String)>,

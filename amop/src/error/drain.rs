@@ -11,6 +11,7 @@ use std::time::Duration;
      end while draining, or raise drain_timeout",
     after.as_millis()
 )]
+#[non_exhaustive]
 pub struct DrainError {
     /// Messages that the program did not read. Unicasts among them go to other subscribers.
     pub unread: usize,

@@ -176,6 +176,7 @@ impl Error for PublishError {
 #[error(
     "{failed} of the messages published to {topic:?} failed; the cause is that of the first one"
 )]
+#[non_exhaustive]
 pub struct FlushError {
     /// The topic.
     pub topic: String,

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use amop_proto::channel::PrivateName;
 
 use super::keys::{TopicKey, TopicPublicKey};
-use crate::{
-    Client, Deliveries, GrantError, OverflowPolicy, RawSubscription, SubscribeError, Subscription,
-    Topic,
-};
+use crate::{Client, Deliveries, GrantError, RawSubscription, SubscribeError, Subscription, Topic};
 
 /// Private topics.
 impl Client {
@@ -35,6 +32,11 @@ impl Client {
     /// # Errors
     ///
     /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the topic is granted.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after its first poll, the topic is granted, and nodes are told in the
+    /// background.
     pub async fn grant<T: Topic>(&self, keys: &[TopicPublicKey]) -> Result<(), GrantError> {
         self.grant_to(&private_name::<T>()?, keys).await
     }
@@ -42,6 +44,10 @@ impl Client {
     /// As [`grant`](Self::grant), for a topic with another name, or without a type.
     ///
     /// # Errors
+    ///
+    /// As [`grant`](Self::grant).
+    ///
+    /// # Cancel safety
     ///
     /// As [`grant`](Self::grant).
     pub async fn grant_to(
@@ -55,7 +61,10 @@ impl Client {
         }
         self.inner().private.grant(topic, keys);
         let push_topic = std::slice::from_ref(topic.push_topic());
-        self.announced(topic, self.inner().subscribed(push_topic).await)
+        self.announced(
+            topic,
+            self.inner().subscribed(push_topic, self.options()).await,
+        )
     }
 
     /// Ends the [`grant`](Self::grant) of a type's private topic for all keys: this client verifies
@@ -68,6 +77,11 @@ impl Client {
     /// # Errors
     ///
     /// [`GrantError`]. After [`Unconfirmed`](GrantError::Unconfirmed) the grant has ended, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped after its first poll, the grant has ended, and nodes are told in the
+    /// background.
     pub async fn revoke<T: Topic>(&self) -> Result<bool, GrantError> {
         self.revoke_to(&private_name::<T>()?).await
     }
@@ -77,11 +91,20 @@ impl Client {
     /// # Errors
     ///
     /// As [`revoke`](Self::revoke).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`revoke`](Self::revoke).
     pub async fn revoke_to(&self, topic: &PrivateName) -> Result<bool, GrantError> {
         let granted = self.inner().private.revoke(topic);
         if granted {
             let push_topic = std::slice::from_ref(topic.push_topic());
-            self.announced(topic, self.inner().unsubscribed(push_topic).await)?;
+            self.announced(
+                topic,
+                self.inner()
+                    .unsubscribed(push_topic, self.options().timeout)
+                    .await,
+            )?;
         }
         Ok(granted)
     }
@@ -105,6 +128,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn subscribe_private<T: Topic>(
         &self,
         key: &TopicKey,
@@ -118,6 +145,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn deliveries_private<T: Topic>(
         &self,
         key: &TopicKey,
@@ -133,6 +164,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn subscribe_private_raw(
         &self,
         topic: &PrivateName,
@@ -140,8 +175,7 @@ impl Client {
     ) -> Result<RawSubscription, SubscribeError> {
         let inner = Arc::clone(self.inner());
         let (topic, key) = (topic.topic().clone(), Some(key.clone()));
-        let queue = inner.options.queue;
-        RawSubscription::start(topic, inner, queue, OverflowPolicy::default(), key).await
+        RawSubscription::start(topic, inner, self.options(), key).await
     }
 }
 

@@ -4,7 +4,12 @@
 //! All of this is state of the client, so after a reconnect verification starts again without a
 //! call by the program.
 
+#[cfg(feature = "private")]
 mod api;
+#[cfg(feature = "private")]
+mod keys;
+#[cfg(not(feature = "private"))]
+#[path = "no_keys.rs"]
 mod keys;
 mod state;
 mod verification;

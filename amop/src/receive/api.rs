@@ -8,14 +8,14 @@ use super::{
     builder::SubscriptionBuilder, deliveries::Deliveries, raw::RawSubscription,
     subscription::Subscription,
 };
-use crate::{Client, OverflowPolicy, SubscribeError, Topic, topic::wire_topic};
+use crate::{Client, SubscribeError, Topic, topic::wire_topic};
 
 /// Subscribing.
 impl Client {
     /// Returns a builder of a subscription, for its own queue length, overflow policy, topic or
     /// key.
     pub fn subscription<T: Topic>(&self) -> SubscriptionBuilder<T> {
-        SubscriptionBuilder::new(Arc::clone(self.inner()))
+        SubscriptionBuilder::new(Arc::clone(self.inner()), *self.options())
     }
 
     /// Subscribes to a type's topic. The subscription yields messages and acknowledges each unicast
@@ -24,6 +24,11 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, there is no subscription; nodes that were told of the topic are told
+    /// that it is not wanted.
     pub async fn subscribe<T: Topic>(&self) -> Result<Subscription<T>, SubscribeError> {
         self.subscribe_to(T::TOPIC).await
     }
@@ -33,6 +38,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn subscribe_to<T: Topic>(
         &self,
         topic: &str,
@@ -47,6 +56,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn deliveries<T: Topic>(&self) -> Result<Deliveries<T>, SubscribeError> {
         self.deliveries_to(T::TOPIC).await
     }
@@ -56,6 +69,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn deliveries_to<T: Topic>(
         &self,
         topic: &str,
@@ -69,12 +86,15 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
     pub async fn subscribe_raw(
         &self,
         topic: &TopicName,
     ) -> Result<RawSubscription, SubscribeError> {
         let inner = Arc::clone(self.inner());
-        let queue = inner.options.queue;
-        RawSubscription::start(topic.clone(), inner, queue, OverflowPolicy::default(), None).await
+        RawSubscription::start(topic.clone(), inner, self.options(), None).await
     }
 }

@@ -1,11 +1,12 @@
 //! The builder of a subscription.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use super::{deliveries::Deliveries, raw::RawSubscription, subscription::Subscription};
 use crate::{
-    OverflowPolicy, SubscribeError, Topic, TopicKey,
-    client::ClientInner,
+    OverflowPolicy, SubscribeError, Topic,
+    client::{CallOptions, ClientInner},
+    private::TopicKey,
     topic::{Of, wire_topic},
 };
 
@@ -28,24 +29,43 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
 #[must_use = "call `subscribe` or `deliveries` to subscribe"]
 pub struct SubscriptionBuilder<T> {
     inner: Arc<ClientInner>,
     topic: String,
-    queue: usize,
-    overflow: OverflowPolicy,
+    options: CallOptions,
     key: Option<TopicKey>,
     message: Of<T>,
 }
 
-impl<T: Topic> SubscriptionBuilder<T> {
-    pub(crate) fn new(inner: Arc<ClientInner>) -> Self {
+// Not derived, because the type of messages need not be `Clone` and `Debug`.
+impl<T> Clone for SubscriptionBuilder<T> {
+    fn clone(&self) -> Self {
         Self {
-            queue: inner.options.queue,
+            inner: Arc::clone(&self.inner),
+            topic: self.topic.clone(),
+            options: self.options,
+            key: self.key.clone(),
+            message: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for SubscriptionBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionBuilder")
+            .field("topic", &self.topic)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Topic> SubscriptionBuilder<T> {
+    pub(crate) fn new(inner: Arc<ClientInner>, options: CallOptions) -> Self {
+        Self {
             inner,
+            options,
             topic: T::TOPIC.to_owned(),
-            overflow: OverflowPolicy::default(),
             key: None,
             message: PhantomData,
         }
@@ -61,19 +81,20 @@ impl<T: Topic> SubscriptionBuilder<T> {
     /// [`queue`](crate::ClientBuilder::queue); at least 1. The waiting messages may also have 256
     /// MiB at most, but an empty queue takes any message.
     pub fn queue(mut self, messages: usize) -> Self {
-        self.queue = messages.max(1);
+        self.options.queue = messages.max(1);
         self
     }
 
     /// Sets what happens to a message when the queue is full. Default
     /// [`OverflowPolicy::DropNewest`].
     pub fn overflow(mut self, overflow: OverflowPolicy) -> Self {
-        self.overflow = overflow;
+        self.options.overflow = overflow;
         self
     }
 
     /// Sets the key that proves that this client may have the messages of a private topic. Default:
     /// that of [`ClientBuilder::topic_key`](crate::ClientBuilder::topic_key).
+    #[cfg(feature = "private")]
     pub fn key(mut self, key: &TopicKey) -> Self {
         self.key = Some(key.clone());
         self
@@ -85,6 +106,10 @@ impl<T: Topic> SubscriptionBuilder<T> {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::subscribe`](crate::Client::subscribe).
     pub async fn subscribe(self) -> Result<Subscription<T>, SubscribeError> {
         Ok(Subscription::new(self.raw().await?))
     }
@@ -94,6 +119,10 @@ impl<T: Topic> SubscriptionBuilder<T> {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::subscribe`](crate::Client::subscribe).
     pub async fn deliveries(self) -> Result<Deliveries<T>, SubscribeError> {
         Ok(Deliveries::new(self.raw().await?))
     }
@@ -105,9 +134,13 @@ impl<T: Topic> SubscriptionBuilder<T> {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::subscribe`](crate::Client::subscribe).
     pub async fn raw(self) -> Result<RawSubscription, SubscribeError> {
         let topic = wire_topic::<T>(&self.topic)?;
-        RawSubscription::start(topic, self.inner, self.queue, self.overflow, self.key)
+        RawSubscription::start(topic, self.inner, &self.options, self.key)
             .await
             .map(|raw| raw.of_requests(T::REQUEST))
     }

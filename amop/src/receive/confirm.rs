@@ -1,16 +1,26 @@
 //! Waiting until nodes confirm a change of the topics.
 
+use std::time::Duration;
+
 use amop_proto::{TopicName, channel::PrivateName, client::CloseReason};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{OfflinePolicy, SubscribeError, client::ClientInner, connection::Connection};
+use crate::{
+    OfflinePolicy, SubscribeError,
+    client::{CallOptions, ClientInner},
+    connection::Connection,
+};
 
 impl ClientInner {
     /// Waits until every connected node has `topics`, or for a connection if there is none. Errors
     /// name the last topic.
-    pub(crate) async fn subscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
+    pub(crate) async fn subscribed(
+        &self,
+        topics: &[TopicName],
+        options: &CallOptions,
+    ) -> Result<(), SubscribeError> {
         let [.., topic] = topics else { return Ok(()) };
-        let deadline = Instant::now() + self.options.timeout;
+        let deadline = Instant::now() + options.timeout;
         let mut changes = self.changes();
         loop {
             changes.mark_unchanged();
@@ -28,7 +38,7 @@ impl ClientInner {
                         });
                     }
                     Ok(true) => confirmed = true,
-                    Ok(false) => return Err(self.unconfirmed(topic, &connection)),
+                    Ok(false) => return Err(unconfirmed(topic, &connection, options.timeout)),
                     // The connection is lost. The next one confirms the topics before it counts as
                     // connected.
                     Err(_) => {}
@@ -41,7 +51,7 @@ impl ClientInner {
                 topic: PrivateName::shown(topic).to_owned(),
                 endpoints: self.names(),
             };
-            if self.options.offline == OfflinePolicy::FailFast && self.close_reason().is_none() {
+            if options.offline == OfflinePolicy::FailFast && self.close_reason().is_none() {
                 return Err(offline);
             }
             if timeout_at(deadline, changes.changed()).await.is_err() {
@@ -51,14 +61,18 @@ impl ClientInner {
     }
 
     /// Waits until no connected node has `topics` any more. Errors name the last topic.
-    pub(crate) async fn unsubscribed(&self, topics: &[TopicName]) -> Result<(), SubscribeError> {
+    pub(crate) async fn unsubscribed(
+        &self,
+        topics: &[TopicName],
+        after: Duration,
+    ) -> Result<(), SubscribeError> {
         let [.., topic] = topics else { return Ok(()) };
-        let deadline = Instant::now() + self.options.timeout;
+        let deadline = Instant::now() + after;
         let mut result = Ok(());
         for (connection, settling) in self.sync_topics(topics) {
             match connection.settled(settling, deadline).await {
                 Ok(true) => {}
-                Ok(false) => result = Err(self.unconfirmed(topic, &connection)),
+                Ok(false) => result = Err(unconfirmed(topic, &connection, after)),
                 // When a connection ends, its node forgets the topics.
                 Err(_) => {}
             }
@@ -69,14 +83,6 @@ impl ClientInner {
         result
     }
 
-    fn unconfirmed(&self, topic: &TopicName, connection: &Connection) -> SubscribeError {
-        SubscribeError::Timeout {
-            topic: PrivateName::shown(topic).to_owned(),
-            endpoint: connection.endpoint().to_owned(),
-            after: self.options.timeout,
-        }
-    }
-
     /// Returns the error of a client that is closed.
     pub(crate) fn unsubscribable(&self, topic: &TopicName) -> SubscribeError {
         SubscribeError::Disconnected {
@@ -84,5 +90,13 @@ impl ClientInner {
             endpoint: self.names(),
             reason: self.close_reason().unwrap_or(CloseReason::Local),
         }
+    }
+}
+
+fn unconfirmed(topic: &TopicName, connection: &Connection, after: Duration) -> SubscribeError {
+    SubscribeError::Timeout {
+        topic: PrivateName::shown(topic).to_owned(),
+        endpoint: connection.endpoint().to_owned(),
+        after,
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn decode<T: Topic>(
     match T::Codec::decode(payload) {
         Ok(message) => Ok(Delivery::new(message, responder)),
         Err(source) => {
+            subscriptions.counters().undecodable.one();
             let error = DecodeError {
                 topic: PrivateName::shown(responder.topic()).to_owned(),
                 seq: responder.seq(),

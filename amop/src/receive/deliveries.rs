@@ -4,13 +4,14 @@ use std::{
     fmt,
     marker::PhantomData,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use futures::{Stream, StreamExt};
 
 use super::{decode::decode, delivery::Delivery, raw::RawSubscription, stats::SubscriptionStats};
-use crate::{DecodeError, SubscribeError, Topic, topic::Of};
+use crate::{DecodeError, SubscribeError, Topic, report::Later, topic::Of};
 
 /// A subscription to a topic as a stream of deliveries, made by
 /// [`Client::deliveries`](crate::Client::deliveries).
@@ -18,6 +19,7 @@ use crate::{DecodeError, SubscribeError, Topic, topic::Of};
 /// For programs that reply to requests, or that need to know of each message that cannot be
 /// decoded; other programs should use [`Subscription`](crate::Subscription). It ends, and behaves
 /// when it is dropped, as [`RawSubscription`] does.
+#[must_use = "a subscription that is dropped unsubscribes, and refuses the unicasts in its queue"]
 pub struct Deliveries<T> {
     raw: RawSubscription,
     message: Of<T>,
@@ -42,6 +44,11 @@ impl<T: Topic> Deliveries<T> {
         self.raw.lagged()
     }
 
+    /// Returns what makes reports later.
+    pub(crate) fn later(&self) -> &Arc<Later> {
+        self.raw.subscriptions().later()
+    }
+
     /// Returns the counts of the queue.
     pub fn stats(&self) -> SubscriptionStats {
         self.raw.stats()
@@ -49,6 +56,10 @@ impl<T: Topic> Deliveries<T> {
 
     /// Returns the next message; `None` once unsubscribed or closed. A message that cannot be
     /// decoded is an error here, and the publisher of a unicast gets result 105.
+    ///
+    /// # Cancel safety
+    ///
+    /// No message is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<Delivery<T>, DecodeError>> {
         StreamExt::next(self).await
     }
@@ -58,6 +69,10 @@ impl<T: Topic> Deliveries<T> {
     /// # Errors
     ///
     /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RawSubscription::unsubscribe`].
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.raw.unsubscribe().await
     }

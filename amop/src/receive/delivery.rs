@@ -25,6 +25,7 @@ use crate::{Codec, ReplyError, Request};
 /// answer: after 5 s a node tries the next subscriber, and a later answer is lost
 /// ([`ReplyError::Late`]). Messages of [`Client::subscribe_raw`](crate::Client::subscribe_raw) have
 /// no type that says whether they are requests: answer each of them.
+#[must_use = "a delivery that is dropped is answered: acknowledged, or on a request topic refused as having no reply"]
 pub struct Delivery<T> {
     message: T,
     responder: Responder,
@@ -56,6 +57,11 @@ impl<T> Delivery<T> {
     /// replies its publisher gets [`NoReply`](crate::PublishErrorKind::NoReply).
     pub fn into_inner(self) -> T {
         self.message
+    }
+
+    /// Returns the message, and the means to answer it.
+    pub(crate) fn split(self) -> (T, Responder) {
+        (self.message, self.responder)
     }
 
     /// Answers a unicast with bytes.

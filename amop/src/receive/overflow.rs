@@ -2,6 +2,7 @@
 
 /// What happens to a message when its subscription's queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OverflowPolicy {
     /// The new message is turned away: a unicast is refused with result 104, so that the node tries
     /// another subscriber, and a multicast is dropped. The queue keeps its messages.

@@ -14,7 +14,10 @@ use super::{
     reply_path::{ReplyPath, wake_all},
     stats::SubscriptionStats,
 };
-use crate::{OverflowPolicy, report::Losses};
+use crate::{
+    OverflowPolicy,
+    report::{ClientCounters, Losses},
+};
 
 /// The most bytes of payload in one queue. An empty queue takes any message.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -28,6 +31,7 @@ pub(crate) struct DeliveryQueue {
     taken: watch::Sender<()>,
     /// Reports messages that were turned away.
     losses: Arc<Losses<(MessageKind, Seq)>>,
+    counters: Arc<ClientCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +109,7 @@ impl DeliveryQueue {
         capacity: usize,
         overflow: OverflowPolicy,
         losses: Arc<Losses<(MessageKind, Seq)>>,
+        counters: Arc<ClientCounters>,
     ) -> Self {
         Self {
             capacity,
@@ -112,6 +117,7 @@ impl DeliveryQueue {
             inner: Mutex::default(),
             taken: watch::Sender::new(()),
             losses,
+            counters,
         }
     }
 
@@ -178,8 +184,14 @@ impl DeliveryQueue {
     pub(crate) fn count_loss(&self, kind: MessageKind, seq: Seq) {
         let mut inner = self.lock();
         match kind {
-            MessageKind::Unicast => inner.stats.refused += 1,
-            MessageKind::Multicast => inner.stats.dropped += 1,
+            MessageKind::Unicast => {
+                inner.stats.refused += 1;
+                self.counters.turned_away.one();
+            }
+            MessageKind::Multicast => {
+                inner.stats.dropped += 1;
+                self.counters.dropped.one();
+            }
         }
         drop(inner);
         self.losses.count((kind, seq));

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use amop_proto::{
@@ -23,17 +24,24 @@ use super::{
     stats::SubscriptionStats,
     subscriptions::{NotAdded, Subscriptions},
 };
-use crate::{OverflowPolicy, SubscribeError, TopicKey, client::ClientInner};
+use crate::{
+    SubscribeError,
+    client::{CallOptions, ClientInner},
+    private::TopicKey,
+};
 
 /// A subscription whose messages are not decoded: a stream of deliveries of bytes.
 ///
 /// It ends when it is unsubscribed or the client is closed; a reconnect does not end it. Dropping
 /// it unsubscribes in the background and refuses the unicasts that it still holds, so that a node
 /// gives them to other subscribers.
+#[must_use = "a subscription that is dropped unsubscribes, and refuses the unicasts in its queue"]
 pub struct RawSubscription {
     topic: TopicName,
     queue: Arc<DeliveryQueue>,
     inner: Arc<ClientInner>,
+    /// How long unsubscribing may take.
+    timeout: Duration,
     /// Whether its unicasts are requests.
     needs_reply: bool,
 }
@@ -42,8 +50,7 @@ impl RawSubscription {
     pub(crate) async fn start(
         topic: TopicName,
         inner: Arc<ClientInner>,
-        capacity: usize,
-        overflow: OverflowPolicy,
+        options: &CallOptions,
         key: Option<TopicKey>,
     ) -> Result<Self, SubscribeError> {
         let name = PrivateName::of_topic(&topic);
@@ -58,7 +65,10 @@ impl RawSubscription {
             },
         };
         let proof = proof.as_ref().map(|(key, route)| (key, route.clone()));
-        let queue = match inner.subscriptions.add(&topic, proof, capacity, overflow) {
+        let queue = match inner
+            .subscriptions
+            .add(&topic, proof, options.queue, options.overflow)
+        {
             Ok(queue) => queue,
             Err(NotAdded::Closed) => return Err(inner.unsubscribable(&topic)),
             Err(NotAdded::OtherKey) => return Err(SubscribeError::OtherKey { topic: shown() }),
@@ -69,13 +79,14 @@ impl RawSubscription {
             topic,
             queue,
             inner,
+            timeout: options.timeout,
             needs_reply: false,
         };
         let topics = subscription
             .inner
             .subscriptions
             .topics_of(&subscription.topic);
-        subscription.inner.subscribed(&topics).await?;
+        subscription.inner.subscribed(&topics, options).await?;
         Ok(subscription)
     }
 
@@ -97,22 +108,32 @@ impl RawSubscription {
     }
 
     /// Returns the next message; `None` once unsubscribed or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// No message is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Delivery<Bytes>> {
         StreamExt::next(self).await
     }
 
     /// Unsubscribes. Messages that were delivered before can still be read; then the stream ends.
     ///
-    /// While this call waits, a full queue turns messages away even with [`OverflowPolicy::Block`],
+    /// While this call waits, a full queue turns messages away even with
+    /// [`OverflowPolicy::Block`](crate::OverflowPolicy::Block),
     /// because the caller cannot read during the call.
     ///
     /// # Errors
     ///
     /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, nodes may have removed the topic or not. What was delivered can be read;
+    /// call this again, or drop the subscription.
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.inner.subscriptions.leave(&self.topic, &self.queue);
         let topics = self.inner.subscriptions.topics_of(&self.topic);
-        let result = self.inner.unsubscribed(&topics).await;
+        let result = self.inner.unsubscribed(&topics, self.timeout).await;
         // Messages are accepted until here: a node may have sent them before it removed the topic.
         self.inner.subscriptions.remove(&self.topic, &self.queue);
         wake_all(self.queue.close());

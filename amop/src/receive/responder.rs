@@ -1,9 +1,6 @@
 //! The answer that a message needs.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use amop_proto::{
     TopicName,
@@ -11,6 +8,7 @@ use amop_proto::{
     client::{CloseReason, MessageKind},
 };
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{incoming::Incoming, reply_path::ReplyPath, subscriptions::Subscriptions};
 use crate::ReplyError;
@@ -22,7 +20,7 @@ pub(crate) struct Responder {
     topic: TopicName,
     reply_path: Arc<dyn ReplyPath>,
     /// When the message came.
-    at: Instant,
+    at: std::time::Instant,
     /// How long the node waits for an answer, in milliseconds.
     answer_within: u32,
     /// The table that the answer is recorded in; `None` for a multicast.
@@ -95,7 +93,7 @@ impl Responder {
     /// Checks that the node was still waiting for an answer.
     fn check_time(&self) -> Result<(), ReplyError> {
         let limit = Duration::from_millis(self.answer_within.into());
-        let after = self.at.elapsed();
+        let after = Instant::now().into_std().duration_since(self.at);
         if after <= limit {
             return Ok(());
         }

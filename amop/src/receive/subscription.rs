@@ -41,6 +41,7 @@ use crate::{SubscribeError, Topic, report::Warnings, topic::Of};
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "a subscription that is dropped unsubscribes, and refuses the unicasts in its queue"]
 pub struct Subscription<T> {
     raw: RawSubscription,
     errors: DecodeErrors,
@@ -88,6 +89,10 @@ impl<T: Topic> Subscription<T> {
     }
 
     /// Returns the next message; `None` once unsubscribed or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// No message is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<T> {
         StreamExt::next(self).await
     }
@@ -97,6 +102,10 @@ impl<T: Topic> Subscription<T> {
     /// # Errors
     ///
     /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RawSubscription::unsubscribe`].
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.raw.unsubscribe().await
     }

@@ -23,10 +23,10 @@ use super::{
     table::{Delivered, SubscriptionTable},
 };
 use crate::{
-    Event, OverflowPolicy, TopicKey,
+    Event, OverflowPolicy,
     client::EventReporter,
-    private::{PrivateTopics, Verification},
-    report::{Later, Losses},
+    private::{PrivateTopics, TopicKey, Verification},
+    report::{ClientCounters, Later, Losses},
 };
 
 #[derive(Debug)]
@@ -34,6 +34,7 @@ pub(crate) struct Subscriptions {
     inner: Mutex<SubscriptionsState>,
     events: Arc<EventReporter>,
     later: Arc<Later>,
+    counters: Arc<ClientCounters>,
     /// Notified after each answer, for tasks that wait for all of them.
     answered: watch::Sender<()>,
     /// The private topics: which of them other topics on the wire belong to.
@@ -62,15 +63,17 @@ impl Subscriptions {
         private: Arc<Verification>,
         events: Arc<EventReporter>,
         later: Arc<Later>,
+        counters: Arc<ClientCounters>,
     ) -> Self {
         Self {
             inner: Mutex::new(SubscriptionsState {
-                table: SubscriptionTable::new(),
+                table: SubscriptionTable::new(Arc::clone(&counters)),
                 on_the_way: 0,
                 closed: false,
             }),
             events,
             later,
+            counters,
             answered: watch::Sender::new(()),
             private,
         }
@@ -99,7 +102,12 @@ impl Subscriptions {
             return Err(NotAdded::OtherKey);
         }
         let losses = self.losses_of(topic);
-        let queue = Arc::new(DeliveryQueue::new(capacity, overflow, losses));
+        let queue = Arc::new(DeliveryQueue::new(
+            capacity,
+            overflow,
+            losses,
+            Arc::clone(&self.counters),
+        ));
         inner.table.add(topic, Arc::clone(&queue));
         Ok(queue)
     }
@@ -135,6 +143,10 @@ impl Subscriptions {
 
     pub(crate) fn later(&self) -> &Arc<Later> {
         &self.later
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<ClientCounters> {
+        &self.counters
     }
 
     pub(crate) fn report(&self, event: Event) {

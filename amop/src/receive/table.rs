@@ -15,6 +15,7 @@ use super::{
     queue::{DeliveryQueue, NotQueued, Pushed},
     reply_path::ReplyPath,
 };
+use crate::report::ClientCounters;
 
 /// The result of a delivery, and what its connection must do.
 #[derive(Debug)]
@@ -61,13 +62,15 @@ impl Disposition {
 pub(super) struct SubscriptionTable {
     topics: HashMap<TopicName, Members>,
     window: DedupWindow<Arc<dyn ReplyPath>>,
+    counters: Arc<ClientCounters>,
 }
 
 impl SubscriptionTable {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(counters: Arc<ClientCounters>) -> Self {
         Self {
             topics: HashMap::new(),
             window: DedupWindow::new(WindowConfig::default()),
+            counters,
         }
     }
 
@@ -149,8 +152,12 @@ impl SubscriptionTable {
         let way = Arc::clone(&incoming.reply_path);
         match self.window.unicast(&topic, seq, &way, now) {
             UnicastArrival::New => {}
-            UnicastArrival::Pending => return Disposition::Settled,
+            UnicastArrival::Pending => {
+                self.counters.duplicates.one();
+                return Disposition::Settled;
+            }
             UnicastArrival::Answered { result, payload } => {
+                self.counters.duplicates.one();
                 return Disposition::Answer {
                     seq,
                     topic,
@@ -164,6 +171,7 @@ impl SubscriptionTable {
         };
         match members.unicast(incoming, held) {
             Pushed::Taken(evicted) => {
+                self.counters.received.one();
                 self.window.taken(&topic, seq, way);
                 self.refuse(evicted, refused);
                 Disposition::Settled
@@ -180,7 +188,11 @@ impl SubscriptionTable {
         now: Instant,
         refused: &mut Vec<RefusedUnicast>,
     ) -> Disposition {
-        let Self { topics, window } = self;
+        let Self {
+            topics,
+            window,
+            counters,
+        } = self;
         let Some(members) = topics.get(&incoming.topic) else {
             return Disposition::Settled;
         };
@@ -192,10 +204,12 @@ impl SubscriptionTable {
             return Disposition::Blocked(incoming);
         }
         if !window.multicast(&incoming.topic, incoming.seq, now) {
+            counters.duplicates.one();
             return Disposition::Settled;
         }
         match members.multicast(incoming, held) {
             Pushed::Taken(evicted) => {
+                counters.received.one();
                 self.refuse(evicted, refused);
                 Disposition::Settled
             }
@@ -245,7 +259,7 @@ impl SubscriptionTable {
     /// queues: they could not be acknowledged, and their node gives them to another subscriber, or
     /// tells their publishers.
     pub(super) fn connection_lost(&mut self, path: &Arc<dyn ReplyPath>) {
-        let Self { topics, window } = self;
+        let Self { topics, window, .. } = self;
         window.forget_way(path);
         for queue in topics.values().flat_map(Members::queues) {
             let taken = queue.retain(|incoming| {

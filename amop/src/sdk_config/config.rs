@@ -9,10 +9,13 @@ use amop_proto::channel::PrivateName;
 use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
-use crate::{KeyError, SdkConfigError, TopicKey, TopicPublicKey};
+use crate::SdkConfigError;
+#[cfg(feature = "private")]
+use crate::{KeyError, TopicKey, TopicPublicKey};
 
 /// The SDK that a configuration file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SdkLayout {
     /// The Java SDK's: `[cryptoMaterial]`, `[network]`, `[[amop]]`.
     Java,
@@ -64,6 +67,7 @@ pub struct PrivateTopic {
 
 /// Where a private topic's private key is.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PrivateKeySource {
     /// A file in PEM, with hex digits, or in PKCS#12.
     File(PathBuf),
@@ -82,6 +86,7 @@ impl fmt::Debug for PrivateKeySource {
 
 impl PrivateTopic {
     /// Returns the public keys to grant the topic to.
+    #[cfg(feature = "private")]
     pub(crate) fn grants(&self) -> Result<Vec<TopicPublicKey>, KeyError> {
         let key = |place: &PathBuf| match place.to_str().map(str::parse) {
             Some(Ok(key)) => Ok(key),
@@ -91,6 +96,7 @@ impl PrivateTopic {
     }
 
     /// Returns the key to subscribe with.
+    #[cfg(feature = "private")]
     pub(crate) fn own_key(&self) -> Result<Option<TopicKey>, KeyError> {
         let Some(source) = &self.private_key else {
             return Ok(None);

@@ -44,7 +44,8 @@ impl Client {
     ) -> Result<Sealer<T>, PublishError> {
         let invalid = |cause| PublishError::of_name(PublishErrorKind::InvalidTopic(cause), topic);
         let topic = TopicName::new(topic).map_err(invalid)?;
-        Sealer::new(Arc::clone(self.inner()), topic, key, recipients)
+        let inner = Arc::clone(self.inner());
+        Sealer::new(inner, *self.options(), topic, key, recipients)
     }
 
     /// Subscribes to a type's sealed topic. `keys` are this subscriber's keys: one, or several
@@ -54,6 +55,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe). The replay guard is used up.
     pub async fn subscribe_sealed<T: SealedTopic>(
         &self,
         keys: impl AsRef<[SealingKey]>,
@@ -71,6 +76,10 @@ impl Client {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe). The replay guard is used up.
     pub async fn deliveries_sealed<T: SealedTopic>(
         &self,
         keys: impl AsRef<[SealingKey]>,
@@ -85,6 +94,6 @@ impl Client {
     /// Returns a builder of a subscription to a sealed topic, for its own queue length, overflow
     /// policy or topic.
     pub fn sealed_subscription<T: SealedTopic>(&self) -> SealedSubscriptionBuilder<T> {
-        SealedSubscriptionBuilder::new(Arc::clone(self.inner()))
+        SealedSubscriptionBuilder::new(Arc::clone(self.inner()), *self.options())
     }
 }

@@ -109,6 +109,7 @@ impl Drop for SealedReceipt {
 /// [`SubscriberFailed`](crate::PublishErrorKind::SubscriberFailed). Each of these answers
 /// is signed with the key that opened the message and sealed to its publisher, which accepts no
 /// other answer.
+#[must_use = "a delivery that is dropped is acknowledged without a reply"]
 pub struct SealedDelivery<T> {
     message: T,
     kind: MessageKind,

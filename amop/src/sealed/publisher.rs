@@ -8,6 +8,7 @@ use super::{SealedTopic, Sealer};
 use crate::{FlushError, PublishError, RawPublisher};
 
 /// As [`Publisher`](crate::Publisher), for sealed messages. Returned by [`Sealer::publisher`].
+#[must_use = "a publisher that is dropped reports no failures: flush it"]
 pub struct SealedPublisher<T> {
     raw: RawPublisher,
     sealer: Sealer<T>,
@@ -30,10 +31,13 @@ impl<T: SealedTopic> Sealer<T> {
 }
 
 impl<T: SealedTopic> SealedPublisher<T> {
-    /// Accepts a message, which is sealed before this returns its future. If the future is dropped
-    /// before it completes, the message may not be sent.
+    /// Accepts a message, which is sealed before this returns its future.
     ///
     /// # Errors
+    ///
+    /// As [`Publisher::publish`](crate::Publisher::publish).
+    ///
+    /// # Cancel safety
     ///
     /// As [`Publisher::publish`](crate::Publisher::publish).
     pub fn publish<'a>(
@@ -47,6 +51,10 @@ impl<T: SealedTopic> SealedPublisher<T> {
     /// As [`Publisher::flush`](crate::Publisher::flush).
     ///
     /// # Errors
+    ///
+    /// As [`Publisher::flush`](crate::Publisher::flush).
+    ///
+    /// # Cancel safety
     ///
     /// As [`Publisher::flush`](crate::Publisher::flush).
     pub async fn flush(&mut self) -> Result<(), FlushError> {

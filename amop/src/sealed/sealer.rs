@@ -11,8 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{SealedRequest, SealedTopic, clock::now};
 use crate::{
-    Codec, PublishError, PublishErrorKind as Kind, RawPublisher, client::ClientInner,
-    send::ReceivedAnswer, topic::Of,
+    Codec, PublishError, PublishErrorKind as Kind, RawPublisher,
+    client::{CallOptions, ClientInner},
+    send::ReceivedAnswer,
+    topic::Of,
 };
 
 /// The first pause before a unicast is sent again after an unproven answer. It doubles each time,
@@ -56,8 +58,10 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// * To change the recipients or the key, create another `Sealer`.
 ///
 /// It does not keep the client open. Cloning is cheap.
+#[must_use = "a sealer does nothing until something is published with it"]
 pub struct Sealer<T> {
     inner: Arc<ClientInner>,
+    options: CallOptions,
     topic: TopicName,
     key: SealingKey,
     recipients: Arc<Recipients>,
@@ -68,6 +72,7 @@ impl<T> Clone for Sealer<T> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            options: self.options,
             topic: self.topic.clone(),
             key: self.key.clone(),
             recipients: Arc::clone(&self.recipients),
@@ -89,6 +94,7 @@ impl<T> fmt::Debug for Sealer<T> {
 impl<T: SealedTopic> Sealer<T> {
     pub(crate) fn new(
         inner: Arc<ClientInner>,
+        options: CallOptions,
         topic: TopicName,
         key: &SealingKey,
         recipients: &[SealingPublicKey],
@@ -98,6 +104,7 @@ impl<T: SealedTopic> Sealer<T> {
         inner.sealed.add(&topic);
         Ok(Self {
             inner,
+            options,
             topic,
             key: key.clone(),
             recipients: Arc::new(recipients),
@@ -121,8 +128,11 @@ impl<T: SealedTopic> Sealer<T> {
     /// # Errors
     ///
     /// [`PublishError`]; [`may_have_been_delivered`](PublishError::may_have_been_delivered) tells
-    /// whether a subscriber may have the message nevertheless. If the future is dropped, one may
-    /// have it, too.
+    /// whether a subscriber may have the message nevertheless.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::publish_unicast`](crate::Client::publish_unicast).
     pub fn publish_unicast<'a>(
         &'a self,
         message: &T,
@@ -137,6 +147,10 @@ impl<T: SealedTopic> Sealer<T> {
     /// # Errors
     ///
     /// [`PublishError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::publish_multicast`](crate::Client::publish_multicast).
     pub fn publish_multicast<'a>(
         &'a self,
         message: &T,
@@ -145,7 +159,12 @@ impl<T: SealedTopic> Sealer<T> {
         async move {
             let sealed = sealed?;
             self.inner
-                .publish(MessageKind::Multicast, &self.topic, &sealed.bytes)
+                .publish(
+                    &self.options,
+                    MessageKind::Multicast,
+                    &self.topic,
+                    &sealed.bytes,
+                )
                 .await
                 .map(drop)
         }
@@ -153,7 +172,7 @@ impl<T: SealedTopic> Sealer<T> {
 
     /// Returns a publisher of bytes to the topic, which must be sealed.
     pub(super) fn raw_publisher(&self) -> RawPublisher {
-        RawPublisher::new(Arc::clone(&self.inner), &self.topic)
+        RawPublisher::new(Arc::clone(&self.inner), self.options, &self.topic)
     }
 
     pub(super) fn seal(&self, kind: SealedKind, message: &T) -> Result<Sealed, PublishError> {
@@ -177,7 +196,7 @@ impl<T: SealedTopic> Sealer<T> {
     /// recipient: a node may give it to a subscriber without a key. This is safe, because
     /// recipients refuse a message that they have taken before.
     async fn ask(&self, sealed: Sealed) -> Result<(OpenedMessage, ReceivedAnswer), PublishError> {
-        let deadline = Instant::now() + self.inner.options.timeout;
+        let deadline = Instant::now() + self.options.timeout;
         let mut pause = FIRST_PAUSE;
         let mut unproven = None;
         loop {
@@ -205,7 +224,13 @@ impl<T: SealedTopic> Sealer<T> {
     ) -> Result<(OpenedMessage, ReceivedAnswer), PublishError> {
         let answer = self
             .inner
-            .publish_until(deadline, MessageKind::Unicast, &self.topic, &sealed.bytes)
+            .publish_until(
+                deadline,
+                &self.options,
+                MessageKind::Unicast,
+                &self.topic,
+                &sealed.bytes,
+            )
             .await?;
         let recipients = self.recipients.keys();
         let topic = self.topic.as_str();
@@ -267,6 +292,10 @@ impl<T: SealedRequest> Sealer<T> {
     /// As [`publish_unicast`](Self::publish_unicast), [`NoReply`](crate::PublishErrorKind::NoReply)
     /// for an acknowledgement without a reply, and [`Reply`](crate::PublishErrorKind::Reply) for a
     /// reply that cannot be decoded.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::request`](crate::Client::request).
     pub fn request<'a>(
         &'a self,
         message: &T,

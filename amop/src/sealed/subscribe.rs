@@ -1,32 +1,54 @@
 //! The builder of a subscription to a sealed topic.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use amop_proto::TopicName;
 use amop_seal::{ReaderError, ReplayGuard, SealedReader, SealingKey, SealingPublicKey};
 
 use super::{SealedDeliveries, SealedSubscription, SealedTopic, clock::now, unsealer::Unsealer};
-use crate::{OverflowPolicy, RawSubscription, SubscribeError, client::ClientInner, topic::Of};
+use crate::{
+    OverflowPolicy, RawSubscription, SubscribeError,
+    client::{CallOptions, ClientInner},
+    topic::Of,
+};
 
 /// A builder of a subscription to a sealed topic, returned by
 /// [`Client::sealed_subscription`](crate::Client::sealed_subscription).
-#[derive(Debug, Clone)]
 #[must_use = "call `subscribe` or `deliveries` to subscribe"]
 pub struct SealedSubscriptionBuilder<T> {
     inner: Arc<ClientInner>,
     topic: String,
-    queue: usize,
-    overflow: OverflowPolicy,
+    options: CallOptions,
     message: Of<T>,
 }
 
-impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
-    pub(crate) fn new(inner: Arc<ClientInner>) -> Self {
+// Not derived, because the type of messages need not be `Clone` and `Debug`.
+impl<T> Clone for SealedSubscriptionBuilder<T> {
+    fn clone(&self) -> Self {
         Self {
-            queue: inner.options.queue,
+            inner: Arc::clone(&self.inner),
+            topic: self.topic.clone(),
+            options: self.options,
+            message: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for SealedSubscriptionBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedSubscriptionBuilder")
+            .field("topic", &self.topic)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
+    pub(crate) fn new(inner: Arc<ClientInner>, options: CallOptions) -> Self {
+        Self {
             inner,
+            options,
             topic: T::TOPIC.to_owned(),
-            overflow: OverflowPolicy::default(),
             message: PhantomData,
         }
     }
@@ -40,14 +62,14 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
     /// Sets how many messages may wait. Default: the client's
     /// [`queue`](crate::ClientBuilder::queue); at least 1.
     pub fn queue(mut self, messages: usize) -> Self {
-        self.queue = messages.max(1);
+        self.options.queue = messages.max(1);
         self
     }
 
     /// Sets what happens to a message when the queue is full. Default
     /// [`OverflowPolicy::DropNewest`].
     pub fn overflow(mut self, overflow: OverflowPolicy) -> Self {
-        self.overflow = overflow;
+        self.options.overflow = overflow;
         self
     }
 
@@ -56,6 +78,10 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::subscribe_sealed`](crate::Client::subscribe_sealed).
     pub async fn subscribe(
         self,
         keys: impl AsRef<[SealingKey]>,
@@ -71,6 +97,10 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
     /// # Errors
     ///
     /// [`SubscribeError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::subscribe_sealed`](crate::Client::subscribe_sealed).
     pub async fn deliveries(
         self,
         keys: impl AsRef<[SealingKey]>,
@@ -97,8 +127,7 @@ impl<T: SealedTopic> SealedSubscriptionBuilder<T> {
         let (window, store) = guard.start(now()).map_err(|error| sealed(error.into()))?;
         let reader = SealedReader::new(&self.topic, keys, publishers, window).map_err(sealed)?;
         self.inner.sealed.add(&topic);
-        let (inner, queue) = (self.inner, self.queue);
-        let raw = RawSubscription::start(topic, inner, queue, self.overflow, None).await?;
+        let raw = RawSubscription::start(topic, self.inner, &self.options, None).await?;
         Ok(Unsealer::new(raw, reader, store))
     }
 }

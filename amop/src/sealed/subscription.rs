@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     Codec, DecodeError, DecodeErrors, SealedDeliveryError, SubscribeError, SubscriptionStats,
-    report::Warnings, topic::Of,
+    report::{ClientCounters, Warnings},
+    topic::Of,
 };
 
 /// A subscription to a sealed topic as a stream of deliveries, made by
@@ -27,6 +28,7 @@ use crate::{
 /// programs should use [`SealedSubscription`]. It ends, and behaves when it is dropped, as
 /// [`RawSubscription`](crate::RawSubscription) does; dropping it also saves its replay guard, which
 /// blocks as long as the store takes.
+#[must_use = "a subscription that is dropped unsubscribes, and refuses the unicasts in its queue"]
 pub struct SealedDeliveries<T> {
     unsealer: Unsealer,
     message: Of<T>,
@@ -55,8 +57,11 @@ impl<T: SealedTopic> SealedDeliveries<T> {
         self.unsealer.refusals()
     }
 
-    /// Returns the next message; `None` once unsubscribed or closed. Nothing is lost if the future
-    /// is dropped.
+    /// Returns the next message; `None` once unsubscribed or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// No message is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<SealedDelivery<T>, SealedDeliveryError>> {
         StreamExt::next(self).await
     }
@@ -66,6 +71,10 @@ impl<T: SealedTopic> SealedDeliveries<T> {
     /// # Errors
     ///
     /// [`SubscribeError`] if a node did not confirm. The subscription ends in this case, too.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RawSubscription::unsubscribe`](crate::RawSubscription::unsubscribe).
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.unsealer.raw_mut().unsubscribe().await
     }
@@ -78,7 +87,10 @@ impl<T: SealedTopic> Stream for SealedDeliveries<T> {
         loop {
             let came = match ready!(self.unsealer.poll_next(cx)) {
                 None => return Poll::Ready(None),
-                Some(Ok(unsealed)) => decode(unsealed).map(|done| done.map_err(Into::into)),
+                Some(Ok(unsealed)) => {
+                    let counters = self.unsealer.raw().subscriptions().counters();
+                    decode(unsealed, counters).map(|done| done.map_err(Into::into))
+                }
                 Some(Err(RefusedMessage { seq, kind, error })) => {
                     Some(Err(SealedDeliveryError::Refused {
                         topic: self.topic().to_owned(),
@@ -112,6 +124,7 @@ impl<T> fmt::Debug for SealedDeliveries<T> {
 /// reported as [`Event::SealedRefused`](crate::Event::SealedRefused); messages that cannot be
 /// decoded are counted in [`errors`](Self::errors). It ends, and behaves when it is dropped, as
 /// [`SealedDeliveries`] does.
+#[must_use = "a subscription that is dropped unsubscribes, and refuses the unicasts in its queue"]
 pub struct SealedSubscription<T> {
     deliveries: SealedDeliveries<T>,
     errors: DecodeErrors,
@@ -148,8 +161,11 @@ impl<T: SealedTopic> SealedSubscription<T> {
         &self.errors
     }
 
-    /// Returns the next message; `None` once unsubscribed or closed. Nothing is lost if the future
-    /// is dropped.
+    /// Returns the next message; `None` once unsubscribed or closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// No message is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<T> {
         StreamExt::next(self).await
     }
@@ -159,6 +175,10 @@ impl<T: SealedTopic> SealedSubscription<T> {
     /// # Errors
     ///
     /// As [`SealedDeliveries::unsubscribe`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RawSubscription::unsubscribe`](crate::RawSubscription::unsubscribe).
     pub async fn unsubscribe(&mut self) -> Result<(), SubscribeError> {
         self.deliveries.unsubscribe().await
     }
@@ -199,13 +219,17 @@ impl<T> fmt::Debug for SealedSubscription<T> {
 
 /// Decodes a message, or tells its publisher that it cannot be decoded. It is `None` only without a
 /// responder, which does not happen.
-fn decode<T: SealedTopic>(unsealed: Unsealed) -> Option<Result<SealedDelivery<T>, DecodeError>> {
+fn decode<T: SealedTopic>(
+    unsealed: Unsealed,
+    counters: &ClientCounters,
+) -> Option<Result<SealedDelivery<T>, DecodeError>> {
     let Unsealed { opened, responder } = unsealed;
     let len = opened.content.len();
     match T::Codec::decode(opened.content.into()) {
         Ok(message) => SealedDelivery::new(message, responder).map(Ok),
         Err(source) => {
             let of = responder.responder()?;
+            counters.undecodable.one();
             let error = DecodeError {
                 topic: of.topic().to_string(),
                 seq: of.seq(),

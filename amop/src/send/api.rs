@@ -19,6 +19,11 @@ impl Client {
     ///
     /// [`PublishError`]; [`may_have_been_delivered`](PublishError::may_have_been_delivered) tells
     /// whether a subscriber may have the message nevertheless.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is sent before the first poll. If the future is dropped later, the message may have
+    /// been sent, whole, or not at all; its answer is ignored.
     pub fn publish_unicast<'a, T: Topic>(
         &'a self,
         message: &T,
@@ -29,6 +34,10 @@ impl Client {
     /// As [`publish_unicast`](Self::publish_unicast), to a topic with another name.
     ///
     /// # Errors
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast).
+    ///
+    /// # Cancel safety
     ///
     /// As [`publish_unicast`](Self::publish_unicast).
     pub fn publish_unicast_to<'a, T: Topic>(
@@ -48,6 +57,10 @@ impl Client {
     /// # Errors
     ///
     /// [`PublishError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast).
     pub fn publish_multicast<'a, T: Topic>(
         &'a self,
         message: &T,
@@ -60,6 +73,10 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_multicast`](Self::publish_multicast).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast).
     pub fn publish_multicast_to<'a, T: Topic>(
         &'a self,
         topic: &str,
@@ -77,6 +94,11 @@ impl Client {
     /// for a reply that cannot be decoded, and [`NoReply`](crate::PublishErrorKind::NoReply) if the subscriber took the message without
     /// replying. A subscriber on another SDK may acknowledge it with an empty payload instead,
     /// which is an empty reply here.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast). The subscriber is not told that its reply is not
+    /// wanted any more.
     pub fn request<'a, R: Request>(
         &'a self,
         message: &R,
@@ -87,6 +109,10 @@ impl Client {
     /// As [`request`](Self::request), to a topic with another name.
     ///
     /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    ///
+    /// # Cancel safety
     ///
     /// As [`request`](Self::request).
     pub fn request_to<'a, R: Request>(
@@ -135,6 +161,10 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_unicast`](Self::publish_unicast).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast).
     pub async fn publish_unicast_raw(
         &self,
         topic: &TopicName,
@@ -152,6 +182,10 @@ impl Client {
     /// # Errors
     ///
     /// As [`publish_multicast`](Self::publish_multicast).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`publish_unicast`](Self::publish_unicast).
     pub async fn publish_multicast_raw(
         &self,
         topic: &TopicName,
@@ -183,7 +217,7 @@ impl Client {
 
     /// As [`publisher`](Self::publisher), for bytes.
     pub fn publisher_raw(&self, topic: &TopicName) -> RawPublisher {
-        RawPublisher::new(Arc::clone(self.inner()), topic)
+        RawPublisher::new(Arc::clone(self.inner()), *self.options(), topic)
     }
 
     async fn exchange(
@@ -192,7 +226,9 @@ impl Client {
         topic: &TopicName,
         payload: &[u8],
     ) -> Result<ReceivedAnswer, PublishError> {
-        self.inner().publish(kind, topic, payload).await
+        self.inner()
+            .publish(self.options(), kind, topic, payload)
+            .await
     }
 }
 

@@ -53,8 +53,8 @@ impl ClientInner {
         copied: &mut bool,
     ) -> SendOutcome {
         if !connection.is_overlay() {
-            match (message.kind, self.options.ask_another) {
-                (MessageKind::Multicast, _) if self.options.copies > 1 && !*copied => {
+            match (message.kind, message.options.ask_another) {
+                (MessageKind::Multicast, _) if message.options.copies > 1 && !*copied => {
                     return self.send_copies(connection, message, copied).await;
                 }
                 (MessageKind::Unicast, Some(pause)) => {
@@ -75,7 +75,7 @@ impl ClientInner {
         message: &mut OutgoingMessage<'_>,
         copied: &mut bool,
     ) -> SendOutcome {
-        message.seq.get_or_insert_with(|| self.new_seq());
+        self.name(message);
         let copy = *message;
         let (first, others) = tokio::join!(
             connection.exchange(message),
@@ -93,11 +93,18 @@ impl ClientInner {
         }
     }
 
+    /// Gives a message a seq, which all of its copies have.
+    fn name(&self, message: &mut OutgoingMessage<'_>) {
+        if message.seq.is_none() {
+            message.sent_as(self.new_seq());
+        }
+    }
+
     /// Sends the copies of a multicast whose first connection has the number `first`.
     async fn copies(&self, first: u64, message: OutgoingMessage<'_>) -> CopyOutcomes {
         let mut copies = CopyOutcomes::default();
         let mut asked = vec![first];
-        while copies.taken + 1 < self.options.copies {
+        while copies.taken + 1 < message.options.copies {
             let Some(other) = self.pick_other(message.topic, MessageKind::Multicast, &asked) else {
                 break;
             };
@@ -128,7 +135,7 @@ impl ClientInner {
         message: &mut OutgoingMessage<'_>,
         pause: Duration,
     ) -> SendOutcome {
-        message.seq.get_or_insert_with(|| self.new_seq());
+        self.name(message);
         let message = *message;
         let ask = |connection: Connection| {
             let mut message = message;

@@ -1,17 +1,22 @@
 //! A message on its way to a connection.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use amop_proto::{
     TopicName,
-    channel::Seq,
+    channel::{PrivateName, Seq},
     client::{AttemptEnd, MessageKind},
+    log::OneLine,
 };
 use bytes::Bytes;
 use tokio::time::Instant;
+use tracing::{
+    Span,
+    field::{Empty, display},
+};
 
 use super::pipeline::{Pipeline, Pipelined};
-use crate::PublishError;
+use crate::{PublishError, client::CallOptions};
 
 /// A message to be published.
 #[derive(Debug, Clone, Copy)]
@@ -22,10 +27,23 @@ pub(crate) struct OutgoingMessage<'a> {
     pub(crate) topic: &'a TopicName,
     pub(crate) payload: &'a [u8],
     pub(crate) deadline: Instant,
-    /// The time allowed for all attempts together, for errors.
-    pub(crate) timeout: Duration,
+    /// The settings of the call. Its timeout is that of all attempts together.
+    pub(crate) options: &'a CallOptions,
+    /// The span of its exchange, which gets its seq.
+    pub(crate) span: &'a Span,
     /// The number of earlier connections that may have ended because of it.
     pub(crate) cut_offs: u32,
+}
+
+impl OutgoingMessage<'_> {
+    /// Records the seq with which the message is sent.
+    pub(crate) fn sent_as(&mut self, seq: Seq) {
+        // Looking up the field would cost time without a subscriber.
+        if self.seq.is_none() && !self.span.is_disabled() {
+            self.span.record("seq", display(seq));
+        }
+        self.seq = Some(seq);
+    }
 }
 
 /// A multicast of a pipeline.
@@ -51,6 +69,16 @@ impl PipelinedMessage<'_> {
             copy: self.copy,
         }
     }
+}
+
+/// Returns the span of a message's exchange. It is at level debug.
+pub(super) fn exchange_span(topic: &TopicName, kind: MessageKind) -> Span {
+    tracing::debug_span!(
+        "publish",
+        topic = %OneLine::new(PrivateName::shown(topic)),
+        ?kind,
+        seq = Empty,
+    )
 }
 
 /// How an attempt failed.

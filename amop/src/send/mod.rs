@@ -4,6 +4,7 @@ mod api;
 mod copies;
 mod in_flight;
 mod message;
+mod outcome;
 mod pins;
 mod pipeline;
 mod publish;

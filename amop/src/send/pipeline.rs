@@ -17,8 +17,8 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::sync::{Notify, futures::Notified};
 
-use super::in_flight::InFlightCounter;
-use crate::{FlushError, PublishError};
+use super::{in_flight::InFlightCounter, outcome::failure};
+use crate::{FlushError, PublishError, report::ClientCounters};
 
 /// The number of messages of which a failure is remembered. The copies of a message fail at about
 /// the same time as the message.
@@ -30,6 +30,7 @@ pub(crate) struct Pipeline {
     topic: TopicName,
     timeout: Duration,
     publishing: Arc<InFlightCounter>,
+    counters: Arc<ClientCounters>,
     /// The number of messages that wait, here or at a connection.
     unconfirmed: AtomicUsize,
     bytes: AtomicUsize,
@@ -103,6 +104,9 @@ impl Pipelined {
         if trouble.abandoned {
             drop(trouble);
             tracing::debug!(%seq, "a message of a publisher that was dropped may be lost");
+            if !copy {
+                pipeline.counters.lost.one();
+            }
             return pipeline.settled_one(copy, payload.len());
         }
         trouble.lost.push(Lost {
@@ -123,11 +127,13 @@ impl Pipeline {
         topic: TopicName,
         timeout: Duration,
         publishing: Arc<InFlightCounter>,
+        counters: Arc<ClientCounters>,
     ) -> Self {
         Self {
             topic,
             timeout,
             publishing,
+            counters,
             unconfirmed: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             copies: AtomicUsize::new(0),
@@ -165,6 +171,12 @@ impl Pipeline {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Records that nodes have taken `messages` messages.
+    pub(crate) fn confirmed(&self, messages: usize, bytes: usize) {
+        self.counters.confirmed.add(messages as u64);
+        self.settled(messages, bytes);
+    }
+
     /// Records that `messages` messages are settled: confirmed or failed.
     pub(crate) fn settled(&self, messages: usize, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -193,6 +205,7 @@ impl Pipeline {
         }
         if trouble.failures.insert(number) {
             trouble.failed += 1;
+            failure(&self.counters, &error).one();
         }
         if trouble.failures.len() > REMEMBERED {
             trouble.failures.pop_first();
@@ -284,6 +297,7 @@ impl Pipeline {
                 messages,
                 "a publisher was dropped before it was flushed: messages may be lost"
             );
+            self.counters.lost.add(messages as u64);
             self.settled(messages, bytes);
         }
     }
@@ -318,7 +332,7 @@ impl Confirmed {
     fn tell(&mut self) {
         if let Some(pipeline) = self.pipeline.take() {
             let messages = std::mem::take(&mut self.messages);
-            pipeline.settled(messages, std::mem::take(&mut self.bytes));
+            pipeline.confirmed(messages, std::mem::take(&mut self.bytes));
             self.others += messages;
         }
     }

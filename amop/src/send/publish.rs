@@ -10,11 +10,16 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
+use tracing::Instrument;
 
-use super::{message::OutgoingMessage, tries::Tries};
+use super::{
+    message::{OutgoingMessage, exchange_span},
+    outcome::Publishing,
+    tries::Tries,
+};
 use crate::{
     OfflinePolicy, PublishError, PublishErrorKind as Kind,
-    client::{ClientInner, Picked},
+    client::{CallOptions, ClientInner, Picked},
     connection::Connection,
 };
 
@@ -35,35 +40,48 @@ impl ClientInner {
     /// verification.
     pub(crate) async fn publish(
         &self,
+        options: &CallOptions,
         kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
     ) -> Result<ReceivedAnswer, PublishError> {
-        let deadline = Instant::now() + self.options.timeout;
-        self.publish_until(deadline, kind, topic, payload).await
+        let deadline = Instant::now() + options.timeout;
+        self.publish_until(deadline, options, kind, topic, payload)
+            .await
     }
 
     /// As [`publish`](Self::publish), with a deadline that several calls share.
     pub(crate) async fn publish_until(
         &self,
         deadline: Instant,
+        options: &CallOptions,
         kind: MessageKind,
         topic: &TopicName,
         payload: &[u8],
     ) -> Result<ReceivedAnswer, PublishError> {
-        let private = PrivateName::of_topic(topic);
-        self.check_granted(private.as_ref())?;
-        self.sealed.check(topic, payload)?;
         let _counted = self.publishing.one();
+        let publishing = Publishing::start(&self.counters, kind);
+        let span = exchange_span(topic, kind);
         let message = OutgoingMessage {
             kind,
             seq: None,
             topic,
             payload,
             deadline,
-            timeout: self.options.timeout,
+            options,
+            span: &span,
             cut_offs: 0,
         };
+        let result = self.checked(message).instrument(span.clone()).await;
+        publishing.end(&result);
+        result
+    }
+
+    /// Tries a message over one connection after the other, if it may be published.
+    async fn checked(&self, message: OutgoingMessage<'_>) -> Result<ReceivedAnswer, PublishError> {
+        let private = PrivateName::of_topic(message.topic);
+        self.check_granted(private.as_ref())?;
+        self.sealed.check(message.topic, message.payload)?;
         self.deliver(message, private.as_ref()).await
     }
 
@@ -122,7 +140,7 @@ impl ClientInner {
                 changes = Some(self.changes());
                 continue;
             };
-            let until = self.next_try(tries, message.deadline);
+            let until = self.next_try(tries, &message);
             if let Some(until) = until {
                 let news = news(changes, &mut verifications);
                 let _ = timeout_at(until.min(message.deadline), news).await;
@@ -168,14 +186,14 @@ impl ClientInner {
 
     /// Returns until when a message waits after every connection was tried; `None` if it does not
     /// wait.
-    fn next_try(&self, tries: &mut Tries<'_>, deadline: Instant) -> Option<Instant> {
+    fn next_try(&self, tries: &mut Tries<'_>, message: &OutgoingMessage<'_>) -> Option<Instant> {
         let next = tries.when_exhausted(|connection| self.is_open(connection));
-        match (next, self.options.offline) {
+        match (next, message.options.offline) {
             (NextAttempt::Pause(pause), _) if tries.may_be_verified() => {
                 Some(Instant::now() + pause)
             }
             (NextAttempt::Finish, _) | (_, OfflinePolicy::FailFast) => None,
-            (NextAttempt::Wait, OfflinePolicy::Wait) => Some(deadline),
+            (NextAttempt::Wait, OfflinePolicy::Wait) => Some(message.deadline),
             (NextAttempt::Pause(pause), OfflinePolicy::Wait) => Some(Instant::now() + pause),
         }
     }

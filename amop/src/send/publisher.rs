@@ -37,6 +37,7 @@ use crate::{Codec, FlushError, PublishError, PublishErrorKind as Kind, Topic};
 /// * If the publisher is dropped without a flush, the connection still writes the messages, unless
 ///   it is lost; their outcome is not reported. [`drain`](crate::Client::drain) waits for them.
 /// * It does not keep the client open.
+#[must_use = "a publisher that is dropped reports no failures: flush it"]
 pub struct Publisher<T> {
     raw: RawPublisher,
     messages: PhantomData<fn(T)>,
@@ -56,13 +57,17 @@ impl<T: Topic> Publisher<T> {
         }
     }
 
-    /// Accepts a message, which is encoded before this returns its future. If the future is dropped
-    /// before it completes, the message may not be sent.
+    /// Accepts a message, which is encoded before this returns its future.
     ///
     /// # Errors
     ///
     /// [`PublishError`] if this message was not accepted. If an accepted message fails,
     /// [`flush`](Self::flush) returns the error.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the message was accepted or not; it is never sent in part. Messages that
+    /// were accepted before are not lost.
     pub fn publish<'a>(
         &'a mut self,
         message: &T,
@@ -76,13 +81,16 @@ impl<T: Topic> Publisher<T> {
     }
 
     /// Waits until nodes have taken every message accepted so far, or until the others have failed:
-    /// at most about the [`timeout`](crate::ClientBuilder::timeout). Dropping the future loses
-    /// nothing.
+    /// at most about the [`timeout`](crate::ClientBuilder::timeout).
     ///
     /// # Errors
     ///
     /// [`FlushError`] if messages failed since the last flush: their number, and the error of the
     /// first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing. Failures are kept for the next flush.
     pub async fn flush(&mut self) -> Result<(), FlushError> {
         self.raw.flush().await
     }

@@ -13,14 +13,16 @@ use tokio::{
     task::consume_budget,
     time::{Instant, timeout_at},
 };
+use tracing::{Instrument, Span, field::display};
 
 use super::{
-    message::{AttemptFailure, OutgoingMessage, PipelinedMessage},
+    message::{AttemptFailure, OutgoingMessage, PipelinedMessage, exchange_span},
+    outcome::failure,
     pipeline::{Again, Lost, Pipeline},
 };
 use crate::{
     FlushError, PublishError, PublishErrorKind as Kind,
-    client::{ClientInner, Picked},
+    client::{CallOptions, ClientInner, Picked},
     connection::Connection,
 };
 
@@ -28,10 +30,21 @@ use crate::{
 /// other message waits.
 const MAX_UNCONFIRMED: usize = 16 * 1024 * 1024;
 
+/// What happened to a message that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepted {
+    /// It is in the send buffer of a connection.
+    Queued,
+    /// A node has it.
+    Confirmed,
+}
+
 /// As [`Publisher`](crate::Publisher), for bytes. Returned by
 /// [`Client::publisher_raw`](crate::Client::publisher_raw).
+#[must_use = "a publisher that is dropped reports no failures: flush it"]
 pub struct RawPublisher {
     inner: Arc<ClientInner>,
+    options: CallOptions,
     private: Option<PrivateName>,
     pipeline: Arc<Pipeline>,
     /// The connection in use.
@@ -60,13 +73,19 @@ impl Drop for RawPublisher {
 }
 
 impl RawPublisher {
-    pub(crate) fn new(inner: Arc<ClientInner>, topic: &TopicName) -> Self {
+    pub(crate) fn new(inner: Arc<ClientInner>, options: CallOptions, topic: &TopicName) -> Self {
         let publishing = Arc::clone(&inner.publishing);
-        let timeout = inner.options.timeout;
+        let counters = Arc::clone(&inner.counters);
         Self {
             private: PrivateName::of_topic(topic),
-            pipeline: Arc::new(Pipeline::new(topic.clone(), timeout, publishing)),
+            pipeline: Arc::new(Pipeline::new(
+                topic.clone(),
+                options.timeout,
+                publishing,
+                counters,
+            )),
             inner,
+            options,
             connection: None,
             others: Vec::new(),
             count: 0,
@@ -88,9 +107,27 @@ impl RawPublisher {
     /// # Errors
     ///
     /// As [`Publisher::publish`](crate::Publisher::publish).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Publisher::publish`](crate::Publisher::publish).
     pub async fn publish(&mut self, payload: Bytes) -> Result<(), PublishError> {
         // A task that publishes all the time lets other tasks run.
         consume_budget().await;
+        let span = exchange_span(self.pipeline.topic(), MessageKind::Multicast);
+        let accepted = self.accept(payload).instrument(span).await;
+        let counters = &self.inner.counters;
+        counters.multicasts.one();
+        match &accepted {
+            Ok(Accepted::Queued) => {}
+            Ok(Accepted::Confirmed) => counters.confirmed.one(),
+            Err(error) => failure(counters, error).one(),
+        }
+        accepted.map(drop)
+    }
+
+    /// Puts a message into a connection's send buffer, or delivers it.
+    async fn accept(&mut self, payload: Bytes) -> Result<Accepted, PublishError> {
         self.check_granted()?;
         self.inner.sealed.check(self.pipeline.topic(), &payload)?;
         let mut deadline = None;
@@ -111,6 +148,10 @@ impl RawPublisher {
     /// As [`Publisher::flush`](crate::Publisher::flush).
     ///
     /// # Errors
+    ///
+    /// As [`Publisher::flush`](crate::Publisher::flush).
+    ///
+    /// # Cancel safety
     ///
     /// As [`Publisher::flush`](crate::Publisher::flush).
     pub async fn flush(&mut self) -> Result<(), FlushError> {
@@ -187,20 +228,24 @@ impl RawPublisher {
             let sent = match (again, self.check_granted()) {
                 (_, Err(revoked)) => Err(revoked),
                 // A copy of it, or the message itself, has failed because of this.
-                _ if self.pipeline.cut_offs(number) >= MAX_CUT_OFFS => Ok(()),
+                _ if self.pipeline.cut_offs(number) >= MAX_CUT_OFFS => Ok(Accepted::Queued),
                 // A copy that is not sent is not an error.
                 (_, Ok(())) if copy => {
                     self.send_copies(message, Some(deadline)).await;
-                    Ok(())
+                    Ok(Accepted::Queued)
                 }
                 (Again::Anywhere, _) => self.send(message, Some(deadline)).await,
-                (Again::Elsewhere, _) => self.deliver(message, deadline).await,
+                (Again::Elsewhere, _) => {
+                    let delivered = self.deliver(message, deadline).await;
+                    delivered.map(|()| Accepted::Confirmed)
+                }
             };
             // Removed only now, so that the message stays in the list if this future is dropped
             // earlier.
             self.again.pop_front();
             match sent {
-                Ok(()) => self.pipeline.settled_one(copy, payload.len()),
+                Ok(Accepted::Queued) => self.pipeline.settled_one(copy, payload.len()),
+                Ok(Accepted::Confirmed) => self.pipeline.confirmed(1, payload.len()),
                 Err(error) => {
                     // The connection that was lost may have delivered it.
                     let error = error.after_attempt(true);
@@ -216,7 +261,7 @@ impl RawPublisher {
         &mut self,
         message: PipelinedMessage<'_>,
         deadline: Option<Instant>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Accepted, PublishError> {
         let until = |timeout| deadline.unwrap_or_else(|| Instant::now() + timeout);
         loop {
             let connection = match &self.connection {
@@ -225,7 +270,8 @@ impl RawPublisher {
                     Picked::Connection(connection) => self.connection.insert(connection),
                     Picked::None | Picked::Closed(_) => {
                         let until = until(self.pipeline.timeout());
-                        return self.deliver(message, until).await;
+                        self.deliver(message, until).await?;
+                        return Ok(Accepted::Confirmed);
                     }
                 },
             };
@@ -235,13 +281,17 @@ impl RawPublisher {
                 copy_settled(&self.pipeline, connection, &seq, until).await;
             }
             let sent = connection.enqueue(&self.pipeline, message, deadline);
-            match sent.await {
-                Ok(_) if overlay => return Ok(()),
+            let sent = sent.await;
+            if let (Ok(seq), None) = (&sent, message.seq) {
+                note(seq);
+            }
+            match sent {
+                Ok(_) if overlay => return Ok(Accepted::Queued),
                 Ok(seq) => {
                     let seq = Some(seq);
                     let message = PipelinedMessage { seq, ..message };
                     self.send_copies(message, deadline).await;
-                    return Ok(());
+                    return Ok(Accepted::Queued);
                 }
                 Err(AttemptFailure::Final(error)) => return Err(error),
                 // The connection is closed, so it is not chosen again.
@@ -249,7 +299,8 @@ impl RawPublisher {
                 // The message is too long for this node; another one may take it.
                 Err(AttemptFailure::Retry(..)) => {
                     let until = until(self.pipeline.timeout());
-                    return self.deliver(message, until).await;
+                    self.deliver(message, until).await?;
+                    return Ok(Accepted::Confirmed);
                 }
             }
         }
@@ -264,7 +315,7 @@ impl RawPublisher {
     /// Puts copies of a message into the send buffers of other connections, if there are any: a
     /// FISCO node does not deliver to its own subscribers.
     async fn send_copies(&mut self, message: PipelinedMessage<'_>, deadline: Option<Instant>) {
-        let copies = self.inner.options.copies - 1;
+        let copies = self.options.copies - 1;
         let mut asked: Vec<u64> = self.connection.iter().map(Connection::id).collect();
         self.others.retain(Connection::is_open);
         let mut sent = 0;
@@ -315,17 +366,26 @@ impl RawPublisher {
         } = message;
         // A message that is sent again is already counted by the pipeline.
         let _counted = seq.is_none().then(|| self.inner.publishing.one());
+        let span = Span::current();
         let message = OutgoingMessage {
             kind: MessageKind::Multicast,
             seq,
             topic: self.pipeline.topic(),
             payload,
             deadline,
-            timeout: self.pipeline.timeout(),
+            options: &self.options,
+            span: &span,
             cut_offs: self.pipeline.cut_offs(number),
         };
         self.inner.deliver(message, self.private.as_ref()).await?;
         Ok(())
+    }
+}
+
+/// Adds the seq of a message to the span of its exchange.
+fn note(seq: &Seq) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        Span::current().record("seq", display(seq));
     }
 }
 

@@ -90,7 +90,7 @@ impl<'a> Tries<'a> {
         };
         let (attempt, error) = match error.kind() {
             Kind::NoSubscriber { .. } if self.private.is_some() => {
-                let after = message.timeout;
+                let after = message.options.timeout;
                 let error = error.with_kind(Kind::NoVerifiedSubscriber { after });
                 (AttemptEnd::Unverified, error)
             }

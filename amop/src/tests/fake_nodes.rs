@@ -34,7 +34,7 @@ impl Dialer for Pipes {
 }
 
 impl FakeNodes {
-    /// Starts a client with this number of endpoints. It is not connected yet.
+    /// Returns a client with this number of endpoints, which waits for its first connection.
     pub(super) fn start(
         endpoints: usize,
         builder: &ClientBuilder,
@@ -42,6 +42,16 @@ impl FakeNodes {
         Self,
         impl Future<Output = Result<Client, ConnectError>> + use<>,
     ) {
+        let (nodes, client) = Self::lazy(endpoints, builder);
+        let connected = async move {
+            client.connected().await?;
+            Ok(client)
+        };
+        (nodes, connected)
+    }
+
+    /// Returns a client with this number of endpoints. It is not connected yet.
+    pub(super) fn lazy(endpoints: usize, builder: &ClientBuilder) -> (Self, Client) {
         let open: Vec<_> = (0..endpoints).map(|_| AtomicBool::new(true)).collect();
         let open = Arc::new(open);
         let (senders, arrivals) = (0..endpoints).map(|_| unbounded_channel()).unzip();

@@ -1,18 +1,22 @@
 //! Tests of the client and its driver against a node played by the test, over an in-memory pipe and
 //! with the clock stopped: time passes only when all tasks wait.
 
+mod cancelling;
 mod connecting;
 mod draining;
 mod failover;
 mod fake_nodes;
+mod first_connection;
 mod flow;
 #[cfg(feature = "legacy-rsa")]
 mod legacy_rsa;
+mod options;
 mod overflow;
 mod pipelining;
 mod private;
 mod publishing;
 mod reconnecting;
+mod serving;
 mod subscribing;
 mod tls;
 
@@ -214,7 +218,9 @@ fn dialed(stream: DuplexStream) -> Dialed<DuplexStream> {
 async fn over(stream: DuplexStream, builder: ClientBuilder) -> Result<Client, ConnectError> {
     let options = builder.reconnect(ReconnectPolicy::never()).options();
     let dialer = Ready(Mutex::new(Some(stream)));
-    Client::start(dialer, vec!["node:1".into()], options, [3; 32]).await
+    let client = Client::start(dialer, vec!["node:1".into()], options, [3; 32]);
+    client.connected().await?;
+    Ok(client)
 }
 
 async fn connect_with(builder: ClientBuilder, capacity: usize) -> (Client, Node) {

@@ -383,7 +383,8 @@ async fn a_message_has_its_whole_time_whoever_woke_the_driver() {
     // Longer than the timeout of 10 s.
     node.answer_heartbeat().await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    question.reply_bytes(42.to_string()).unwrap();
+    let late = question.reply_bytes(42.to_string());
+    assert!(matches!(late, Err(ReplyError::Late { .. })), "{late:?}");
     publish(&mut publisher, 1..2).await;
     node.expect(FrameType::RESPONSE).await;
     let second = take(&mut node, 1..2).await;

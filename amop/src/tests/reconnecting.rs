@@ -208,7 +208,7 @@ async fn offline_publishers_and_subscribers_wait_for_a_node() {
         }
     );
     assert_eq!(reply.unwrap().payload, "y");
-    subscribed.unwrap();
+    drop(subscribed.unwrap());
 }
 
 #[tokio::test(start_paused = true)]

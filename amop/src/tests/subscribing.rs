@@ -14,7 +14,7 @@ async fn subscribing_resolves_when_the_node_has_the_topic() {
     assert!(node.is_quiet().await);
     assert!(futures::poll!(&mut subscribing).is_pending());
     node.send(heartbeat).await;
-    subscribing.await.unwrap();
+    drop(subscribing.await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,12 +133,11 @@ impl Config {
             trace: false,
             sabotage: None,
             limits: Limits::default(),
-            timeouts: Timeouts {
+            timeouts: Timeouts::default().with(|timeouts| {
                 // Half-open sessions must be found within a run. The simulated clients send a
                 // heartbeat every 3 s.
-                session_idle: Duration::from_secs(10),
-                ..Timeouts::default()
-            },
+                timeouts.session_idle = Duration::from_secs(10);
+            }),
         }
     }
 }

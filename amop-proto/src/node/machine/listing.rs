@@ -19,6 +19,7 @@ const MAX_LISTED: usize = 16 * 1024 * 1024;
 
 /// The peers and topics of a node at the time of copying.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing {
     /// The connected nodes, in the order they connected.
     pub peers: Vec<RpcPeer>,

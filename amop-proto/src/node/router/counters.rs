@@ -2,6 +2,7 @@
 
 /// The router's counters since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counters {
     /// Unicasts that came from this node's sessions and from peers: each is answered, ended with an
     /// error, or in flight.

@@ -469,6 +469,7 @@ fn topics(body: &mut Bytes, max: usize) -> Option<Option<Vec<(Bytes, u32)>>> {
 
 /// Why a records packet is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecordsError {
     /// The packet cannot be read.
     #[error("a malformed record of a node")]

@@ -47,13 +47,12 @@ impl World {
             return limits;
         }
         let usual = Limits::default();
-        Limits {
-            nodes: usual.nodes,
-            records_bytes: usual.records_bytes,
-            record_bytes: usual.record_bytes,
-            stubs: usual.nodes,
-            ..limits
-        }
+        limits.with(|limits| {
+            limits.nodes = usual.nodes;
+            limits.records_bytes = usual.records_bytes;
+            limits.record_bytes = usual.record_bytes;
+            limits.stubs = usual.nodes;
+        })
     }
 
     /// Checks that no honest node takes another for a forger, or finds its records malformed.

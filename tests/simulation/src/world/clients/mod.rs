@@ -51,12 +51,9 @@ impl World {
         behaviour: Behaviour,
     ) -> usize {
         let mut rng = StdRng::from_seed(self.rng.random());
-        let config = PoolConfig {
-            target: endpoints.len(),
-            first_pause: Duration::from_millis(100),
-            max_pause: Duration::from_secs(2),
-            retries: None,
-        };
+        let mut config = PoolConfig::new(endpoints.len());
+        config.first_pause = Duration::from_millis(100);
+        config.max_pause = Duration::from_secs(2);
         let slow = self.config.profile.slows() && self.rng.random_bool(0.2);
         let client = Client {
             endpoints: endpoints.to_vec(),

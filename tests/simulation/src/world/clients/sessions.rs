@@ -79,10 +79,7 @@ impl World {
         conn: ConnId,
     ) {
         let now = self.instant();
-        let config = ClientConfig {
-            heartbeat: HEARTBEAT,
-            ..ClientConfig::default()
-        };
+        let config = ClientConfig::default().with(|config| config.heartbeat = HEARTBEAT);
         let seed = self.clients[client].rng.random();
         let mut session = ClientSession::new(config, seed, now);
         let mut wanted = 0;
