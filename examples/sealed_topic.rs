@@ -1,4 +1,8 @@
-//! A sealed topic on a network of three nodes in this process: `sealed_topic`.
+//! A sealed topic on a network of three nodes in this process.
+//!
+//! ```sh
+//! cargo run --example sealed_topic
+//! ```
 //!
 //! The bank seals a settlement to the custodian. A stranger at the same node gets the bytes, and
 //! sends them again. The custodian reads the settlement once, and its answer is signed.
