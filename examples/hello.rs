@@ -50,12 +50,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn connect(network: &Network, node: usize) -> anyhow::Result<Client> {
-    let client = Client::builder()
-        .endpoint(network.endpoint(node))
-        .identity(network.sdk())
-        .connect()
-        .await?;
-    Ok(client)
+    Ok(Client::connect_with(network.access(node)).await?)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -94,10 +94,5 @@ async fn next(settlements: &mut amop::SealedDeliveries<Settlement>) -> anyhow::R
 }
 
 async fn connect(network: &Network, node: usize) -> anyhow::Result<Client> {
-    let client = Client::builder()
-        .endpoint(network.endpoint(node))
-        .identity(network.sdk())
-        .connect()
-        .await?;
-    Ok(client)
+    Ok(Client::connect_with(network.access(node)).await?)
 }

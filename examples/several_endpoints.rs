@@ -24,12 +24,8 @@ async fn main() -> anyhow::Result<()> {
     ];
     let name = |endpoint: &str| names.iter().position(|name| name == endpoint);
 
-    // Certificates are the same for all endpoints. `connect` returns after the first connection.
-    let client = Client::builder()
-        .endpoints(&names)
-        .identity(network.sdk())
-        .connect()
-        .await?;
+    // In production: `Client::builder().endpoints([...])`. This returns after the first connection.
+    let client = Client::connect_with(network.access_to_all()).await?;
     let mut events = client.events();
     for _ in &names {
         connected(&mut events).await?;

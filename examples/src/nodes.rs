@@ -30,9 +30,7 @@ impl Nodes {
         }
         let network = Network::start(count).await?;
         Ok(Self {
-            endpoints: (0..count)
-                .map(|node| network.endpoint(node).to_owned())
-                .collect(),
+            endpoints,
             network: Some(network),
         })
     }
@@ -41,10 +39,9 @@ impl Nodes {
     ///
     /// A client of a named endpoint finds its certificates itself, see [`amop::find_certificates`].
     pub fn client(&self, node: usize) -> ClientBuilder {
-        let builder = Client::builder().endpoint(&self.endpoints[node % self.endpoints.len()]);
         match &self.network {
-            Some(network) => builder.identity(network.sdk()),
-            None => builder,
+            Some(network) => Client::builder().access(network.access(node)),
+            None => Client::builder().endpoint(&self.endpoints[node % self.endpoints.len()]),
         }
     }
 

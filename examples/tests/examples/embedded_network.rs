@@ -26,12 +26,7 @@ async fn pay(mut invoices: Deliveries<Invoice>) -> Result<(), Box<dyn Error + Se
 }
 
 async fn connect(network: &Network, node: usize) -> Client {
-    Client::builder()
-        .endpoint(network.endpoint(node))
-        .identity(network.sdk())
-        .connect()
-        .await
-        .unwrap()
+    Client::connect_with(network.access(node)).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,6 +1,11 @@
 //! The examples that need nothing around them.
 
-use amop_tests::{Program, sdk_folder};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use amop_tests::{PATIENCE, Program, sdk_folder};
 
 use crate::{example, succeeded};
 
@@ -39,6 +44,49 @@ async fn typed_hello_over_named_nodes() {
     let node = network.node(0).unwrap();
     assert!(node.counters().multicasts > 0);
     network.shutdown().await;
+}
+
+#[test]
+fn request_reply() {
+    assert_eq!(
+        lines("request_reply"),
+        [
+            "FISCO costs 4200 cents",
+            "BCOS costs 100 cents",
+            "2 requests were answered"
+        ]
+    );
+}
+
+#[test]
+fn worker_pool() {
+    let lines = lines("worker_pool");
+    assert_eq!(lines[0], "the sum is 70210");
+    let jobs = lines[1..].iter().map(|line| {
+        let count = line.strip_prefix("a worker did ").unwrap();
+        let count = count.strip_suffix(" jobs").unwrap();
+        count.parse::<u64>().unwrap()
+    });
+    let jobs: Vec<u64> = jobs.collect();
+    assert_eq!(jobs.len(), 3);
+    assert_eq!(jobs.iter().sum::<u64>(), 60);
+    // A worker that gets nothing by chance does so once in 10^10 runs.
+    assert!(jobs.iter().all(|jobs| *jobs > 0), "{jobs:?}");
+}
+
+#[test]
+fn errors_and_retries() {
+    assert_eq!(
+        lines("errors_and_retries"),
+        [
+            "too long: retryable: false, may have been delivered: false",
+            "early: retryable: true, may have been delivered: true",
+            "tried again: paid, for the first time: true",
+            "too high: retryable: false, may have been delivered: true",
+            "code 1001: too high",
+            "no answer: retryable: true, may have been delivered: true",
+        ]
+    );
 }
 
 #[test]
@@ -152,4 +200,54 @@ fn sdk_config_of_the_user() {
         finished.errors.contains("/no/such/config.toml"),
         "{finished:?}"
     );
+}
+
+#[test]
+fn statistics() {
+    assert_eq!(
+        lines("statistics"),
+        [
+            "published 3 multicasts and 1 unicasts: 3 confirmed, 0 answered, 1 without a subscriber",
+            "1 connection, 0 lost",
+            "3 received, 1 of them not read yet",
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn http_service() {
+    let mut program = Program::start(&mut example("http_service"));
+    let line = program.line();
+    let address = line.strip_prefix("http://").unwrap();
+    assert_eq!(
+        get(address, "/quotes/FISCO"),
+        ("200".into(), "500\n".into())
+    );
+    let (status, metrics) = get(address, "/metrics");
+    assert_eq!(status, "200");
+    for line in [
+        "amop_unicasts_total 1",
+        "amop_answered_total 1",
+        "amop_timed_out_total 0",
+        "amop_connected 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
+    assert_eq!(get(address, "/elsewhere").0, "404");
+    program.signal("TERM");
+    succeeded(&program.finish());
+}
+
+/// Sends a request; returns the status and the body.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap();
+    (status.to_owned(), body.to_owned())
 }
