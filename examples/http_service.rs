@@ -18,7 +18,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-#[amop::topic("quote", reply = u64)]
+#[amop::topic("quote", codec = "json", reply = u64)]
 struct Quote {
     symbol: String,
 }

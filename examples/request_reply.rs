@@ -6,7 +6,7 @@
 
 use amop_examples::Nodes;
 
-#[amop::topic("quote", reply = u64)]
+#[amop::topic("quote", codec = "json", reply = u64)]
 struct Quote {
     symbol: String,
 }
