@@ -1,4 +1,8 @@
-//! Both demos on a network of two nodes in this process: `hello`.
+//! Both demos on a network of two nodes in this process.
+//!
+//! ```sh
+//! cargo run --example hello
+//! ```
 //!
 //! The publisher is connected to node 0, the subscriber to node 1. Between them are the same
 //! protocols as on a real network, and TLS with certificates that are generated at the start.
@@ -46,12 +50,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn connect(network: &Network, node: usize) -> anyhow::Result<Client> {
-    let client = Client::builder()
-        .endpoint(network.endpoint(node))
-        .identity(network.sdk())
-        .connect()
-        .await?;
-    Ok(client)
+    Ok(Client::connect_with(network.access(node)).await?)
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,8 @@
-//! A private topic on a network of three nodes in this process: `private_topic`.
+//! A private topic on a network of three nodes in this process.
+//!
+//! ```sh
+//! cargo run --example private_topic
+//! ```
 //!
 //! The publisher at node 0 grants the topic to one of the two subscribers, at nodes 1 and 2. Only
 //! this subscriber gets the message.
@@ -76,10 +80,5 @@ async fn next_verification(events: &mut amop::Events) -> anyhow::Result<String> 
 }
 
 async fn connect(network: &Network, node: usize) -> anyhow::Result<Client> {
-    let client = Client::builder()
-        .endpoint(network.endpoint(node))
-        .identity(network.sdk())
-        .connect()
-        .await?;
-    Ok(client)
+    Ok(Client::connect_with(network.access(node)).await?)
 }

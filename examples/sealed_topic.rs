@@ -1,4 +1,8 @@
-//! A sealed topic on a network of three nodes in this process: `sealed_topic`.
+//! A sealed topic on a network of three nodes in this process.
+//!
+//! ```sh
+//! cargo run --example sealed_topic
+//! ```
 //!
 //! The bank seals a settlement to the custodian. A stranger at the same node gets the bytes, and
 //! sends them again. The custodian reads the settlement once, and its answer is signed.
@@ -90,10 +94,5 @@ async fn next(settlements: &mut amop::SealedDeliveries<Settlement>) -> anyhow::R
 }
 
 async fn connect(network: &Network, node: usize) -> anyhow::Result<Client> {
-    let client = Client::builder()
-        .endpoint(network.endpoint(node))
-        .identity(network.sdk())
-        .connect()
-        .await?;
-    Ok(client)
+    Ok(Client::connect_with(network.access(node)).await?)
 }

@@ -1,38 +1,4 @@
-//! Typed AMOP topics from `.proto` files, for `build.rs`.
-//!
-//! ```no_run
-//! // build.rs
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     amop_build::compile(&["proto/hello.proto"], &["proto"])?;
-//!     Ok(())
-//! }
-//! ```
-//!
-//! ```proto
-//! // proto/hello.proto
-//! syntax = "proto3";
-//! package demo;
-//! import "amop/options.proto";
-//!
-//! // The message of the hello demos.
-//! message Hello {
-//!   option (amop.topic) = "hello";
-//!   option (amop.codec) = TEXT;
-//!
-//!   // The greeting.
-//!   string text = 1;
-//! }
-//! ```
-//!
-//! ```ignore
-//! // src/lib.rs
-//! pub mod demo {
-//!     include!(concat!(env!("OUT_DIR"), "/demo.rs"));
-//! }
-//!
-//! // anywhere
-//! demo::Hello { text: "world".to_owned() }.publish_unicast(&client).await?;
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! Messages become structs as [prost-build](prost_build) makes them. Those with the option
 //! `(amop.topic)` also get `#[derive(amop::AmopTopic)]`, and with it the functions of typed topics:

@@ -1,4 +1,4 @@
-//! The functions of the `amop` command as a library.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod conformance;

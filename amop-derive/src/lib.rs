@@ -1,6 +1,4 @@
-//! The procedural macros of the `amop` crate: `#[amop::topic]` and `#[derive(AmopTopic)]`.
-//!
-//! Use them through `amop`: the generated code refers to that crate.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod derives;

@@ -1,18 +1,6 @@
-//! An AMOP node: speaks the channel protocol of FISCO BCOS 2.x to SDKs and its P2P protocol to other
-//! nodes, and routes AMOP messages between them. It keeps no chain.
+#![doc = include_str!("../README.md")]
 //!
-//! [`Node`] is one node; [`Network`] is several in one process, for tests and demos. The
-//! `amop-node` command, of the crate `amop-node-cli`, runs a node from a `config.ini` made by
-//! `build_chain.sh`.
-//!
-//! ```
-//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! let network = amop_node::Network::start(2).await?;
-//! assert_eq!(network.running().count(), 2);
-//! network.shutdown().await;
-//! # Ok::<(), amop_node::StartError>(())
-//! # }).unwrap();
-//! ```
+//! [`Node`] is one node; [`Network`] is several in one process, for tests and demos.
 #![forbid(unsafe_code)]
 
 mod accept;

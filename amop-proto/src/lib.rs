@@ -1,8 +1,6 @@
-//! Sans-IO protocol logic of AMOP, the messenger of FISCO BCOS 2.x.
+#![doc = include_str!("../README.md")]
 //!
-//! Nothing here owns a socket, a clock or a source of randomness: the caller passes in bytes,
-//! instants and seeds, and gets frames and actions. The `amop` client and the `amop-node` server
-//! are thin shells that do the I/O; a simulator can drive the same machines.
+//! The `amop` client and the `amop-node` server are thin shells that do the I/O; a simulator can drive the same machines.
 //!
 //! | module | what it holds |
 //! | --- | --- |

@@ -1,43 +1,4 @@
-//! The JSON mapping of Protocol Buffers, between the wire format and JSON text.
-//!
-//! The JSON has the form that Google's libraries write and read: names in lowerCamelCase, enums by
-//! name, 64-bit integers as strings, bytes as base64, and special forms for `google.protobuf`
-//! types. A message whose JSON would not be read back as the same value is refused, with the place
-//! and the reason.
-//!
-//! A [`Mapping`] is created once from file descriptors, and handles all their messages. It takes
-//! and returns messages in the wire format, so it works with any implementation of Protocol
-//! Buffers.
-//!
-//! ```
-//! use amop_protojson::Mapping;
-//! use prost::Message as _;
-//! use prost_types::{
-//!     DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
-//!     field_descriptor_proto::{Label, Type},
-//! };
-//!
-//! let cents = FieldDescriptorProto {
-//!     name: Some("price_cents".into()),
-//!     number: Some(1),
-//!     label: Some(Label::Optional.into()),
-//!     r#type: Some(Type::Int64.into()),
-//!     ..Default::default()
-//! };
-//! let quote = DescriptorProto { name: Some("Quote".into()), field: vec![cents], ..Default::default() };
-//! let file = FileDescriptorProto {
-//!     name: Some("quote.proto".into()),
-//!     syntax: Some("proto3".into()),
-//!     message_type: vec![quote],
-//!     ..Default::default()
-//! };
-//! let mapping = Mapping::new(&FileDescriptorSet { file: vec![file] })?;
-//!
-//! let json = mapping.to_json("Quote", &[0x08, 42])?;
-//! assert_eq!(json, br#"{"priceCents":"42"}"#);
-//! assert_eq!(mapping.to_wire("Quote", &json)?, [0x08, 42]);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod error;

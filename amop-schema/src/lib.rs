@@ -1,37 +1,4 @@
-//! AMOP topics as schemas: reads `.proto` files and finds the messages that are topics.
-//!
-//! A message is a topic if it has the option that `amop/options.proto` declares. That file is built
-//! into this crate: schemas import it without a copy.
-//!
-//! ```proto
-//! syntax = "proto3";
-//! package demo;
-//! import "amop/options.proto";
-//!
-//! message Hello {
-//!   option (amop.topic) = "hello";
-//!   option (amop.codec) = TEXT;
-//!   string text = 1;
-//! }
-//! ```
-//!
-//! ```
-//! # let dir = tempfile::tempdir()?;
-//! # std::fs::write(dir.path().join("hello.proto"), r#"
-//! # syntax = "proto3";
-//! # package demo;
-//! # import "amop/options.proto";
-//! # message Hello {
-//! #   option (amop.topic) = "hello";
-//! #   option (amop.codec) = TEXT;
-//! #   string text = 1;
-//! # }"#)?;
-//! # std::env::set_current_dir(dir.path())?;
-//! let schema = amop_schema::Schema::load(&["hello.proto"], &["."])?;
-//! assert_eq!(schema.topics[0].topic, "hello");
-//! assert_eq!(schema.topics[0].message.full_name(), "demo.Hello");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod asyncapi;

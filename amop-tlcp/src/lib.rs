@@ -1,5 +1,4 @@
-//! TLS of guomi chains in safe Rust: TLCP as in FISCO BCOS 3.x, and the mixture of TLCP and TLS 1.2
-//! of FISCO BCOS 2.x.
+#![doc = include_str!("../README.md")]
 //!
 //! In both protocols each end authenticates itself with two certificates, one for signatures and
 //! one for encryption, with SM2 keys. Records are encrypted with SM4 and authenticated with SM3.

@@ -1,27 +1,4 @@
-//! rustls for FISCO BCOS 2.x: certificates on secp256k1, RSA certificates of X.509 version 1, and
-//! the rules with which nodes and SDKs accept each other.
-//!
-//! An [`Identity`] is read from a certificate folder of the chain's deployment script, and returns
-//! complete [`rustls`] configurations:
-//!
-//! ```no_run
-//! use std::sync::Arc;
-//! use amop_tls::{CertFiles, Identity, PublicKey, ServerOptions};
-//!
-//! // An SDK dials a node's channel port.
-//! let sdk = Identity::load_sdk("nodes/127.0.0.1/sdk")?;
-//! let client = sdk.client_config()?;
-//!
-//! // A node listens for SDKs and for other nodes.
-//! let conf = "nodes/127.0.0.1/node0/conf";
-//! let node = Identity::load(&CertFiles::node(conf, "node.key", "node.crt", "ca.crt"))?;
-//! let channel = node.server_config(ServerOptions::default())?;
-//! let black_list: Vec<PublicKey> = Vec::new();
-//! let p2p = node.peer_server_config(Some(Arc::new(move |id: &PublicKey| {
-//!     !black_list.contains(id)
-//! })))?;
-//! # Ok::<(), amop_tls::TlsError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! After a handshake, [`peer_public_key`] and [`peer_info`] identify the peer. After a failed
 //! handshake, [`HandshakeFailure`] says why it failed and what to do.

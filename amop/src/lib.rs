@@ -1,35 +1,4 @@
-//! Typed publish/subscribe over AMOP, the messenger of FISCO BCOS.
-//!
-//! A message is a struct, and its type says which topic it belongs to. A node passes messages on: a
-//! *unicast* to one subscriber of the topic, which answers it, and a *multicast* to all
-//! subscribers.
-//!
-//! # Quick start
-//!
-//! ```no_run
-//! use amop::Client;
-//!
-//! #[amop::topic("weather")]
-//! struct Weather {
-//!     city: String,
-//!     celsius: f64,
-//! }
-//!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let client = Client::connect("127.0.0.1:20200").await?;
-//!
-//!     let mut reports = Weather::subscribe(&client).await?;
-//!
-//!     let report = Weather { city: "Basel".into(), celsius: 21.5 };
-//!     report.publish_multicast(&client).await?;
-//!
-//!     while let Some(report) = reports.next().await {
-//!         println!("{}: {} °C", report.city, report.celsius);
-//!     }
-//!     Ok(())
-//! }
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! [`Client::connect`] finds the certificates itself, see [`find_certificates`]; every other
 //! setting is in [`Client::builder`]. A topic with `reply = ...` is a [`Request`]:

@@ -1,9 +1,13 @@
-//! Shared code of the demos: the topic, the command line, the clock.
+//! Shared code of the examples: the nodes, and the demos' topic, command line and clock.
 #![forbid(unsafe_code)]
+
+mod nodes;
 
 use std::time::Duration;
 
 use clap::Parser;
+
+pub use nodes::Nodes;
 
 /// The demo's message: plain text, so that programs in other languages can read it.
 #[amop::topic("hello")]
@@ -52,6 +56,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// Returns the current local time as the demos print it: `2020/08/11 21:21:50`.
 pub fn timestamp() -> String {
     chrono::Local::now().format("%Y/%m/%d %H:%M:%S").to_string()
+}
+
+/// The pages whose Rust is compiled: a name for each, so that errors name the page.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/migration.md")]
+    struct Migration;
+    #[doc = include_str!("../../docs/sealed-topics.md")]
+    struct SealedTopics;
 }
 
 #[cfg(test)]

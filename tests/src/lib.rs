@@ -8,6 +8,8 @@ mod bystanders;
 pub mod fisco;
 mod graph;
 mod log;
+#[cfg(test)]
+mod packages;
 mod peer;
 #[cfg(test)]
 mod plain_english;

@@ -328,7 +328,10 @@ fn write_tutorial(out: &Path) {
                 let name = name.unwrap_or_else(|| panic!("no file name above {block:?}"));
                 let path = out.join(name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(&path, block.join("\n") + "\n").unwrap();
+                let text = block.join("\n") + "\n";
+                // The reader's checkout.
+                let text = text.replace("../amop-for-rust", root().to_str().unwrap());
+                fs::write(&path, text).unwrap();
             }
         }
         if !line.is_empty() {

@@ -1,32 +1,12 @@
 //! Runs the demos with exactly the commands of the documentation.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path};
 
 use amop_node::Network;
-use amop_tests::{Finished, Program, client, network, sdk_folder, within};
+use amop_tests::{Program, client, network, sdk_folder, within};
 use tempfile::TempDir;
 
-/// Returns the built example; `cargo test` builds all of them before it runs this.
-fn example(name: &str) -> Command {
-    let deps = env::current_exe().unwrap();
-    let profile = deps.ancestors().nth(2).unwrap();
-    let path: PathBuf = profile
-        .join("examples")
-        .join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(
-        path.is_file(),
-        "{} is not there; `cargo test -p amop-examples` builds it (with `--test` alone, run \
-         `cargo build -p amop-examples --examples` first)",
-        path.display()
-    );
-    let mut command = Command::new(path);
-    command.env_remove("AMOP_CONF").env_remove("RUST_LOG");
-    command
-}
+use crate::{example, succeeded};
 
 /// A network and a folder with the SDK's certificates.
 struct Setting {
@@ -65,12 +45,6 @@ fn without_time(line: &str) -> &str {
 
 fn text(who: &str, number: usize) -> String {
     format!("hello, FISCO BCOS, I am {who} broadcast publisher! {number}")
-}
-
-#[track_caller]
-fn succeeded(finished: &Finished) {
-    assert!(finished.status.success(), "{finished:?}");
-    assert_eq!(finished.errors, "");
 }
 
 #[test]
