@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use amop::{Client, ClientStats, OverflowPolicy, PublishErrorKind};
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 use tokio::time::Instant;
 
 #[amop::topic("handles", reply = String)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use amop::{Client, PublishErrorKind, Refusal};
 use amop_node::Network;
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 use tokio::sync::Semaphore;
 
 #[amop::topic("squares", reply = u64)]

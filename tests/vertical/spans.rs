@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 use tracing::{
     Subscriber,
     field::{Field, Visit},

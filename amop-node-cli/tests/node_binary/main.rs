@@ -18,7 +18,7 @@ use amop_node::{
     config::NodeConfig,
     layout::{DevnetLayout, DevnetSpec, write_devnet},
 };
-use amop_tests::{Finished, PATIENCE, Program, free_ports, within};
+use amop_testkit::{Finished, PATIENCE, Program, free_ports, within};
 use tempfile::TempDir;
 
 fn layout(dir: &TempDir, nodes: u16) -> DevnetLayout {

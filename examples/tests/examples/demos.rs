@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use amop_node::Network;
-use amop_tests::{Program, client, network, sdk_folder, within};
+use amop_testkit::{Program, client, network, sdk_folder, within};
 use tempfile::TempDir;
 
 use crate::{example, succeeded};

@@ -6,7 +6,7 @@ mod short;
 
 use std::{env, fs, path::PathBuf, process::Command};
 
-use amop_tests::Finished;
+use amop_testkit::Finished;
 
 /// Returns the built example; `cargo test` builds all of them before it runs this.
 fn example(name: &str) -> Command {

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use amop_tests::{PATIENCE, Program, sdk_folder};
+use amop_testkit::{PATIENCE, Program, sdk_folder};
 
 use crate::{example, succeeded};
 
@@ -32,7 +32,7 @@ fn typed_hello() {
 /// Named nodes take the place of the network in the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn typed_hello_over_named_nodes() {
-    let network = amop_tests::network(2).await;
+    let network = amop_testkit::network(2).await;
     let conf = sdk_folder(&network);
     let mut command = example("typed_hello");
     command

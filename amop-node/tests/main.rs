@@ -1,0 +1,9 @@
+//! Tests of the node as a library. `faults.rs` is a program of its own.
+#![forbid(unsafe_code)]
+
+mod access;
+mod config;
+mod denial;
+mod http;
+mod layout;
+mod lock;
