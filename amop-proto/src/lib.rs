@@ -22,6 +22,7 @@ pub mod admission;
 pub mod channel;
 pub mod client;
 mod hash;
+mod host_port;
 pub mod log;
 pub mod node;
 pub mod p2p;
@@ -29,4 +30,5 @@ pub mod race;
 mod shards;
 mod topic;
 
+pub use host_port::{HostPort, HostPortError};
 pub use topic::{MAX_TOPIC_LEN, TopicError, TopicName};

@@ -8,6 +8,7 @@ use std::{
 };
 
 use amop_proto::{
+    HostPort,
     channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME, PrivateName},
     client::ClientConfig,
 };
@@ -16,7 +17,7 @@ use amop_tls::{ClientOptions, Identity, NodeKey, PemSource};
 use super::{
     api::Client,
     certificates::find_certificates,
-    dial::{Endpoint, RustlsDialer},
+    dial::{RustlsDialer, endpoint},
     policy::{ConnectionPolicy, OfflinePolicy, ReconnectPolicy},
     settings::ClientSettings,
     tls::{Backend, Tls},
@@ -396,9 +397,9 @@ impl ClientBuilder {
     /// [`ConnectError`] says which step failed, and what to do. With several endpoints it is
     /// [`AllFailed`](ConnectError::AllFailed) once each of them failed.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        let mut endpoints: Vec<Endpoint> = Vec::new();
+        let mut endpoints: Vec<HostPort> = Vec::new();
         for text in &self.endpoints {
-            let endpoint = Endpoint::parse(text)?;
+            let endpoint = endpoint::parse(text)?;
             if !endpoints.contains(&endpoint) {
                 endpoints.push(endpoint);
             }

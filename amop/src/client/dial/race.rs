@@ -2,14 +2,14 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
-use amop_proto::race::AddressRace;
+use amop_proto::{HostPort, race::AddressRace};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{dialer::Budget, endpoint::Endpoint};
+use super::dialer::Budget;
 use crate::{ConnectError, ConnectStage};
 
 /// Connects to the endpoint and returns the first connection that succeeds, including the TLS
@@ -18,14 +18,14 @@ use crate::{ConnectError, ConnectStage};
 /// If several addresses fail, the error is that of an address that accepted the TCP connection, if
 /// there is one: it is the most useful.
 pub(super) async fn connect<S, F>(
-    endpoint: &Endpoint,
+    endpoint: &HostPort,
     budget: &Budget,
     shake: impl Fn(TcpStream) -> F,
 ) -> Result<S, ConnectError>
 where
     F: Future<Output = Result<S, ConnectError>>,
 {
-    let resolve = lookup_host((endpoint.host.as_str(), endpoint.port));
+    let resolve = lookup_host((endpoint.host(), endpoint.port()));
     let unresolved = |source| ConnectError::Resolve {
         endpoint: endpoint.to_string(),
         source,
@@ -46,7 +46,7 @@ where
 
 /// Tries several addresses at the same time.
 struct Race<'a> {
-    endpoint: &'a Endpoint,
+    endpoint: &'a HostPort,
     addresses: AddressRace,
     /// The furthest step that one of them has reached.
     stage: ConnectStage,
@@ -59,7 +59,7 @@ enum ConnectStep<S> {
 }
 
 impl<'a> Race<'a> {
-    fn new(endpoint: &'a Endpoint, addresses: impl Iterator<Item = SocketAddr>) -> Self {
+    fn new(endpoint: &'a HostPort, addresses: impl Iterator<Item = SocketAddr>) -> Self {
         Self {
             endpoint,
             addresses: AddressRace::new(addresses),

@@ -3,9 +3,9 @@ use super::*;
 #[test]
 fn endpoints_are_read_and_shown() {
     for text in ["127.0.0.1:20200", "node0.example.org:1", "[::1]:65535"] {
-        assert_eq!(Endpoint::parse(text).unwrap().to_string(), text);
+        assert_eq!(parse(text).unwrap().to_string(), text);
     }
-    assert_eq!(Endpoint::parse("[::1]:2").unwrap().host, "::1");
+    assert_eq!(parse("[::1]:2").unwrap().host(), "::1");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn what_is_no_endpoint_says_why() {
         ("user@host:20200", "characters"),
     ];
     for (text, part) in cases {
-        let error = Endpoint::parse(text).unwrap_err().to_string();
+        let error = parse(text).unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
     }
 }

@@ -25,7 +25,7 @@ async fn silent() -> (SocketAddr, Vec<TcpStream>, tokio::net::TcpListener) {
 /// Returns which address wins if only `good` completes the handshake, or the error if none
 /// does.
 async fn race(addresses: Vec<SocketAddr>, good: SocketAddr) -> Result<SocketAddr, String> {
-    let endpoint = Endpoint::parse("node.example.org:1").unwrap();
+    let endpoint = "node.example.org:1".parse::<HostPort>().unwrap();
     let mut race = Race::new(&endpoint, addresses.into_iter());
     let won = race.run(async |stream| {
         let address = stream.peer_addr().unwrap();
@@ -82,7 +82,7 @@ async fn an_address_that_says_nothing_is_not_waited_for() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let good = listener.local_addr().unwrap();
     let addresses = vec![mute.local_addr().unwrap(), good];
-    let endpoint = Endpoint::parse("node.example.org:1").unwrap();
+    let endpoint = "node.example.org:1".parse::<HostPort>().unwrap();
     let mut race = Race::new(&endpoint, addresses.into_iter());
     let won = race.run(async |stream| {
         let address = stream.peer_addr().unwrap();
