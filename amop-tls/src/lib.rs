@@ -105,6 +105,7 @@ mod kx;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
 mod mode;
+mod oids;
 mod path;
 mod peer_info;
 mod peers;

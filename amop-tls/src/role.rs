@@ -1,9 +1,8 @@
 //! [`Role`]: the kind of owner that the subject of a certificate names.
 
-use der::asn1::ObjectIdentifier;
 use x509_cert::name::Name;
 
-const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
+use crate::oids::ORGANIZATIONAL_UNIT;
 
 /// The OUs that the chain's scripts write into a node's certificate, on 2.x and on 3.x guomi
 /// chains. Guomi chains have a second certificate for encryption.

@@ -7,7 +7,7 @@ use der::Decode;
 use rustls::{SignatureScheme, pki_types::CertificateDer};
 use x509_cert::certificate::Certificate;
 
-use crate::{Identity, Mode, PublicKey, cert::RSA_ENCRYPTION};
+use crate::{Identity, Mode, PublicKey, oids::RSA_ENCRYPTION};
 
 /// The prefix of every statement. The same key signs TLS 1.2 handshakes, where the client chooses
 /// the first 32 signed bytes and the server draws the next 32 at random. Because this prefix is

@@ -16,9 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 use super::error::PkiError;
-
-const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
-const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+use crate::oids::{ECDSA_SHA256, RSA_SHA256};
 
 /// The number of attempts to draw a key. One key in 256 begins with a zero byte; this many in a row
 /// mean that the random source is broken.
@@ -118,11 +116,11 @@ impl CaKey {
     pub(super) fn signature_algorithm(&self) -> AlgorithmIdentifierOwned {
         match self {
             Self::Ec(_) => AlgorithmIdentifierOwned {
-                oid: ECDSA_WITH_SHA256,
+                oid: ECDSA_SHA256,
                 parameters: None,
             },
             Self::Rsa(_) => AlgorithmIdentifierOwned {
-                oid: SHA256_WITH_RSA,
+                oid: RSA_SHA256,
                 parameters: Some(AnyRef::NULL.into()),
             },
         }

@@ -55,7 +55,7 @@ pub(crate) struct Sums {
 }
 
 /// The maximum number of examples.
-const EXAMPLES: usize = 5;
+pub(super) const EXAMPLES: usize = 5;
 
 impl Books {
     pub(crate) fn new(messages: usize, subscribers: usize) -> Self {

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    books::Books,
+    books::{Books, EXAMPLES},
     plan::{Fault, PlannedFault},
 };
 
@@ -17,9 +17,6 @@ const AFTER: Duration = Duration::from_secs(2);
 
 /// The time that a client needs to reconnect and subscribe again.
 const BACK: Duration = Duration::from_secs(5);
-
-/// The maximum number of examples.
-const EXAMPLES: usize = 5;
 
 /// A period in which subscribers may miss multicasts.
 #[derive(Debug, Clone, Copy)]
