@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hex::FromHexError;
+
 /// The length of a [`PublicKey`] in bytes.
 pub const PUBLIC_KEY_LEN: usize = 64;
 
@@ -40,7 +42,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -54,21 +56,14 @@ impl FromStr for PublicKey {
     type Err = ParsePublicKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * PUBLIC_KEY_LEN {
-            return Err(ParsePublicKeyError::Length {
-                found: digits.len(),
-            });
-        }
         let mut bytes = [0; PUBLIC_KEY_LEN];
-        for (i, digit) in digits.iter().enumerate() {
-            let value = char::from(*digit)
-                .to_digit(16)
-                .and_then(|v| u8::try_from(v).ok())
-                .ok_or(ParsePublicKeyError::Digit { position: i })?;
-            bytes[i / 2] = bytes[i / 2] << 4 | value;
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(FromHexError::InvalidHexCharacter { index, .. }) => {
+                Err(ParsePublicKeyError::Digit { position: index })
+            }
+            Err(_) => Err(ParsePublicKeyError::Length { found: text.len() }),
         }
-        Ok(Self(bytes))
     }
 }
 

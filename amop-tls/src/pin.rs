@@ -59,7 +59,7 @@ impl From<[u8; PUBLIC_KEY_LEN]> for NodeKey {
 
 impl fmt::Display for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -74,19 +74,13 @@ impl FromStr for NodeKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
+        let digits = text.strip_prefix("0x").unwrap_or(text);
         let found = digits.len();
         let lengths = 2 * PUBLIC_KEY_LEN..=2 * MAX_KEY;
         if !found.is_multiple_of(2) || !lengths.contains(&found) {
             return Err(ParseNodeKeyError::Length { found });
         }
-        let digit = |i: usize| {
-            let value = char::from(digits[i]).to_digit(16);
-            value.and_then(|value| u8::try_from(value).ok())
-        };
-        let byte = |i: usize| Some(digit(2 * i)? << 4 | digit(2 * i + 1)?);
-        let bytes: Option<Vec<u8>> = (0..found / 2).map(byte).collect();
-        let bytes = bytes.ok_or(ParseNodeKeyError::Digit)?;
+        let bytes = hex::decode(digits).map_err(|_| ParseNodeKeyError::Digit)?;
         Ok(Self::of_bits(&bytes))
     }
 }

@@ -188,6 +188,5 @@ fn write_if_missing(file: &Path, key: &NodeIdBytes) -> Result<(), LayoutError> {
     if file.exists() {
         return Ok(());
     }
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    files::replace(file, &format!("{hex}\n"))
+    files::replace(file, &format!("{}\n", hex::encode(key)))
 }

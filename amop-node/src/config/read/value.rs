@@ -34,14 +34,7 @@ pub(super) fn non_empty(value: &str) -> Option<&str> {
 }
 
 pub(super) fn node_id(value: &str) -> Option<NodeIdBytes> {
-    let digits = value.as_bytes();
     let mut id = [0; 64];
-    if digits.len() != 2 * id.len() {
-        return None;
-    }
-    let digit = |b: u8| char::from(b).to_digit(16);
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
-    }
+    hex::decode_to_slice(value, &mut id).ok()?;
     Some(id)
 }
