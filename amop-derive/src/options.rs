@@ -11,12 +11,12 @@ use syn::{
 };
 
 /// The length of the longest topic in bytes: the length byte on the wire counts itself (channel-v2
-/// section 7.1).
-const MAX_TOPIC_LEN: usize = 254;
+/// section 7.1). The same as `amop_proto::MAX_TOPIC_LEN`.
+pub(crate) const MAX_TOPIC_LEN: usize = 254;
 
 /// The length of the longest private topic in bytes: on the wire it has prefixes and a suffix
-/// (channel-v2 section 9.1).
-const MAX_PRIVATE_LEN: usize = 185;
+/// (channel-v2 section 9.1). The same as `amop_proto::channel::MAX_PRIVATE_LEN`.
+pub(crate) const MAX_PRIVATE_LEN: usize = 185;
 
 /// The macro that the options belong to.
 #[derive(Clone, Copy, PartialEq, Eq)]

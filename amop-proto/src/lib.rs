@@ -20,6 +20,7 @@ pub mod admission;
 pub mod channel;
 pub mod client;
 mod hash;
+mod host_port;
 pub mod log;
 pub mod node;
 mod node_id;
@@ -28,5 +29,6 @@ pub mod race;
 mod shards;
 mod topic;
 
+pub use host_port::{HostPort, HostPortError};
 pub use node_id::{NodeId, NodeIdError};
 pub use topic::{MAX_PRIVATE_LEN, MAX_TOPIC_LEN, PrivateName, TopicError, TopicName};

@@ -22,7 +22,8 @@
 //! # }
 //! ```
 
-pub(crate) mod json;
+pub(crate) mod google;
+mod json;
 mod protobuf;
 mod report;
 mod topics;

@@ -1,9 +1,6 @@
 //! Mistakes in a schema, each with its place and how to correct it.
 
-use crate::{
-    Location,
-    model::{MAX_PRIVATE_LEN, MAX_TOPIC_LEN},
-};
+use crate::{Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN};
 use std::{error, fmt, fmt::Write as _};
 
 /// All mistakes found in a schema, in the order of files and lines.

@@ -42,7 +42,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -50,10 +50,6 @@ impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyId({self})")
     }
-}
-
-fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// The key of a publisher or subscriber of sealed topics: an Ed25519 key, which signs messages, and
@@ -308,13 +304,7 @@ impl SealingPublicKey {
             return Err(SealingKeyProblem::Digits(digits.len()));
         }
         let mut bytes = [0; 64];
-        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            let digit = |c: u8| char::from(c).to_digit(16);
-            match (digit(pair[0]), digit(pair[1])) {
-                (Some(high), Some(low)) => *byte = (high << 4 | low) as u8,
-                _ => return Err(SealingKeyProblem::NotHex),
-            }
-        }
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| SealingKeyProblem::NotHex)?;
         Self::new(&bytes[..32], &bytes[32..])
     }
 }
@@ -330,7 +320,7 @@ impl FromStr for SealingPublicKey {
 impl fmt::Display for SealingPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(TEXT)?;
-        hex(&self.to_bytes(), f)
+        f.write_str(&hex::encode(&self.to_bytes()))
     }
 }
 

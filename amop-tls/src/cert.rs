@@ -12,46 +12,21 @@ use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use crate::digest::digest;
+use crate::oids::{
+    ANY_PURPOSE, BASIC_CONSTRAINTS, CLIENT_AUTH, COMMON_NAME, COUNTRY, EC_PUBLIC_KEY, ECDSA_SHA256,
+    ECDSA_SHA384, EXTENDED_KEY_USAGE, KEY_USAGE, LOCALITY, NAME_CONSTRAINTS, ORGANIZATION,
+    ORGANIZATIONAL_UNIT, P256, P384, RSA_ENCRYPTION, RSA_SHA256, RSA_SHA384, RSA_SHA512, SECP256K1,
+    SERVER_AUTH, SM2_CURVE, SM2_WITH_SM3, STATE,
+};
 use crate::role::{Role, role_of};
 
-const fn oid(dotted: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(dotted)
-}
-
-// Keys and curves.
-const EC_PUBLIC_KEY: ObjectIdentifier = oid("1.2.840.10045.2.1");
-pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
-const SECP256K1: ObjectIdentifier = oid("1.3.132.0.10");
-const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = oid("1.3.132.0.34");
-const SM2_CURVE: ObjectIdentifier = oid("1.2.156.10197.1.301");
-
-// Signatures.
-const ECDSA_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
-const ECDSA_SHA384: ObjectIdentifier = oid("1.2.840.10045.4.3.3");
-const RSA_SHA256: ObjectIdentifier = oid("1.2.840.113549.1.1.11");
-const RSA_SHA384: ObjectIdentifier = oid("1.2.840.113549.1.1.12");
-const RSA_SHA512: ObjectIdentifier = oid("1.2.840.113549.1.1.13");
-const SM2_WITH_SM3: ObjectIdentifier = oid("1.2.156.10197.1.501");
-
-// Extensions and their contents.
-const BASIC_CONSTRAINTS: ObjectIdentifier = oid("2.5.29.19");
-const KEY_USAGE: ObjectIdentifier = oid("2.5.29.15");
-const EXTENDED_KEY_USAGE: ObjectIdentifier = oid("2.5.29.37");
-const NAME_CONSTRAINTS: ObjectIdentifier = oid("2.5.29.30");
-const ANY_PURPOSE: ObjectIdentifier = oid("2.5.29.37.0");
-const SERVER_AUTH: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.1");
-const CLIENT_AUTH: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.2");
-
-// Parts of names.
-const COMMON_NAME: ObjectIdentifier = oid("2.5.4.3");
 const SHORT_NAMES: [(ObjectIdentifier, &str); 6] = [
     (COMMON_NAME, "CN"),
-    (oid("2.5.4.6"), "C"),
-    (oid("2.5.4.7"), "L"),
-    (oid("2.5.4.8"), "ST"),
-    (oid("2.5.4.10"), "O"),
-    (oid("2.5.4.11"), "OU"),
+    (COUNTRY, "C"),
+    (LOCALITY, "L"),
+    (STATE, "ST"),
+    (ORGANIZATION, "O"),
+    (ORGANIZATIONAL_UNIT, "OU"),
 ];
 
 /// The longest certificate that is read, in bytes. Usual ones have about 800, with RSA keys of

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hex::FromHexError;
+
 /// The length of a [`PublicKey`] in bytes.
 pub const PUBLIC_KEY_LEN: usize = 64;
 
@@ -40,7 +42,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -54,21 +56,14 @@ impl FromStr for PublicKey {
     type Err = ParsePublicKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * PUBLIC_KEY_LEN {
-            return Err(ParsePublicKeyError::Length {
-                found: digits.len(),
-            });
-        }
         let mut bytes = [0; PUBLIC_KEY_LEN];
-        for (i, digit) in digits.iter().enumerate() {
-            let value = char::from(*digit)
-                .to_digit(16)
-                .and_then(|v| u8::try_from(v).ok())
-                .ok_or(ParsePublicKeyError::Digit { position: i })?;
-            bytes[i / 2] = bytes[i / 2] << 4 | value;
+        match hex::decode_to_slice(text, &mut bytes) {
+            Ok(()) => Ok(Self(bytes)),
+            Err(FromHexError::InvalidHexCharacter { index, .. }) => {
+                Err(ParsePublicKeyError::Digit { position: index })
+            }
+            Err(_) => Err(ParsePublicKeyError::Length { found: text.len() }),
         }
-        Ok(Self(bytes))
     }
 }
 
@@ -91,38 +86,4 @@ pub enum ParsePublicKeyError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_form() {
-        let text = format!("{}{}", "0123456789abcdef".repeat(7), "0123456789ABCDEF");
-        let key: PublicKey = text.parse().unwrap();
-        assert_eq!(key.to_string(), text.to_lowercase());
-        assert_eq!(key.0[0], 0x01);
-        assert_eq!(
-            text[1..].parse::<PublicKey>(),
-            Err(ParsePublicKeyError::Length { found: 127 })
-        );
-        let bad = text.replacen('3', "g", 1);
-        assert_eq!(
-            bad.parse::<PublicKey>(),
-            Err(ParsePublicKeyError::Digit { position: 3 })
-        );
-        let wide = "é".repeat(64);
-        assert_eq!(
-            wide.parse::<PublicKey>(),
-            Err(ParsePublicKeyError::Digit { position: 0 })
-        );
-    }
-
-    #[test]
-    fn only_uncompressed_points() {
-        let mut point = [7u8; 65];
-        point[0] = 4;
-        assert_eq!(PublicKey::from_point(&point), Some(PublicKey([7; 64])));
-        assert_eq!(PublicKey::from_point(&point[..64]), None);
-        assert_eq!(PublicKey::from_point(&[2; 33]), None);
-        assert_eq!(PublicKey::from_point(&[]), None);
-    }
-}
+mod tests;

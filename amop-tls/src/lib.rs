@@ -83,6 +83,7 @@ mod kx;
 mod legacy;
 mod mode;
 mod node_access;
+mod oids;
 mod path;
 mod peer_info;
 mod peers;

@@ -342,7 +342,7 @@ impl Search<'_, '_> {
         {
             self.note(VerifyError::Revoked {
                 subject: cert.subject_line(),
-                serial: cert.serial().iter().map(|b| format!("{b:02X}")).collect(),
+                serial: hex::encode_upper(cert.serial()),
             });
             return Ok(false);
         }

@@ -59,7 +59,7 @@ impl From<[u8; PUBLIC_KEY_LEN]> for NodeKey {
 
 impl fmt::Display for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -74,19 +74,13 @@ impl FromStr for NodeKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
+        let digits = text.strip_prefix("0x").unwrap_or(text);
         let found = digits.len();
         let lengths = 2 * PUBLIC_KEY_LEN..=2 * MAX_KEY;
         if !found.is_multiple_of(2) || !lengths.contains(&found) {
             return Err(ParseNodeKeyError::Length { found });
         }
-        let digit = |i: usize| {
-            let value = char::from(digits[i]).to_digit(16);
-            value.and_then(|value| u8::try_from(value).ok())
-        };
-        let byte = |i: usize| Some(digit(2 * i)? << 4 | digit(2 * i + 1)?);
-        let bytes: Option<Vec<u8>> = (0..found / 2).map(byte).collect();
-        let bytes = bytes.ok_or(ParseNodeKeyError::Digit)?;
+        let bytes = hex::decode(digits).map_err(|_| ParseNodeKeyError::Digit)?;
         Ok(Self::of_bits(&bytes))
     }
 }
@@ -110,39 +104,4 @@ pub enum ParseNodeKeyError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_an_id_is_the_same_key() {
-        let id = "0a".repeat(64);
-        let key: NodeKey = id.parse().unwrap();
-        for text in [
-            id.to_uppercase(),
-            format!("0x{id}"),
-            format!("04{id}"),
-            format!(" {id}\n"),
-        ] {
-            assert_eq!(text.parse::<NodeKey>().as_ref(), Ok(&key), "{text}");
-        }
-        assert_eq!(NodeKey::from(PublicKey([10; 64])), key);
-        let rsa = format!("3082{}", "5c".repeat(268));
-        assert_eq!(rsa.parse::<NodeKey>().unwrap().to_string(), rsa);
-    }
-
-    #[test]
-    fn what_is_none_says_so() {
-        for text in [
-            "",
-            "0a",
-            &"0a".repeat(63),
-            &"0a".repeat(5000),
-            &"a".repeat(129),
-        ] {
-            let error = text.parse::<NodeKey>().unwrap_err();
-            assert!(matches!(error, ParseNodeKeyError::Length { .. }), "{text}");
-        }
-        let bad = format!("é{}", "a".repeat(126));
-        assert_eq!(bad.parse::<NodeKey>(), Err(ParseNodeKeyError::Digit));
-    }
-}
+mod tests;

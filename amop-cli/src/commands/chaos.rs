@@ -35,6 +35,9 @@ use self::{
     topology::{NetworkShape, Topology},
 };
 
+/// The interval at which a state is polled.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Kills nodes and cuts links under a stream of numbered messages, and counts what arrives.
 ///
 /// Starts nodes as separate processes on this machine, with every connection going through a proxy

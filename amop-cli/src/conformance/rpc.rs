@@ -2,7 +2,7 @@
 
 use amop_proto::channel::{
     FrameType,
-    rpc::{IS_METHOD, METHOD_NOT_FOUND, PARSE_ERROR},
+    rpc::{IS_METHOD, METHOD_NOT_FOUND, NO_SUCH_GROUP, PARSE_ERROR},
 };
 use serde_json::{Value, json};
 
@@ -13,9 +13,6 @@ use super::{
     problem::{Checked, failed, holds, passed, same},
 };
 use crate::show;
-
-/// The error code of a group that does not exist on the node (channel-v2 section 10).
-const NO_SUCH_GROUP: i64 = -40001;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -136,7 +133,7 @@ async fn group_list(bench: &Bench) -> Checked {
 async fn block_number(bench: &Bench) -> Checked {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "getBlockNumber", "params": [1] });
     let answer = request(&mut bench.link().await?, body).await?;
-    if answer["error"]["code"].as_i64() == Some(NO_SUCH_GROUP) && !bench.node.is_overlay() {
+    if answer["error"]["code"].as_i64() == Some(NO_SUCH_GROUP.into()) && !bench.node.is_overlay() {
         return Ok(Some("the node has no group 1".to_owned()));
     }
     let digits = answer["result"]

@@ -74,9 +74,7 @@ impl Places {
 
 impl Serialize for Places {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = self.0.iter().flat_map(|&byte| [byte >> 4, byte & 0xf]);
-        let digits = digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]));
-        serializer.collect_str(&digits.collect::<String>())
+        serializer.serialize_str(&hex::encode(&self.0))
     }
 }
 

@@ -94,9 +94,7 @@ impl Hash for SessionIdentity {
 /// Shows the beginning of the key's digest, which is enough to tell keys apart in a log.
 impl fmt::Display for SessionIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.key[..8]
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.key[..8]))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The P2P frame: a 16-byte header (12 in 2.0.0-rc1) and a body that may be compressed.
+//! The P2P frame: a 16-byte header and a body that may be compressed.
 //!
 //! p2p-v2 section 4.
 
@@ -10,23 +10,11 @@ use super::{
 };
 use crate::channel::{DEFAULT_MAX_FRAME, PROTOCOL_MAX_FRAME};
 
-/// Length of the header of 2.0.0-rc1 in bytes.
-const RC1_HEADER_LEN: usize = 12;
-
 /// Set in the version field when the body is compressed.
 const COMPRESSED: u16 = 0x8000;
 
 /// Bodies up to this length are never compressed (p2p-v2 section 4.5).
 const COMPRESS_ABOVE: usize = 1024;
-
-/// The header that a chain uses; all its nodes use the same one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Header {
-    /// 16 bytes, since 2.0.0-rc2.
-    Current,
-    /// 12 bytes, 2.0.0-rc1.
-    Rc1,
-}
 
 /// Reads and writes frames.
 ///
@@ -50,7 +38,6 @@ enum Header {
 pub struct PeerCodec {
     max: usize,
     compress: bool,
-    header: Header,
 }
 
 impl Default for PeerCodec {
@@ -66,7 +53,6 @@ impl PeerCodec {
         Self {
             max: max.clamp(PEER_HEADER_LEN, PROTOCOL_MAX_FRAME),
             compress: false,
-            header: Header::Current,
         }
     }
 
@@ -78,20 +64,6 @@ impl PeerCodec {
         self
     }
 
-    /// Returns the codec for the 12-byte header of 2.0.0-rc1, which has no compression.
-    #[must_use]
-    pub fn rc1(mut self) -> Self {
-        self.header = Header::Rc1;
-        self
-    }
-
-    fn header_len(&self) -> usize {
-        match self.header {
-            Header::Current => PEER_HEADER_LEN,
-            Header::Rc1 => RC1_HEADER_LEN,
-        }
-    }
-
     /// Appends a frame to `out`.
     pub fn encode(&self, frame: &PeerFrame, out: &mut BytesMut) {
         let body = self.encode_header(frame, out);
@@ -101,18 +73,17 @@ impl PeerCodec {
     /// Appends a frame's header to `out` and returns the body to write after it, so that a long
     /// body need not be copied.
     pub fn encode_header(&self, frame: &PeerFrame, out: &mut BytesMut) -> Bytes {
-        let compressed =
-            (self.compress && self.header == Header::Current && frame.body.len() > COMPRESS_ABOVE)
-                .then(|| snap::raw::Encoder::new().compress_vec(&frame.body).ok())
-                .flatten()
-                // A body that does not shrink could grow beyond the limit; every node understands
-                // an uncompressed one.
-                .filter(|compressed| compressed.len() < frame.body.len());
+        let compressed = (self.compress && frame.body.len() > COMPRESS_ABOVE)
+            .then(|| snap::raw::Encoder::new().compress_vec(&frame.body).ok())
+            .flatten()
+            // A body that does not shrink could grow beyond the limit; every node understands an
+            // uncompressed one.
+            .filter(|compressed| compressed.len() < frame.body.len());
         let (version, body) = match compressed {
             Some(compressed) => (COMPRESSED, Bytes::from(compressed)),
             None => (0, frame.body.clone()),
         };
-        self.put_header(frame, self.header_len() + body.len(), version, out);
+        put_header(frame, PEER_HEADER_LEN + body.len(), version, out);
         body
     }
 
@@ -122,39 +93,13 @@ impl PeerCodec {
         if message.tail.is_empty() {
             return self.encode_header(&message.frame, out);
         }
-        if self.compress && self.header == Header::Current {
+        if self.compress {
             return self.encode_header(&message.clone().joined(), out);
         }
-        let len = self.header_len() + message.body_len();
-        self.put_header(&message.frame, len, 0, out);
+        let len = PEER_HEADER_LEN + message.body_len();
+        put_header(&message.frame, len, 0, out);
         out.put_slice(&message.frame.body);
         message.tail.clone()
-    }
-
-    fn put_header(&self, frame: &PeerFrame, len: usize, version: u16, out: &mut BytesMut) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
-        let (packet, seq) = (frame.packet.to_be_bytes(), frame.seq.to_be_bytes());
-        // The header is assembled first, so that the buffer checks its room only once.
-        match self.header {
-            Header::Current => {
-                let mut header = [0; PEER_HEADER_LEN];
-                header[..4].copy_from_slice(&len);
-                header[4..6].copy_from_slice(&version.to_be_bytes());
-                header[6..10].copy_from_slice(&frame.protocol.to_be_bytes());
-                header[10..12].copy_from_slice(&packet);
-                header[12..].copy_from_slice(&seq);
-                out.put_slice(&header);
-            }
-            Header::Rc1 => {
-                let mut header = [0; RC1_HEADER_LEN];
-                header[..4].copy_from_slice(&len);
-                // The protocol's low 16 bits; bit 15 marks a response.
-                header[4..6].copy_from_slice(&(frame.protocol as u16).to_be_bytes());
-                header[6..8].copy_from_slice(&packet);
-                header[8..].copy_from_slice(&seq);
-                out.put_slice(&header);
-            }
-        }
     }
 
     /// Takes the next complete frame out of `buffer`; returns `None` until more bytes have arrived.
@@ -171,7 +116,7 @@ impl PeerCodec {
             return Ok(None);
         };
         let len = u32::from_be_bytes(*field) as usize;
-        if len < self.header_len() {
+        if len < PEER_HEADER_LEN {
             return Err(PeerFrameError::TooShort { len });
         }
         if len > self.max {
@@ -182,10 +127,7 @@ impl PeerCodec {
         }
         let mut bytes = buffer.split_to(len).freeze();
         bytes.advance(4);
-        let (version, protocol) = match self.header {
-            Header::Current => (bytes.get_u16(), bytes.get_i32()),
-            Header::Rc1 => (0, i32::from(bytes.get_i16())),
-        };
+        let (version, protocol) = (bytes.get_u16(), bytes.get_i32());
         let packet = bytes.get_u16();
         let seq = bytes.get_u32();
         if version & COMPRESSED != 0 {
@@ -214,18 +156,15 @@ impl PeerCodec {
 
     /// Returns the length of the longest body that is read, in bytes.
     pub fn max_body(&self) -> usize {
-        self.max - self.header_len()
+        self.max - PEER_HEADER_LEN
     }
 
     /// Returns the frame at the beginning of a buffer, with the part of its body that has arrived,
     /// and whether the body is compressed; `None` until the whole header has arrived.
     pub fn peek(&self, buffer: &[u8]) -> Option<(PeerFrame, bool)> {
-        let (header, body) = buffer.split_at_checked(self.header_len())?;
+        let (header, body) = buffer.split_at_checked(PEER_HEADER_LEN)?;
         let mut header = &header[4..];
-        let (version, protocol) = match self.header {
-            Header::Current => (header.get_u16(), header.get_i32()),
-            Header::Rc1 => (0, i32::from(header.get_i16())),
-        };
+        let (version, protocol) = (header.get_u16(), header.get_i32());
         let frame = PeerFrame {
             protocol,
             packet: header.get_u16(),
@@ -244,6 +183,17 @@ impl PeerCodec {
             _ => Bytes::new(),
         }
     }
+}
+
+fn put_header(frame: &PeerFrame, len: usize, version: u16, out: &mut BytesMut) {
+    // The header is assembled first, so that the buffer checks its room only once.
+    let mut header = [0; PEER_HEADER_LEN];
+    header[..4].copy_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
+    header[4..6].copy_from_slice(&version.to_be_bytes());
+    header[6..10].copy_from_slice(&frame.protocol.to_be_bytes());
+    header[10..12].copy_from_slice(&frame.packet.to_be_bytes());
+    header[12..].copy_from_slice(&frame.seq.to_be_bytes());
+    out.put_slice(&header);
 }
 
 /// Why a stream of P2P frames cannot be read any further.

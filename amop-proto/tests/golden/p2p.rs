@@ -47,17 +47,6 @@ pub(crate) const CHECKS: &[Check] = &[
         let inner = carries(vectors, v);
         v.is_peer(protocol::AMOP, packet::MULTICAST, 11, inner.to_bytes());
     }),
-    ("p2p_rc1_amop_request", |vectors, v| {
-        carries(vectors, v);
-    }),
-    ("p2p_rc1_topic_response", |_, v| {
-        let on_wire = v.text("protocolID_on_wire").strip_prefix("0x").unwrap();
-        assert_eq!(on_wire, hex::encode(&v.wire[4..6]));
-        let frame = documented(v, body_text(v));
-        assert!(frame.is_response());
-        let list = TopicList::parse(&frame.body, 1).unwrap();
-        assert_eq!(list, topic_list(5, &["topic1"]));
-    }),
     ("p2p_group1_pbft_example", |_, v| {
         let frame = documented(v, Bytes::from_static(&[0]));
         let id = v.number("group") << 16 | v.number("module");
@@ -159,7 +148,6 @@ fn decode(codec: &PeerCodec, vector: &Vector) -> PeerFrame {
 fn codec(vector: &Vector) -> PeerCodec {
     match vector.text("header") {
         "16-byte (RC2 and later)" | "16-byte" => PeerCodec::default(),
-        "12-byte (2.0.0-rc1)" => PeerCodec::default().rc1(),
         other => panic!("{}: unknown header {other}", vector.name),
     }
 }

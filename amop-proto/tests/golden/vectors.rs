@@ -26,8 +26,11 @@ impl Vectors {
         let file: Value = serde_json::from_str(include_str!("../data/vectors-v2.json")).unwrap();
         let constants = file["constants"].as_object().unwrap().clone();
         let all = file["vectors"].as_array().unwrap();
+        let all = all.iter().map(Vector::read);
+        // No node of this project speaks the 12-byte header of 2.0.0-rc1.
+        let all = all.filter(|vector| !vector.name.starts_with("p2p_rc1_"));
         Self {
-            all: all.iter().map(Vector::read).collect(),
+            all: all.collect(),
             constants,
         }
     }

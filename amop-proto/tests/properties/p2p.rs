@@ -122,21 +122,6 @@ proptest! {
     }
 
     #[test]
-    fn old_frames_are_read_as_written_in_any_cut(
-        frames in vec(any_frame(any::<i16>().prop_map(i32::from)), 0..5),
-        sizes in vec(1usize..400, 0..20),
-        compress in any::<bool>(),
-    ) {
-        // The old header has no room for the flag, so nothing may be compressed.
-        let codec = PeerCodec::default().with_compression(compress).rc1();
-        let wire = encode(&codec, &frames);
-        let plain: usize = frames.iter().map(|frame| frame.body.len() + 12).sum();
-        prop_assert_eq!(wire.len(), plain);
-        let read = in_pieces(&wire, &sizes, |buffer| codec.decode(buffer));
-        prop_assert_eq!(read, Ok(frames));
-    }
-
-    #[test]
     fn compression_is_for_long_bodies_that_shrink(
         unit in any::<u8>(),
         noise in vec(any::<u8>(), 1025..2000),
@@ -159,19 +144,17 @@ proptest! {
         version in prop_oneof![Just(0u16), any::<u16>()],
         rest in any_bytes(200),
         max in prop_oneof![0usize..300, any::<usize>()],
-        rc1 in any::<bool>(),
     ) {
         let wire = [&len.to_be_bytes()[..], &version.to_be_bytes()[..], &rest[..]].concat();
         let mut buffer = BytesMut::from(&wire[..]);
         let in_force = max.clamp(PEER_HEADER_LEN, PROTOCOL_MAX_FRAME);
         let codec = PeerCodec::new(max);
-        let (codec, header) = if rc1 { (codec.rc1(), 12) } else { (codec, PEER_HEADER_LEN) };
         let len = len as usize;
         let read = codec.decode(&mut buffer);
         let taken = wire.len() - buffer.len();
         match read {
             Err(PeerFrameError::TooShort { len: said }) => {
-                prop_assert!(said == len && len < header && taken == 0);
+                prop_assert!(said == len && len < PEER_HEADER_LEN && taken == 0);
             }
             Err(PeerFrameError::TooLong { len: said, max }) => {
                 prop_assert!(said == len && len > max && max == in_force && taken == 0);
@@ -180,8 +163,8 @@ proptest! {
             Ok(None) => prop_assert!(len > wire.len() && taken == 0),
             Ok(Some(frame)) => {
                 prop_assert_eq!(taken, len);
-                if rc1 || version & 0x8000 == 0 {
-                    prop_assert_eq!(&frame.body, &wire[header..len]);
+                if version & 0x8000 == 0 {
+                    prop_assert_eq!(&frame.body, &wire[PEER_HEADER_LEN..len]);
                 }
             }
         }

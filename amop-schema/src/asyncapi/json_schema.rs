@@ -5,7 +5,7 @@
 
 use super::{PayloadSchema, SCHEMAS, comments::ProtoComments};
 use crate::compat::{
-    json::{Special, special},
+    google::{Special, special},
     types,
 };
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};

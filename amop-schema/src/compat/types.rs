@@ -1,6 +1,6 @@
 //! How a value of one protobuf type is read as another type.
 
-use super::json::{Special, special};
+use super::google::{Special, special};
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 /// The result of reading a value that was written as another type.

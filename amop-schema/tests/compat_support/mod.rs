@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod meaning;
+pub mod pairs;
 pub mod random;
 
 use amop_schema::compat::{CompatReport, Severity};

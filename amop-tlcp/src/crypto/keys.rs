@@ -136,11 +136,7 @@ impl From<sm2::PublicKey> for Sm2PublicKey {
 
 impl fmt::Debug for Sm2PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(")?;
-        for byte in &self.to_sec1()[1..] {
-            write!(f, "{byte:02x}")?;
-        }
-        f.write_str(")")
+        write!(f, "PublicKey({})", hex::encode(&self.to_sec1()[1..]))
     }
 }
 

@@ -8,10 +8,7 @@ use x509_cert::der::Decode;
 
 use super::error::PkiError;
 use super::keys::{self, CaKey};
-
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+use crate::oids::{EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP256K1};
 
 /// Returns the public key of the first certificate in `cert_pem`: x and y on secp256k1, which is a
 /// node's identity, or `None` for RSA.

@@ -37,7 +37,7 @@ impl Issued {
     /// Returns the public key as 128 lower-case hexadecimal digits, the content of `node.nodeid`
     /// and `sdk.publickey`.
     pub fn node_id(&self) -> String {
-        hex(&self.public_key)
+        hex::encode(&self.public_key)
     }
 }
 
@@ -47,8 +47,4 @@ impl fmt::Debug for Issued {
             .field("public_key", &self.node_id())
             .finish_non_exhaustive()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -24,11 +24,8 @@ use x509_cert::time::{Time, Validity as X509Validity};
 use super::error::PkiError;
 use super::keys::{self, CaKey};
 use super::validity::Validity;
+use crate::oids::{COMMON_NAME, ORGANIZATION, ORGANIZATIONAL_UNIT};
 use crate::revoke;
-
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
-const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
-const ORGANIZATIONAL_UNIT: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.11");
 
 #[derive(Sequence)]
 struct TbsCertificate {

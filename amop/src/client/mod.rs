@@ -27,7 +27,7 @@ pub use api::Client;
 pub use builder::ClientBuilder;
 pub(crate) use call::CallOptions;
 pub use certificates::find_certificates;
-pub(crate) use dial::Endpoint;
+pub(crate) use dial::endpoint;
 #[cfg(test)]
 pub(crate) use dial::{Budget, Dialed, Dialer};
 pub use event::Event;

@@ -140,11 +140,10 @@ impl TopicKey {
         if digits.len() > 64 {
             return Err(KeyProblem::PrivateDigits(digits.len()));
         }
+        let mut padded = Zeroizing::new([b'0'; 64]);
+        padded[64 - digits.len()..].copy_from_slice(digits);
         let mut secret = Zeroizing::new([0; 32]);
-        for (at, digit) in digits.iter().rev().enumerate() {
-            let value = char::from(*digit).to_digit(16).ok_or(KeyProblem::NotHex)?;
-            secret[31 - at / 2] |= (value as u8) << (4 * (at % 2));
-        }
+        hex::decode_to_slice(&*padded, &mut *secret).map_err(|_| KeyProblem::NotHex)?;
         let key = SecretKey::from_slice(&*secret).map_err(|_| KeyProblem::NotSecp256k1)?;
         Ok(Self(key.into()))
     }
@@ -223,13 +222,7 @@ impl TopicPublicKey {
             return Err(KeyProblem::Digits(digits.len()));
         }
         let mut point = [4; 65];
-        for (byte, pair) in point[1..].iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |c: u8| char::from(c).to_digit(16);
-            match (digit(pair[0]), digit(pair[1])) {
-                (Some(high), Some(low)) => *byte = (high << 4 | low) as u8,
-                _ => return Err(KeyProblem::NotHex),
-            }
-        }
+        hex::decode_to_slice(digits, &mut point[1..]).map_err(|_| KeyProblem::NotHex)?;
         let key = VerifyingKey::from_sec1_bytes(&point);
         Ok(Self::of(&key.map_err(|_| KeyProblem::NotSecp256k1)?))
     }
@@ -274,7 +267,7 @@ impl FromStr for TopicPublicKey {
 
 impl fmt::Display for TopicPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

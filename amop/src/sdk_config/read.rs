@@ -16,7 +16,7 @@ use super::{
     config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout},
     table::{TomlTable, TomlValue},
 };
-use crate::{SdkConfigError, client::Endpoint};
+use crate::{SdkConfigError, client::endpoint};
 
 /// The folder of an SDK's certificates if the file does not name one.
 const CERT_PATH: &str = "conf";
@@ -382,7 +382,7 @@ impl<'a> SdkConfigReader<'a> {
 
     fn endpoint(&self, value: &TomlValue<'_>) -> Result<String, SdkConfigError> {
         let text = self.text(value)?;
-        match Endpoint::parse(text) {
+        match endpoint::parse(text) {
             Ok(endpoint) => Ok(endpoint.to_string()),
             Err(error) => Err(self.wrong(value, &format!("cannot be used: {error}"))),
         }

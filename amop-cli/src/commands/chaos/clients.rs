@@ -11,9 +11,6 @@ use super::{
     proxy::{Proxy, WireState},
 };
 
-/// The interval at which a state is polled.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// The time that all connections of a client have to come up.
 const CONNECT: Duration = Duration::from_secs(60);
 
@@ -60,7 +57,7 @@ impl Sdk {
                     CONNECT.as_secs()
                 );
             }
-            sleep(LOOK).await;
+            sleep(super::LOOK).await;
         }
         Ok(sdk)
     }

@@ -27,9 +27,6 @@ use super::{
 /// A step that is not allowed within this time is skipped.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The interval at which a state is polled.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// The interval at which node processes are checked.
 const WATCH: Duration = Duration::from_secs(1);
 
@@ -156,7 +153,7 @@ impl Faults {
             if safe && self.net.is_whole(fault) {
                 return true;
             }
-            sleep(LOOK).await;
+            sleep(super::LOOK).await;
         }
         false
     }

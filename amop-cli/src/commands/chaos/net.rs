@@ -28,9 +28,6 @@ use super::{
 /// exchanged their records.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// The interval at which a state is polled.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// The time that all links have to come up.
 const MESH: Duration = Duration::from_secs(60);
 
@@ -116,7 +113,7 @@ impl Net {
                 let (all, seconds) = (self.links.len(), MESH.as_secs());
                 bail!("only {up} of {all} links between nodes are up after {seconds} s");
             }
-            sleep(LOOK).await;
+            sleep(super::LOOK).await;
         }
     }
 

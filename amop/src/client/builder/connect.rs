@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use amop_proto::{channel::PROTOCOL_MAX_FRAME, client::ClientConfig};
+use amop_proto::{HostPort, channel::PROTOCOL_MAX_FRAME, client::ClientConfig};
 use amop_tls::Identity;
 
 use super::{
     super::{
         call::{CallOptions, hold},
         certificates::find_certificates,
-        dial::{Endpoint, RustlsDialer},
+        dial::{RustlsDialer, endpoint},
         policy::ConnectionPolicy,
         settings::ClientSettings,
         tls::Backend,
@@ -104,10 +104,10 @@ impl ClientBuilder {
     }
 
     /// Returns the endpoints, each once.
-    fn parsed_endpoints(&self) -> Result<Vec<Endpoint>, ConnectError> {
-        let mut endpoints: Vec<Endpoint> = Vec::new();
+    fn parsed_endpoints(&self) -> Result<Vec<HostPort>, ConnectError> {
+        let mut endpoints: Vec<HostPort> = Vec::new();
         for text in &self.endpoints {
-            let endpoint = Endpoint::parse(text)?;
+            let endpoint = endpoint::parse(text)?;
             if !endpoints.contains(&endpoint) {
                 endpoints.push(endpoint);
             }

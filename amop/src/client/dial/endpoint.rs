@@ -1,109 +1,22 @@
 //! The address of a node.
 
-use std::{fmt, net::Ipv6Addr};
+use amop_proto::{HostPort, HostPortError};
 
 use crate::ConnectError;
 
-/// A host and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    /// A name or an address, without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-impl Endpoint {
-    pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
-        let invalid = |problem| ConnectError::InvalidEndpoint {
-            endpoint: text.to_owned(),
-            problem,
-        };
-        let text = text.trim();
-        if text.contains("://") {
-            return Err(invalid("begins like a URL"));
-        }
-        let (host, port) = text
-            .rsplit_once(':')
-            .ok_or_else(|| invalid("has no port"))?;
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest
-                .strip_suffix(']')
-                .filter(|address| address.parse::<Ipv6Addr>().is_ok())
-                .ok_or_else(|| invalid("has no IPv6 address in its brackets"))?,
-            None if host.contains(':') => {
-                // An IPv6 address, perhaps with a zone, or something that only looks like one.
-                let address = host.split('%').next().unwrap_or(host);
-                return Err(invalid(match address.parse::<Ipv6Addr>() {
-                    Ok(_) => "has an IPv6 address without brackets",
-                    Err(_) => "has several colons, and its host is not an IPv6 address",
-                }));
-            }
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(invalid("has no host"));
-        }
-        if host.contains(['/', ' ', '@']) {
-            return Err(invalid(
-                "has characters that are not allowed in a host name",
-            ));
-        }
-        let port = match port.parse() {
-            Ok(port) if port != 0 => port,
-            _ => return Err(invalid("has a port that is not a number from 1 to 65535")),
-        };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+/// Reads an endpoint as users write it.
+pub(crate) fn parse(text: &str) -> Result<HostPort, ConnectError> {
+    let invalid = |problem| ConnectError::InvalidEndpoint {
+        endpoint: text.to_owned(),
+        problem,
+    };
+    let address = text.trim();
+    if address.contains("://") {
+        return Err(invalid("begins like a URL"));
     }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
+    let parsed = address.parse();
+    parsed.map_err(|error: HostPortError| invalid(error.problem()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_are_read_and_shown() {
-        for text in ["127.0.0.1:20200", "node0.example.org:1", "[::1]:65535"] {
-            assert_eq!(Endpoint::parse(text).unwrap().to_string(), text);
-        }
-        assert_eq!(Endpoint::parse("[::1]:2").unwrap().host, "::1");
-    }
-
-    #[test]
-    fn what_is_no_endpoint_says_why() {
-        let cases = [
-            ("127.0.0.1", "no port"),
-            (":20200", "no host"),
-            ("host:0", "1 to 65535"),
-            ("host:65536", "1 to 65535"),
-            ("host:", "1 to 65535"),
-            ("::1:20200", "without brackets"),
-            ("fe80::1%eth0:20200", "without brackets"),
-            ("tcp://127.0.0.1:20200", "like a URL"),
-            (" https://node0.example.org:20200/", "like a URL"),
-            ("channel://[::1]:20200", "like a URL"),
-            ("node0:30300:20200", "several colons"),
-            ("127.0.0.1:20200:", "several colons"),
-            ("127.0.0.1:20200,127.0.0.1:20201", "several colons"),
-            ("[host]:20200", "no IPv6 address"),
-            ("//host:20200", "characters"),
-            ("user@host:20200", "characters"),
-        ];
-        for (text, part) in cases {
-            let error = Endpoint::parse(text).unwrap_err().to_string();
-            assert!(error.contains(part), "{text}: {error}");
-        }
-    }
-}
+mod tests;

@@ -2,20 +2,20 @@
 
 use std::pin::Pin;
 
+use amop_proto::HostPort;
 use amop_tls::{HandshakeFailure, Identity, LegacyRsa, Standing, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use super::{
     dialer::{Budget, Dialed, Dialer},
-    endpoint::Endpoint,
     race::connect,
 };
 use crate::{ConnectError, client::expiry::Expiry};
 
 /// Dials with OpenSSL.
 pub(crate) struct LegacyDialer {
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) endpoints: Vec<HostPort>,
     pub(crate) identity: Identity,
     pub(crate) legacy: LegacyRsa,
 }
@@ -40,7 +40,7 @@ impl Dialer for LegacyDialer {
 
 /// Connects, and does the TLS handshake.
 async fn dial(
-    endpoint: &Endpoint,
+    endpoint: &HostPort,
     legacy: &LegacyRsa,
     budget: &Budget,
 ) -> Result<(SslStream<TcpStream>, Standing), ConnectError> {

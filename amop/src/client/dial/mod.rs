@@ -1,14 +1,13 @@
 //! Dialling: TCP and TLS connections to endpoints.
 
 mod dialer;
-mod endpoint;
+pub(crate) mod endpoint;
 #[cfg(feature = "legacy-rsa")]
 mod legacy;
 mod race;
 mod rustls;
 
 pub(crate) use dialer::{Budget, Dialed, Dialer};
-pub(crate) use endpoint::Endpoint;
 #[cfg(feature = "legacy-rsa")]
 pub(super) use legacy::LegacyDialer;
 pub(super) use rustls::RustlsDialer;

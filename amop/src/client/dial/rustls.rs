@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use amop_proto::HostPort;
 use amop_tls::{
     ClientOptions, HandshakeFailure, Identity, PeerVerifier, Side, TlsError,
     rustls::{ClientConfig, pki_types::UnixTime},
@@ -11,7 +12,6 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     dialer::{Budget, Dialed, Dialer},
-    endpoint::Endpoint,
     race::connect,
 };
 use crate::{ConnectError, client::expiry::Expiry};
@@ -22,7 +22,7 @@ const READ_BUFFER: usize = 64 * 1024;
 
 /// Dials with rustls.
 pub(crate) struct RustlsDialer {
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<HostPort>,
     identity: Identity,
     verifier: PeerVerifier,
     config: Arc<ClientConfig>,
@@ -30,7 +30,7 @@ pub(crate) struct RustlsDialer {
 
 impl RustlsDialer {
     pub(crate) fn new(
-        endpoints: Vec<Endpoint>,
+        endpoints: Vec<HostPort>,
         identity: Identity,
         options: ClientOptions,
     ) -> Result<Self, TlsError> {
