@@ -41,6 +41,7 @@ mod pace;
 mod ports;
 pub mod program;
 mod questions;
+pub mod race;
 mod receive;
 mod refused_nodes;
 mod serve;

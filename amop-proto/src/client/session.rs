@@ -312,7 +312,7 @@ impl<T> ClientSession<T> {
     pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
         let request = self.requests.take(seq).map(|(_, ended)| ended.token);
         let token = request.or_else(|| self.multicasts.cancel(seq));
-        self.rest();
+        self.give_up();
         token
     }
 
@@ -452,7 +452,7 @@ impl<T> ClientSession<T> {
             self.events
                 .push_back(SessionEvent::Finished { token, outcome });
         }
-        self.rest();
+        self.give_up();
         while let Some(request) = self.challenges.take_expired(now) {
             let outcome = RequestOutcome::TimedOut;
             self.notice(SessionNotice::Unproven { request, outcome });
@@ -690,6 +690,14 @@ impl<T> ClientSession<T> {
     fn rest(&mut self) {
         if !self.is_waiting() {
             self.liveness.rest();
+        }
+    }
+
+    /// Records that nothing waits for the node any more, if this is so, although it has not
+    /// answered.
+    fn give_up(&mut self) {
+        if !self.is_waiting() {
+            self.liveness.give_up();
         }
     }
 

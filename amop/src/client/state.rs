@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use amop_proto::{
     TopicName,
     client::{Attempts, CloseReason, EndpointPool, MessageKind, PoolConfig},
+    race::AddressOrder,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
@@ -35,6 +36,8 @@ pub(super) struct EndpointConnections {
     pub(super) info: Option<NodeInfo>,
     /// The error of the first failed try.
     pub(super) failure: Option<Arc<ConnectError>>,
+    /// Which of its addresses to try first.
+    pub(super) order: AddressOrder,
     /// The longest frame that a node here has taken.
     pub(super) longest_taken: Arc<AtomicUsize>,
 }

@@ -98,13 +98,15 @@ async fn supervise<D: Dialer>(inner: &ClientInner, dialer: &D) -> CloseReason {
 async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
     let endpoint = &inner.endpoints[index];
     let budget = Budget::new(Arc::clone(endpoint), inner.options.connect_timeout);
+    let order = inner.address_order(index);
     let dialed = tokio::select! {
         biased;
         () = closing(inner) => return,
-        dialed = dialer.dial(index, &budget) => dialed,
+        dialed = dialer.dial(index, &order, &budget) => dialed,
     };
     let Dialed {
         stream,
+        address,
         public_key,
         expiry,
     } = match dialed {
@@ -122,7 +124,11 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
         longest_taken,
     );
     inner.joining(index, &connection);
-    match settle(inner, &connection, hello, &budget).await {
+    let settled = settle(inner, &connection, hello, &budget).await;
+    if let Some(address) = address {
+        inner.judge(index, address, settled.is_ok());
+    }
+    match settled {
         Ok(Hello { node_version }) => {
             let info = NodeInfo::of(&connection, node_version, public_key);
             inner.joined(index, &connection, info);

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
-use amop_proto::race::AddressRace;
+use amop_proto::race::{AddressOrder, AddressRace};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -19,9 +19,10 @@ use crate::{ConnectError, ConnectStage};
 /// there is one: it is the most useful.
 pub(super) async fn connect<S, F>(
     endpoint: &Endpoint,
+    order: &AddressOrder,
     budget: &Budget,
     shake: impl Fn(TcpStream) -> F,
-) -> Result<S, ConnectError>
+) -> Result<(SocketAddr, S), ConnectError>
 where
     F: Future<Output = Result<S, ConnectError>>,
 {
@@ -34,7 +35,7 @@ where
         .spend(ConnectStage::Resolve, resolve)
         .await?
         .map_err(unresolved)?;
-    let mut race = Race::new(endpoint, addresses);
+    let mut race = Race::new(endpoint, order.sorted(addresses));
     let won = timeout_at(budget.deadline(), race.run(shake)).await;
     match won {
         Ok(Ok(stream)) => Ok(stream),
@@ -55,11 +56,11 @@ struct Race<'a> {
 /// A finished step of one of the addresses.
 enum ConnectStep<S> {
     Connected(SocketAddr, io::Result<TcpStream>),
-    Shaken(Result<S, ConnectError>),
+    Shaken(SocketAddr, Result<S, ConnectError>),
 }
 
 impl<'a> Race<'a> {
-    fn new(endpoint: &'a Endpoint, addresses: impl Iterator<Item = SocketAddr>) -> Self {
+    fn new(endpoint: &'a Endpoint, addresses: Vec<SocketAddr>) -> Self {
         Self {
             endpoint,
             addresses: AddressRace::new(addresses),
@@ -67,7 +68,10 @@ impl<'a> Race<'a> {
         }
     }
 
-    async fn run<S, F>(&mut self, shake: impl Fn(TcpStream) -> F) -> Result<S, Option<ConnectError>>
+    async fn run<S, F>(
+        &mut self,
+        shake: impl Fn(TcpStream) -> F,
+    ) -> Result<(SocketAddr, S), Option<ConnectError>>
     where
         F: Future<Output = Result<S, ConnectError>>,
     {
@@ -89,14 +93,15 @@ impl<'a> Race<'a> {
             };
             let step = tokio::select! {
                 Some(step) = connecting.next() => step,
-                Some(shaken) = shaking.next() => ConnectStep::Shaken(shaken),
+                Some(step) = shaking.next() => step,
                 () = due => continue,
             };
             match step {
-                ConnectStep::Connected(_, Ok(stream)) => {
+                ConnectStep::Connected(address, Ok(stream)) => {
                     self.stage = ConnectStage::Tls;
                     self.addresses.connected(Instant::now().into_std());
-                    shaking.push(shake(stream));
+                    let shaken = shake(stream);
+                    shaking.push(async move { ConnectStep::Shaken(address, shaken.await) });
                 }
                 ConnectStep::Connected(address, Err(source)) => {
                     self.addresses.failed();
@@ -110,8 +115,8 @@ impl<'a> Race<'a> {
                         last = Some(error);
                     }
                 }
-                ConnectStep::Shaken(Ok(stream)) => return Ok(stream),
-                ConnectStep::Shaken(Err(error)) => {
+                ConnectStep::Shaken(address, Ok(stream)) => return Ok((address, stream)),
+                ConnectStep::Shaken(_, Err(error)) => {
                     self.addresses.failed();
                     last = Some(error);
                 }
@@ -161,11 +166,11 @@ mod tests {
     /// does.
     async fn race(addresses: Vec<SocketAddr>, good: SocketAddr) -> Result<SocketAddr, String> {
         let endpoint = Endpoint::parse("node.example.org:1").unwrap();
-        let mut race = Race::new(&endpoint, addresses.into_iter());
+        let mut race = Race::new(&endpoint, addresses);
         let won = race.run(async |stream| {
             let address = stream.peer_addr().unwrap();
             if address == good {
-                return Ok(address);
+                return Ok(());
             }
             Err(ConnectError::NotANode {
                 endpoint: address.to_string(),
@@ -173,6 +178,7 @@ mod tests {
             })
         });
         let won = timeout(Duration::from_secs(60), won).await.unwrap();
+        let won = won.map(|(address, ())| address);
         won.map_err(|error| error.map_or_else(String::new, |error| error.to_string()))
     }
 
@@ -218,15 +224,15 @@ mod tests {
         let good = listener.local_addr().unwrap();
         let addresses = vec![mute.local_addr().unwrap(), good];
         let endpoint = Endpoint::parse("node.example.org:1").unwrap();
-        let mut race = Race::new(&endpoint, addresses.into_iter());
+        let mut race = Race::new(&endpoint, addresses);
         let won = race.run(async |stream| {
             let address = stream.peer_addr().unwrap();
             if address != good {
                 std::future::pending::<()>().await;
             }
-            Ok(address)
+            Ok(())
         });
         let won = timeout(Duration::from_secs(60), won).await.unwrap();
-        assert_eq!(won.ok(), Some(good));
+        assert_eq!(won.ok(), Some((good, ())));
     }
 }
