@@ -49,6 +49,14 @@ impl Command {
         }
     }
 
+    /// Returns whether the command stops in order after Ctrl-C. Otherwise Ctrl-C ends it at once.
+    pub(crate) fn catches_signals(&self) -> bool {
+        match self {
+            Self::Chaos(_) | Self::ChaosNode(_) | Self::Devnet(_) | Self::Tap(_) => true,
+            Self::Conformance(_) | Self::Generate(_) | Self::Schema(_) => false,
+        }
+    }
+
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Chaos(chaos) => chaos.run().await,

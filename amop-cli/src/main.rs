@@ -6,9 +6,10 @@ mod say;
 
 mod commands;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use amop_node::program::Log;
+use anyhow::Context;
 use clap::Parser;
 
 use self::commands::Command;
@@ -21,8 +22,14 @@ struct CommandLine {
     command: Command,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long a command may take to stop after Ctrl-C: nodes give their connections 10 s.
+const STOP: Duration = Duration::from_secs(15);
+
+/// How long the program waits at its end for unfinished system calls: standard output may be a pipe
+/// that no process reads.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
     let CommandLine { command } = CommandLine::parse();
     let log = match Log::start(command.log_level()) {
         Ok(log) => log,
@@ -31,11 +38,25 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match command.run().await {
+    match run(command, &log) {
         Ok(code) => code,
         Err(error) => {
             log.say(format_args!("amop: {}", say::whole(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command, log: &Log) -> anyhow::Result<ExitCode> {
+    if command.catches_signals() {
+        log.end_after_signal(STOP)
+            .context("cannot wait for Ctrl-C")?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let ended = runtime.block_on(command.run());
+    runtime.shutdown_timeout(LAST_CALLS);
+    ended
 }

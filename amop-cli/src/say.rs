@@ -20,6 +20,13 @@ macro_rules! tell {
     }};
 }
 
+/// Writes lines to standard output on a separate thread, because a pipe that no process reads keeps
+/// its writer waiting.
+pub(crate) async fn say_apart(lines: String) {
+    // An error means that the program ends.
+    let _ = tokio::task::spawn_blocking(move || say!("{lines}")).await;
+}
+
 /// Returns an error with its causes, each only once: some errors already contain the text of their
 /// cause.
 pub(crate) fn whole(error: &anyhow::Error) -> String {

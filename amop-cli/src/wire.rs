@@ -1,12 +1,13 @@
 //! TLS connections read record by record, for the conformance kit and the tap.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use amop_node::race;
 use amop_tls::{HandshakeFailure, Identity, Mode, Side, rustls::ClientConfig};
 use bytes::Bytes;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -58,22 +59,59 @@ pub(crate) async fn connect(
         endpoint: endpoint.to_owned(),
         source,
     };
+    let failed = move |error| WireError::Tls {
+        endpoint: endpoint.to_owned(),
+        source: HandshakeFailure::from_io(error, Side::Client, mode),
+    };
+    let shake = move |_, tcp| {
+        let handshake = TlsConnector::from(tls.clone()).connect(Identity::server_name(), tcp);
+        async { handshake.await.map_err(StepError::Tls) }
+    };
     let connecting = async {
-        let tcp = TcpStream::connect(endpoint).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        TlsConnector::from(tls)
-            .connect(Identity::server_name(), tcp)
-            .await
-            .map_err(|error| WireError::Tls {
-                endpoint: endpoint.to_owned(),
-                source: HandshakeFailure::from_io(error, Side::Client, mode),
-            })
+        let addresses = lookup_host(endpoint).await.map_err(unreachable)?.collect();
+        let won = race::connect(addresses, tcp, shake, StepError::rank).await;
+        won.map(|(_, stream)| stream).map_err(|error| match error {
+            Some(StepError::Tls(error)) => failed(error),
+            Some(StepError::Tcp(error)) => unreachable(error),
+            None => unreachable(io::Error::other("the name has no address")),
+        })
     };
     timeout(CONNECT, connecting).await.unwrap_or_else(|_| {
         Err(WireError::Timeout {
             endpoint: endpoint.to_owned(),
         })
     })
+}
+
+/// Connects to `host:port` without TLS.
+pub(crate) async fn connect_tcp(endpoint: &str) -> io::Result<TcpStream> {
+    let addresses = lookup_host(endpoint).await?.collect();
+    let shake = async |_, stream| Ok(stream);
+    let won = race::connect(addresses, TcpStream::connect::<SocketAddr>, shake, |_| 0).await;
+    let none = || io::Error::other("the name has no address");
+    won.map(|(_, stream)| stream)
+        .map_err(|error| error.unwrap_or_else(none))
+}
+
+/// The failed step of connecting to one address.
+enum StepError {
+    Tcp(io::Error),
+    Tls(io::Error),
+}
+
+impl StepError {
+    /// Returns how much an error says, compared with those of the other addresses of a name.
+    fn rank(&self) -> u8 {
+        u8::from(matches!(self, Self::Tls(_)))
+    }
+}
+
+async fn tcp(address: SocketAddr) -> Result<TcpStream, StepError> {
+    let connected = TcpStream::connect(address).await;
+    let stream = connected.map_err(StepError::Tcp)?;
+    // Small frames must not wait for acknowledgements of earlier ones.
+    stream.set_nodelay(true).map_err(StepError::Tcp)?;
+    Ok(stream)
 }
 
 /// Returns the content of the next TLS record, or the rest of it; empty once the peer has closed,

@@ -362,3 +362,39 @@ impl Drop for Killed {
         let _ = self.0.wait();
     }
 }
+
+/// A program that starts the network and does not read what it prints, such as a stopped pager.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_is_not_read_does_not_keep_it_from_stopping() {
+    let temp = TempDir::new().unwrap();
+    let dir = temp.path().join("nodes");
+    let base = free_ports(2);
+    let (_unread, mut output) = std::io::pipe().unwrap();
+    // A pipe holds 64 KiB.
+    output.write_all(&[b'\n'; 64 * 1024]).unwrap();
+    let child = up(&dir, base, &[]).stdout(output).spawn().unwrap();
+    let mut child = Killed(child);
+    let sdk = dir.join("127.0.0.1/sdk");
+    let up = async {
+        // The nodes greet each other before the program prints.
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, base + 1)).is_err() || !sdk.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the network", up).await;
+    exchange(base, base + 1, &sdk).await;
+
+    let id = child.0.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert!(sent.success());
+    let ended = async {
+        loop {
+            match child.0.try_wait().unwrap() {
+                Some(status) => break status,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    // It does not wait until it is ended by force, which gives exit code 1.
+    assert_eq!(within("the end", ended).await.code(), Some(0));
+}

@@ -3,12 +3,14 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
+    pin::pin,
     process::ExitCode,
     time::Duration,
 };
 
 use amop_node::{NodeBuilder, StartError, config::ChainVersion, program::Log, signal};
 use clap::Parser;
+use tokio::task;
 
 /// Returns memory to the system soon after a flood, and costs less per message than the allocators
 /// of most systems.
@@ -74,6 +76,9 @@ const EVENT_INTERVAL: u32 = 8;
 /// half a minute.
 const LAST_CALLS: Duration = Duration::from_secs(1);
 
+/// How long the program may take to stop: the node gives its connections 10 s.
+const STOP: Duration = Duration::from_secs(15);
+
 fn main() -> ExitCode {
     let options = NodeCommandLine::parse();
     let log = match Log::start("info") {
@@ -84,7 +89,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let ended = run(&options);
+    let ended = log
+        .end_after_signal(STOP)
+        .map_err(ProgramError::Signals)
+        .and_then(|()| run(options));
     if let Err(error) = &ended {
         log.say(format_args!("amop-node: {error}"));
     }
@@ -105,7 +113,7 @@ enum ProgramError {
     Start(#[from] StartError),
 }
 
-fn run(options: &NodeCommandLine) -> Result<(), ProgramError> {
+fn run(options: NodeCommandLine) -> Result<(), ProgramError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(EVENT_INTERVAL)
@@ -116,13 +124,20 @@ fn run(options: &NodeCommandLine) -> Result<(), ProgramError> {
     ended
 }
 
-async fn serve(options: &NodeCommandLine) -> Result<(), ProgramError> {
+async fn serve(options: NodeCommandLine) -> Result<(), ProgramError> {
     more_descriptors();
     // Catch signals before the node says that it serves: a program that waits for this line may
     // stop the node at once.
     let stopped = signal::stop().map_err(ProgramError::Signals)?;
     let hangups = signal::hangups().map_err(ProgramError::Signals)?;
-    let builder = options.builder()?;
-    let serving = amop_node::serve_reloading(builder, &options.config, hangups, || {}, stopped);
+    let mut stopped = pin!(stopped);
+    let config = options.config.clone();
+    // On a separate thread, because a disk may not answer.
+    let reading = task::spawn_blocking(move || options.builder());
+    let builder = tokio::select! {
+        read = reading => read.map_err(io::Error::from).map_err(ProgramError::Threads)??,
+        () = &mut stopped => return Ok(()),
+    };
+    let serving = amop_node::serve_reloading(builder, &config, hangups, || {}, stopped);
     Ok(serving.await?)
 }

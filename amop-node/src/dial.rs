@@ -11,15 +11,14 @@ use std::{
 use amop_proto::{
     node::{PeerCloseReason, PeerIdentity},
     p2p::NodeId,
-    race::AddressRace,
+    race::AddressOrder,
 };
 use amop_tls::{Admitted, HandshakeFailure, Identity, Mode, Side, Standing};
 use rand::RngExt;
 use rustls::ClientConfig;
 use tokio::{
     net::{TcpStream, lookup_host},
-    task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -31,6 +30,7 @@ use crate::{
     journal::{Cause, LineKind},
     link_end::LinkEnd,
     ports::Ports,
+    race,
     tcp::Tcp,
 };
 
@@ -56,8 +56,18 @@ pub(crate) struct Dialler {
     tls: Arc<ClientConfig>,
     /// The node that answered at this address last.
     node: Option<NodeId>,
+    /// Which of its addresses to try first.
+    order: AddressOrder,
     /// The last failure, so that it is logged once and not at every retry.
     last_error: String,
+}
+
+/// A connection to a peer.
+struct Dialled {
+    address: SocketAddr,
+    stream: TlsStream<Tcp>,
+    identity: PeerIdentity,
+    standing: Standing,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +89,19 @@ enum DialError {
     Itself,
 }
 
+impl DialError {
+    /// Returns how much an error says, compared with those of the other addresses of a name. One of
+    /// an address that accepted the connection says most. A name may also have this node's own
+    /// address.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Itself => 0,
+            Self::Resolve(_) | Self::NoAddress | Self::Connect(_) | Self::Timeout => 1,
+            Self::Tls(_) | Self::NoNodeId => 2,
+        }
+    }
+}
+
 impl Dialler {
     pub(crate) fn new(context: NodeContext, peer: PeerAddr, tls: Arc<ClientConfig>) -> Self {
         Self {
@@ -86,6 +109,7 @@ impl Dialler {
             peer,
             tls,
             node: None,
+            order: AddressOrder::default(),
             last_error: String::new(),
         }
     }
@@ -109,7 +133,12 @@ impl Dialler {
                 () = stop.cancelled() => return,
             };
             match dialled {
-                Ok((stream, identity, standing)) => {
+                Ok(Dialled {
+                    address,
+                    stream,
+                    identity,
+                    standing,
+                }) => {
                     self.last_error.clear();
                     self.node = Some(identity.node);
                     let started = Instant::now();
@@ -117,6 +146,10 @@ impl Dialler {
                     let end = run_peer(&self.context, identity, standing, true, stream).await;
                     if started.elapsed() > GOOD {
                         delay = RETRY_MIN;
+                        self.order.usable(address);
+                    } else {
+                        // The node may refuse this one at that address.
+                        self.order.unusable(address);
                     }
                     if self.is_over(&end) {
                         return;
@@ -199,7 +232,7 @@ impl Dialler {
         }
     }
 
-    async fn dial(&self) -> Result<(TlsStream<Tcp>, PeerIdentity, Standing), DialError> {
+    async fn dial(&self) -> Result<Dialled, DialError> {
         let addresses: Vec<SocketAddr> = lookup_host((self.peer.host(), self.peer.port()))
             .await
             .map_err(DialError::Resolve)?
@@ -211,9 +244,10 @@ impl Dialler {
         let context = self.context.clone();
         let recognise = move |address, stream: &TlsStream<Tcp>| context.recognise(address, stream);
         let ports = &self.context.ports;
-        let racing = race(ports.clone(), addresses, self.tls.clone(), recognise);
+        let addresses = self.order.sorted(addresses);
+        let racing = first_usable(ports.clone(), addresses, self.tls.clone(), recognise);
         let won = ports.run(racing).await;
-        let (mut stream, (identity, standing)) = won
+        let (address, (mut stream, (identity, standing))) = won
             .map_err(|gone| DialError::Connect(gone.into()))?
             .inspect_err(|error| {
                 if let DialError::Tls(failure) = error {
@@ -221,7 +255,12 @@ impl Dialler {
                 }
             })?;
         stream.get_mut().0.move_here().map_err(DialError::Connect)?;
-        Ok((stream, identity, standing))
+        Ok(Dialled {
+            address,
+            stream: *stream,
+            identity,
+            standing,
+        })
     }
 }
 
@@ -243,84 +282,30 @@ impl NodeContext {
     }
 }
 
-/// The result of one step for one of several addresses.
-enum DialStep {
-    Connected(io::Result<Tcp>),
-    Shaken(Result<Box<TlsStream<Tcp>>, DialError>),
-}
-
 /// Returns the first connection that is established, TLS included, and that `recognise` accepts,
 /// with the result of this function. Runs on the thread of the ports, because checking certificates
-/// takes time that messages must not lose. The addresses of a name are tried in parallel. If all
-/// fail, returns the error of an address that accepted the connection, if there is one: it is the
-/// most helpful. That an address is the node's own is the error only if this is so for all.
-async fn race<T>(
+/// takes time that messages must not lose.
+async fn first_usable<T: Send + 'static>(
     ports: Ports,
     addresses: Vec<SocketAddr>,
     tls: Arc<ClientConfig>,
-    recognise: impl Fn(SocketAddr, &TlsStream<Tcp>) -> Result<T, DialError>,
-) -> Result<(TlsStream<Tcp>, T), DialError> {
-    let mut addresses = AddressRace::new(addresses);
-    let mut steps = JoinSet::new();
-    let mut last = DialError::NoAddress;
-    loop {
-        while let Some(address) = addresses.poll(Instant::now().into_std()) {
-            steps.spawn(async move { (address, DialStep::Connected(connect(address).await)) });
+    recognise: impl Fn(SocketAddr, &TlsStream<Tcp>) -> Result<T, DialError> + Clone + Send + 'static,
+) -> Result<(SocketAddr, (Box<TlsStream<Tcp>>, T)), DialError> {
+    let shake = move |address, stream| {
+        let (ports, tls, recognise) = (ports.clone(), tls.clone(), recognise.clone());
+        async move {
+            let stream = Box::new(shake(&ports, stream, tls).await?);
+            let known = recognise(address, &stream)?;
+            Ok((stream, known))
         }
-        let due = async {
-            match addresses.next_timeout() {
-                Some(due) => sleep_until(due.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let (address, step) = tokio::select! {
-            step = steps.join_next() => match step {
-                Some(Ok(over)) => over,
-                // It panicked, which counts like an unreachable address.
-                Some(Err(_)) => {
-                    addresses.failed();
-                    continue;
-                }
-                None => return Err(last),
-            },
-            () = due => continue,
-        };
-        match step {
-            DialStep::Connected(Ok(stream)) => {
-                addresses.connected(Instant::now().into_std());
-                let (ports, tls) = (ports.clone(), tls.clone());
-                steps.spawn(async move {
-                    let shaken = shake(&ports, stream, tls).await;
-                    (address, DialStep::Shaken(shaken.map(Box::new)))
-                });
-            }
-            DialStep::Connected(Err(error)) => {
-                addresses.failed();
-                if matches!(
-                    last,
-                    DialError::NoAddress | DialError::Itself | DialError::Connect(_)
-                ) {
-                    last = DialError::Connect(error);
-                }
-            }
-            DialStep::Shaken(shaken) => {
-                let recognised = shaken.and_then(|stream| {
-                    let known = recognise(address, &stream)?;
-                    Ok((*stream, known))
-                });
-                match recognised {
-                    Ok(won) => return Ok(won),
-                    Err(DialError::Itself) if !matches!(last, DialError::NoAddress) => {}
-                    Err(error) => last = error,
-                }
-                addresses.failed();
-            }
-        }
-    }
+    };
+    let won = race::connect(addresses, connect, shake, DialError::rank).await;
+    won.map_err(|error| error.unwrap_or(DialError::NoAddress))
 }
 
-async fn connect(address: SocketAddr) -> io::Result<Tcp> {
-    Tcp::new(TcpStream::connect(address).await?)
+async fn connect(address: SocketAddr) -> Result<Tcp, DialError> {
+    let stream = TcpStream::connect(address).await;
+    stream.and_then(Tcp::new).map_err(DialError::Connect)
 }
 
 async fn shake(

@@ -32,6 +32,7 @@ mod ports;
 #[cfg(feature = "program")]
 pub mod program;
 mod questions;
+pub mod race;
 mod receive;
 mod refused_nodes;
 mod serve;

@@ -11,12 +11,14 @@ use std::{
     fmt::{self, Write as _},
     io::{self, IsTerminal, Write},
     panic::{self, PanicHookInfo},
+    process,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
 use amop_proto::log::OneLine;
+use tokio::time::timeout;
 use tracing_subscriber::{
     EnvFilter,
     fmt::{
@@ -26,7 +28,7 @@ use tracing_subscriber::{
     },
 };
 
-use crate::supervise::panic_text;
+use crate::{signal::StopSignals, supervise::panic_text};
 
 /// The memory of lines that wait to be written, in bytes: about 5,000 lines.
 const ROOM: usize = 1 << 20;
@@ -37,6 +39,9 @@ const ROOM_AGAIN: usize = ROOM / 2;
 
 /// How long the program waits at its end for unwritten lines of its log.
 const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The exit code of a program that does not stop.
+const DID_NOT_STOP: i32 = 1;
 
 /// How soon to try again when standard error accepts nothing now.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
@@ -89,6 +94,37 @@ impl Log {
             tracing::warn!("{unread}");
         }
         Ok(Self(queue))
+    }
+
+    /// Ends the process `patience` after the first Ctrl-C or SIGTERM, or at the second one, if it
+    /// still runs then. A program can be unable to stop by itself: a disk may not answer, and
+    /// standard output may be a pipe that no process reads.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system if it cannot catch the signals or start a thread.
+    pub fn end_after_signal(&self, patience: Duration) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let mut signals = {
+            let _inside = runtime.enter();
+            StopSignals::new()?
+        };
+        let log = self.0.clone();
+        // Not joined, because it ends with the process.
+        thread::Builder::new()
+            .name("amop-stop".into())
+            .spawn(move || {
+                let again = runtime.block_on(async {
+                    signals.next().await;
+                    timeout(patience, signals.next()).await.is_ok()
+                });
+                log.push(not_stopped_line(again, patience));
+                log.finish(LAST_LINES);
+                process::exit(DID_NOT_STOP);
+            })?;
+        Ok(())
     }
 
     /// Writes a line of the program's own, as it is.
@@ -295,6 +331,21 @@ impl LogQueue {
         let waited = self.written.wait_timeout_while(state, patience, unwritten);
         drop(waited);
     }
+}
+
+/// Returns the line about a program that did not stop by itself.
+fn not_stopped_line(again: bool, patience: Duration) -> Vec<u8> {
+    let mut line = now();
+    let _ = match again {
+        true => writeln!(line, "  WARN amop_node: ended by a second signal"),
+        false => writeln!(
+            line,
+            " ERROR amop_node: ended by force, because the program did not stop within {} s: a \
+             file or standard output may not answer",
+            patience.as_secs()
+        ),
+    };
+    line.into_bytes()
 }
 
 /// Returns the line that reports lost lines.

@@ -1,8 +1,15 @@
 //! Runs a node in a process, from its start until it is told to stop.
 
-use std::{future::Future, path::Path, pin::pin};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::pin,
+};
 
-use crate::{AccessLists, Node, NodeBuilder, ReloadError, Reloaded, StartError, signal::Hangups};
+use crate::{
+    AccessLists, Node, NodeBuilder, ReloadError, Reloaded, StartError, apart::aside,
+    signal::Hangups,
+};
 
 /// Runs a node until `stopped` completes, and then stops it in order. Calls `serving` once both
 /// ports are open.
@@ -45,15 +52,19 @@ pub async fn serve_reloading(
     stopped: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let config = config.as_ref();
-    let node = node.start().await?;
-    serving();
     let mut stopped = pin!(stopped);
+    let node = tokio::select! {
+        node = node.start() => node?,
+        () = &mut stopped => return Ok(()),
+    };
+    serving();
     loop {
-        tokio::select! {
+        let reloaded = tokio::select! {
             () = &mut stopped => break,
-            () = hangups.next() => {}
-        }
-        match reload(&node, config).await {
+            // A disk may not answer, which must not keep the program from stopping.
+            reloaded = next_reload(&mut hangups, &node, config) => reloaded,
+        };
+        match reloaded {
             Ok(reloaded) => tracing::info!(
                 "reloaded the lists of {}: they closed {} sessions and {} connections to nodes",
                 config.display(),
@@ -68,8 +79,17 @@ pub async fn serve_reloading(
     Ok(())
 }
 
-async fn reload(node: &Node, config: &Path) -> Result<Reloaded, ReloadError> {
-    let (lists, warnings) = AccessLists::from_config_file(config)?;
+async fn next_reload(
+    hangups: &mut Hangups,
+    node: &Node,
+    config: &Path,
+) -> Result<Reloaded, ReloadError> {
+    hangups.next().await;
+    reload(node, config.to_owned()).await
+}
+
+async fn reload(node: &Node, config: PathBuf) -> Result<Reloaded, ReloadError> {
+    let (lists, warnings) = aside(move || AccessLists::from_config_file(config)).await?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -13,24 +13,47 @@ use std::io;
 ///
 /// No signal is lost if the future is polled late; dropping it ignores the signals that it caught.
 pub fn stop() -> io::Result<impl Future<Output = ()>> {
+    let mut signals = StopSignals::new()?;
+    Ok(async move { signals.next().await })
+}
+
+/// Ctrl-C and SIGTERM.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        Ok(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        })
-    }
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
     #[cfg(windows)]
-    {
-        let mut ctrl_c = tokio::signal::windows::ctrl_c()?;
-        Ok(async move {
-            ctrl_c.recv().await;
-        })
+    ctrl_c: tokio::signal::windows::CtrlC,
+}
+
+impl StopSignals {
+    pub(crate) fn new() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
+        }
+        #[cfg(windows)]
+        {
+            let ctrl_c = tokio::signal::windows::ctrl_c()?;
+            Ok(Self { ctrl_c })
+        }
+    }
+
+    /// Waits for the next signal. Several that arrived since the last one count as one.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(windows)]
+        self.ctrl_c.recv().await;
     }
 }
 

@@ -75,6 +75,52 @@ impl AddressRace {
     }
 }
 
+/// Remembers which addresses of a host name were not usable although they accepted connections, so
+/// that the next attempt begins with another address.
+///
+/// ```
+/// use amop_proto::race::AddressOrder;
+///
+/// let [first, second] = ["127.0.0.1:1", "127.0.0.2:1"].map(|text| text.parse().unwrap());
+/// let mut order = AddressOrder::default();
+/// order.unusable(first);
+/// assert_eq!(order.sorted([first, second]), [second, first]);
+/// order.usable(first);
+/// assert_eq!(order.sorted([first, second]), [first, second]);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct AddressOrder {
+    /// The latest one last.
+    unusable: VecDeque<SocketAddr>,
+}
+
+/// The number of unusable addresses that are remembered for each name.
+const MAX_UNUSABLE: usize = 16;
+
+impl AddressOrder {
+    /// Records that a connection to an address ended before it could be used.
+    pub fn unusable(&mut self, address: SocketAddr) {
+        self.usable(address);
+        if self.unusable.len() == MAX_UNUSABLE {
+            self.unusable.pop_front();
+        }
+        self.unusable.push_back(address);
+    }
+
+    /// Records that a connection to an address could be used.
+    pub fn usable(&mut self, address: SocketAddr) {
+        self.unusable.retain(|&unusable| unusable != address);
+    }
+
+    /// Returns the addresses in the order in which to try them: unusable ones last, and among these
+    /// the latest one last.
+    pub fn sorted(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+        let mut sorted: Vec<SocketAddr> = addresses.into_iter().collect();
+        sorted.sort_by_key(|address| self.unusable.iter().position(|other| other == address));
+        sorted
+    }
+}
+
 fn interleave(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
     let addresses: Vec<SocketAddr> = addresses.into_iter().collect();
     let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
@@ -108,6 +154,27 @@ mod tests {
         let expected = ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"].map(at);
         assert_eq!(interleave(given), expected);
         assert!(interleave([]).is_empty());
+    }
+
+    #[test]
+    fn every_address_gets_its_turn() {
+        let addresses = ["[::1]:1", "[::2]:1", "1.1.1.1:1"].map(at);
+        let mut order = AddressOrder::default();
+        let mut tried = Vec::new();
+        for _ in 0..6 {
+            let mut race = AddressRace::new(order.sorted(addresses));
+            let first = race.poll(Instant::now()).unwrap();
+            tried.push(first);
+            order.unusable(first);
+        }
+        let [a, b, c] = addresses;
+        assert_eq!(tried, [a, b, c, a, b, c]);
+        order.usable(b);
+        assert_eq!(order.sorted(addresses), [b, a, c]);
+        for port in 1..100 {
+            order.unusable(([127, 0, 0, 1], port).into());
+        }
+        assert_eq!(order.unusable.len(), MAX_UNUSABLE);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `amop devnet up`: a network of AMOP nodes on this machine.
 
-use std::{path::PathBuf, pin::pin, time::Duration};
+use std::{future, path::PathBuf, pin::pin, time::Duration};
 
 use amop_node::{
     Node, NodeBuilder,
@@ -9,9 +9,11 @@ use amop_node::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use amop_node::signal;
+
+use crate::say::say_apart;
 
 /// The distance of the P2P ports from the channel ports, as in the chain's script.
 const P2P_OFFSET: u16 = 10_100;
@@ -21,6 +23,9 @@ const RPC_OFFSET: u16 = 11_655;
 
 /// The time that the nodes have to find each other.
 const MESH: Duration = Duration::from_secs(60);
+
+/// How long the program waits at its end until its last line is written.
+const LAST_LINE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DevnetCommand {
@@ -71,38 +76,41 @@ pub(crate) struct Up {
 
 impl Up {
     async fn run(self) -> Result<()> {
-        let layout = self.layout()?;
-        // First, so that Ctrl-C works from the start.
-        let mut stopped = pin!(signal::stop().context("cannot wait for Ctrl-C")?);
-        let nodes = tokio::select! {
-            nodes = self.start(&layout) => nodes?,
-            () = &mut stopped => Vec::new(),
+        let stopped = signal::stop().context("cannot wait for Ctrl-C")?;
+        let mut stopped = pin!(stopped);
+        let mut nodes = Vec::new();
+        // Ctrl-C works from the start, also if a disk or standard output does not answer.
+        let running = async {
+            let (layout, builders) = self.prepare().await?;
+            start(builders, &mut nodes).await?;
+            say_apart(greeting(&layout, &nodes)).await;
+            future::pending().await
         };
-        if !nodes.is_empty() {
-            self.greet(&layout, &nodes);
-            stopped.await;
-        }
-        say!("Stopping.");
+        let ended: Result<()> = tokio::select! {
+            ended = running => ended,
+            () = &mut stopped => Ok(()),
+        };
+        ended?;
+        let said = say_apart("Stopping.".to_owned());
         // All at once, so that no node logs a warning about a lost peer.
         let stopping: JoinSet<()> = nodes.into_iter().map(Node::shutdown).collect();
-        stopping.join_all().await;
+        let (_, _) = tokio::join!(timeout(LAST_LINE, said), stopping.join_all());
         Ok(())
     }
 
-    /// Starts the nodes and waits until they are connected to each other.
-    async fn start(&self, layout: &DevnetLayout) -> Result<Vec<Node>> {
-        let mut nodes = Vec::new();
-        for node in &layout.nodes {
-            let started = match NodeBuilder::from_config_file(&node.config) {
-                Ok(builder) => self.configure(builder).start().await,
-                Err(error) => Err(error),
-            };
-            nodes.push(started.with_context(|| format!("node{}", node.index))?);
-        }
-        for node in &nodes {
-            node.wait_for_peers(nodes.len() - 1, MESH).await?;
-        }
-        Ok(nodes)
+    /// Writes the missing files of the network and reads all of them.
+    async fn prepare(self) -> Result<(DevnetLayout, Vec<NodeBuilder>)> {
+        let prepare = move || {
+            let layout = self.layout()?;
+            let mut builders = Vec::new();
+            for node in &layout.nodes {
+                let builder = NodeBuilder::from_config_file(&node.config)
+                    .with_context(|| format!("node{}", node.index))?;
+                builders.push(self.configure(builder));
+            }
+            Ok((layout, builders))
+        };
+        tokio::task::spawn_blocking(prepare).await?
     }
 
     /// Applies the options, which also count for existing nodes.
@@ -144,37 +152,47 @@ impl Up {
         spec.rsa = self.rsa;
         Ok(write_devnet(&spec)?)
     }
+}
 
-    fn greet(&self, layout: &DevnetLayout, nodes: &[Node]) {
-        say!(
-            "AMOP network of {} nodes is up, with no chain below it.",
-            nodes.len()
-        );
-        for (entry, node) in layout.nodes.iter().zip(nodes) {
-            let rpc = node.rpc_address();
-            say!(
-                "  node{}  SDKs {}  nodes {}{}",
-                entry.index,
-                node.channel_address(),
-                node.p2p_address(),
-                rpc.map_or_else(String::new, |rpc| format!("  JSON-RPC {rpc}"))
-            );
-        }
-        say!(
-            "Certificates for SDKs: {}",
-            layout.root.join("sdk").display()
-        );
-        if let [first, .., last] = nodes {
-            say!("Try, in two other terminals:");
-            say!(
-                "  cargo run --release --example subscriber -- {} hello",
-                last.channel_address()
-            );
-            say!(
-                "  cargo run --release --example unicast_publisher -- {} hello",
-                first.channel_address()
-            );
-        }
-        say!("Ctrl-C stops the network.");
+/// Starts the nodes and waits until they are connected to each other.
+async fn start(builders: Vec<NodeBuilder>, nodes: &mut Vec<Node>) -> Result<()> {
+    for (index, builder) in builders.into_iter().enumerate() {
+        let started = builder.start().await;
+        nodes.push(started.with_context(|| format!("node{index}"))?);
     }
+    for node in &*nodes {
+        node.wait_for_peers(nodes.len() - 1, MESH).await?;
+    }
+    Ok(())
+}
+
+/// Returns what the user is told about a network that is up.
+fn greeting(layout: &DevnetLayout, nodes: &[Node]) -> String {
+    let mut lines = vec![format!(
+        "AMOP network of {} nodes is up, with no chain below it.",
+        nodes.len()
+    )];
+    for (entry, node) in layout.nodes.iter().zip(nodes) {
+        let rpc = node.rpc_address();
+        lines.push(format!(
+            "  node{}  SDKs {}  nodes {}{}",
+            entry.index,
+            node.channel_address(),
+            node.p2p_address(),
+            rpc.map_or_else(String::new, |rpc| format!("  JSON-RPC {rpc}"))
+        ));
+    }
+    lines.push(format!(
+        "Certificates for SDKs: {}",
+        layout.root.join("sdk").display()
+    ));
+    if let [first, .., last] = nodes {
+        let example = "  cargo run --release --example";
+        let (first, last) = (first.channel_address(), last.channel_address());
+        lines.push("Try, in two other terminals:".to_owned());
+        lines.push(format!("{example} subscriber -- {last} hello"));
+        lines.push(format!("{example} unicast_publisher -- {first} hello"));
+    }
+    lines.push("Ctrl-C stops the network.".to_owned());
+    lines.join("\n")
 }

@@ -1,8 +1,8 @@
 //! 0x12: the JSON-RPC that SDKs need to connect.
 
-use amop_proto::channel::{
-    FrameType,
-    rpc::{IS_METHOD, METHOD_NOT_FOUND, NO_SUCH_GROUP, PARSE_ERROR},
+use amop_proto::{
+    channel::FrameType,
+    node::rpc::{IS_METHOD, METHOD_NOT_FOUND, NO_SUCH_GROUP, PARSE_ERROR},
 };
 use serde_json::{Value, json};
 

@@ -10,7 +10,6 @@ use amop_tls::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
@@ -20,6 +19,7 @@ use super::{
     link::{PATIENCE, seq},
     problem::{CheckProblem, Checked, failed, passed},
 };
+use crate::wire;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -115,7 +115,7 @@ async fn plain_text(bench: &Bench) -> Checked {
     const EXPECTED: &str = "no frame in answer";
     let request = Frame::new(FrameType::HEARTBEAT, seq(), "0").to_bytes();
     let talk = async {
-        let mut tcp = TcpStream::connect(&bench.node.endpoint).await?;
+        let mut tcp = wire::connect_tcp(&bench.node.endpoint).await?;
         tcp.write_all(&request).await?;
         let mut answer = vec![0; 1024];
         // An alert may arrive, and then the end. A node that waits for more passes as well.
@@ -132,7 +132,7 @@ async fn plain_text(bench: &Bench) -> Checked {
         }
         Ok(Ok(_)) => passed(),
         // The node closed the connection, which is the best answer.
-        Ok(Err(error)) if crate::wire::is_end(&error) => passed(),
+        Ok(Err(error)) if wire::is_end(&error) => passed(),
         Ok(Err(error)) => failed("a TCP connection", error.to_string()),
         Err(_) => failed("a TCP connection", "none in time"),
     }

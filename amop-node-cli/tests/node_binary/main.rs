@@ -4,6 +4,7 @@
 
 mod log;
 mod names;
+mod stuck;
 
 use std::{
     fs,

@@ -15,6 +15,7 @@ use super::{NodeBuilder, roles::warn_of_roles};
 use crate::{
     Node,
     access::Access,
+    apart::aside,
     core::Core,
     error::{Port, StartError},
     start::{Rpc, Setup, start},
@@ -45,9 +46,9 @@ impl NodeBuilder {
             &self.lists,
             &self.version,
         );
-        let loaded = self
-            .lists
-            .load(p2p_identity.clone(), channel_identity.clone())?;
+        let (lists, p2p, channel) = (self.lists, p2p_identity.clone(), channel_identity.clone());
+        // A disk may not answer.
+        let loaded = aside(move || lists.load(p2p, channel)).await?;
         let mut options = ServerOptions::default()
             .check_cert_issuer(self.check_cert_issuer)
             .sha1_client_signatures(self.sha1_client_signatures);

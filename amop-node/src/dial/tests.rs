@@ -67,9 +67,9 @@ async fn the_first_address_of_a_name_is_not_the_only_one() {
             true => Err(DialError::Itself),
             false => Ok(address),
         };
-        let racing = race(ports.clone(), addresses, tls.clone(), recognise);
+        let racing = first_usable(ports.clone(), addresses, tls.clone(), recognise);
         let won = timeout(LONG, ports.run(racing)).await.unwrap().unwrap();
-        won.map(|(_, address)| address)
+        won.map(|(address, _)| address)
     };
     for addresses in [
         vec![silent, good],

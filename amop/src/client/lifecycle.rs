@@ -1,8 +1,11 @@
 //! What happens to a client's connections, and its end.
 
-use std::sync::{Arc, MutexGuard, PoisonError, atomic::AtomicUsize};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, MutexGuard, PoisonError, atomic::AtomicUsize},
+};
 
-use amop_proto::client::CloseReason;
+use amop_proto::{client::CloseReason, race::AddressOrder};
 use rand::RngExt;
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -27,6 +30,20 @@ impl ClientInner {
         state.connections_made += 1;
         let longest = Arc::clone(&state.links[index].longest_taken);
         (state.connections_made, state.rng.random(), longest)
+    }
+
+    /// Returns in which order to try the addresses of an endpoint.
+    pub(super) fn address_order(&self, index: usize) -> AddressOrder {
+        self.lock().links[index].order.clone()
+    }
+
+    /// Records whether a connection to an address of an endpoint could be used.
+    pub(super) fn judge(&self, index: usize, address: SocketAddr, usable: bool) {
+        let order = &mut self.lock().links[index].order;
+        match usable {
+            true => order.usable(address),
+            false => order.unusable(address),
+        }
     }
 
     /// Registers a connection that is not ready yet. Closes it at once if the client is closed.

@@ -6,6 +6,7 @@ use amop_proto::{
     TopicName,
     client::{Attempts, CloseReason, EndpointPool, MessageKind, PoolConfig},
     log::with_causes,
+    race::AddressOrder,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
@@ -36,6 +37,8 @@ pub(super) struct EndpointConnections {
     pub(super) info: Option<NodeInfo>,
     /// The error of the last failed try.
     pub(super) failure: Option<Arc<ConnectError>>,
+    /// Which of its addresses to try first.
+    pub(super) order: AddressOrder,
     /// The longest frame that a node here has taken.
     pub(super) longest_taken: Arc<AtomicUsize>,
 }

@@ -112,13 +112,15 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
 async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Span) {
     let endpoint = &inner.endpoints[index];
     let budget = Budget::new(Arc::clone(endpoint), inner.options.connect_timeout);
+    let order = inner.address_order(index);
     let dialed = tokio::select! {
         biased;
         () = closing(inner) => return,
-        dialed = dialer.dial(index, &budget) => dialed,
+        dialed = dialer.dial(index, &order, &budget) => dialed,
     };
     let Dialed {
         stream,
+        address,
         public_key,
         expiry,
     } = match dialed {
@@ -137,7 +139,11 @@ async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Sp
         longest_taken,
     );
     inner.joining(index, &connection);
-    match settle(inner, &connection, hello, &budget).await {
+    let settled = settle(inner, &connection, hello, &budget).await;
+    if let Some(address) = address {
+        inner.judge(index, address, settled.is_ok());
+    }
+    match settled {
         Ok(Hello { node_version }) => {
             let info = NodeInfo::of(&connection, node_version, public_key);
             info.describe(span);

@@ -1,10 +1,10 @@
 //! The subscriptions to one topic, and which of them gets a message.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc, time::Instant};
 
 use super::{
     incoming::Incoming,
-    queue::{DeliveryQueue, NotQueued, Pushed},
+    queue::{DeliveryQueue, NotQueued, Pushed, QueueUse},
 };
 
 /// The queues of one topic's subscriptions.
@@ -23,11 +23,15 @@ struct Member {
 }
 
 /// The order in which members are tried for a unicast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// Its program waits for a message.
     Awaited,
-    Other,
+    /// Nothing waits in its queue.
+    Empty,
+    /// Its queue has messages. The one whose oldest message is the youngest comes first: the others
+    /// may not be read at all.
+    Busy(Reverse<Instant>),
     /// It is unsubscribing.
     Leaving,
 }
@@ -78,23 +82,19 @@ impl Members {
     pub(super) fn unicast(&mut self, mut incoming: Incoming, held: bool) -> Pushed {
         let mut blocked = false;
         let count = self.members.len();
-        // Members whose program waits for a message come first: the others may never be read.
-        let ranks: Vec<Rank> = self.members.iter().map(Member::rank).collect();
-        for rank in [Rank::Awaited, Rank::Other, Rank::Leaving] {
-            for offset in 0..count {
-                let at = (self.next + offset) % count;
-                if ranks[at] != rank {
-                    continue;
+        let turns = (0..count).map(|offset| (self.next + offset) % count);
+        let mut order: Vec<(Rank, usize)> = turns.map(|at| (self.members[at].rank(), at)).collect();
+        // Members of the same rank keep taking turns.
+        order.sort_by_key(|&(rank, _)| rank);
+        for (_, at) in order {
+            match self.members[at].push(incoming, held) {
+                Pushed::Taken(evicted) => {
+                    self.next = at + 1;
+                    return Pushed::Taken(evicted);
                 }
-                match self.members[at].push(incoming, held) {
-                    Pushed::Taken(evicted) => {
-                        self.next = at + 1;
-                        return Pushed::Taken(evicted);
-                    }
-                    Pushed::Left(left, why) => {
-                        blocked |= why == NotQueued::Blocked;
-                        incoming = left;
-                    }
+                Pushed::Left(left, why) => {
+                    blocked |= why == NotQueued::Blocked;
+                    incoming = left;
                 }
             }
         }
@@ -147,10 +147,13 @@ impl Members {
 
 impl Member {
     fn rank(&self) -> Rank {
-        match self.leaving {
-            true => Rank::Leaving,
-            false if self.queue.is_awaited() => Rank::Awaited,
-            false => Rank::Other,
+        if self.leaving {
+            return Rank::Leaving;
+        }
+        match self.queue.use_now() {
+            QueueUse::Awaited => Rank::Awaited,
+            QueueUse::Empty => Rank::Empty,
+            QueueUse::Waiting { since } => Rank::Busy(Reverse(since)),
         }
     }
 

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Instant,
 };
 
 use amop_proto::{channel::Seq, client::MessageKind};
@@ -91,6 +92,20 @@ pub(crate) enum Pushed {
     Taken(Vec<Incoming>),
     /// The queue did not take it.
     Left(Incoming, NotQueued),
+}
+
+/// How a program uses its queue now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum QueueUse {
+    /// It waits for the next message.
+    Awaited,
+    /// It has taken all messages, and does something else.
+    Empty,
+    /// Messages wait for it.
+    Waiting {
+        /// When the oldest one arrived.
+        since: Instant,
+    },
 }
 
 /// Why a queue did not take a message.
@@ -202,9 +217,13 @@ impl DeliveryQueue {
         self.losses.finish();
     }
 
-    /// Returns whether the program waits for the next message.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.lock().waker.is_some()
+    pub(crate) fn use_now(&self) -> QueueUse {
+        let inner = self.lock();
+        match inner.items.front() {
+            Some(oldest) => QueueUse::Waiting { since: oldest.at },
+            None if inner.waker.is_some() => QueueUse::Awaited,
+            None => QueueUse::Empty,
+        }
     }
 
     pub(crate) fn stats(&self) -> SubscriptionStats {

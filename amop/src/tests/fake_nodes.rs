@@ -20,7 +20,12 @@ struct Pipes {
 impl Dialer for Pipes {
     type Stream = DuplexStream;
 
-    async fn dial(&self, index: usize, _: &Budget) -> Result<Dialed<DuplexStream>, ConnectError> {
+    async fn dial(
+        &self,
+        index: usize,
+        _: &AddressOrder,
+        _: &Budget,
+    ) -> Result<Dialed<DuplexStream>, ConnectError> {
         let (ours, node) = pipe(PIPE);
         if self.open[index].load(Ordering::SeqCst) && self.arrivals[index].send(node).is_ok() {
             return Ok(dialed(ours));

@@ -30,6 +30,7 @@ use amop_proto::{
         Frame, FrameDecoder, FrameType, HandshakeResponse, Seq, SetTopics, frame_topic, split_topic,
     },
     client::MessageKind,
+    race::AddressOrder,
 };
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -199,7 +200,12 @@ struct Ready(Mutex<Option<DuplexStream>>);
 impl Dialer for Ready {
     type Stream = DuplexStream;
 
-    async fn dial(&self, _: usize, _: &Budget) -> Result<Dialed<DuplexStream>, ConnectError> {
+    async fn dial(
+        &self,
+        _: usize,
+        _: &AddressOrder,
+        _: &Budget,
+    ) -> Result<Dialed<DuplexStream>, ConnectError> {
         let stream = self.0.lock().unwrap().take().unwrap();
         Ok(dialed(stream))
     }
@@ -209,6 +215,7 @@ impl Dialer for Ready {
 fn dialed(stream: DuplexStream) -> Dialed<DuplexStream> {
     Dialed {
         stream,
+        address: None,
         public_key: None,
         expiry: None,
     }

@@ -246,3 +246,28 @@ async fn a_subscription_that_nobody_reads_holds_no_unicasts_up() {
         assert_eq!(node.answered(seq).await.0, 0);
     }
 }
+
+/// Also while the program that reads the other subscription is busy and waits for nothing.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_nobody_reads_gets_no_unicasts_beside_a_busy_one() {
+    let (client, mut node, unread) = with(OverflowPolicy::DropNewest, 100).await;
+    let mut read = client.subscribe::<Hello>().await.unwrap();
+    for n in 1..=2 {
+        node.push(MessageKind::Unicast, n, &[b'0' + n]).await;
+    }
+    node.lives(Duration::from_millis(10)).await;
+    assert_eq!(read.next().await, Some(text("2")));
+    node.expect(FrameType::RESPONSE).await;
+    // Two more arrive for each one that it takes.
+    for n in 0..3 {
+        let [first, second] = [3 + 2 * n, 4 + 2 * n];
+        for n in [first, second] {
+            node.push(MessageKind::Unicast, n, &[b'0' + n]).await;
+            node.lives(Duration::from_millis(10)).await;
+        }
+        assert_eq!(read.next().await, Some(text(&(3 + n).to_string())));
+        node.expect(FrameType::RESPONSE).await;
+    }
+    assert_eq!(read.stats().waiting, 3);
+    assert_eq!(unread.stats().received, 1);
+}

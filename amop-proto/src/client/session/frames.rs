@@ -163,6 +163,7 @@ impl<T> ClientSession<T> {
             }
             self.events
                 .push_back(SessionEvent::TopicsSettled { version });
+            self.rest();
         }
     }
 }

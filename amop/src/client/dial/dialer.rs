@@ -1,7 +1,8 @@
 //! What a supervisor needs of a dialer.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use amop_proto::race::AddressOrder;
 use amop_tls::PublicKey;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -14,10 +15,12 @@ use crate::{ConnectError, ConnectStage, client::expiry::Expiry};
 pub(crate) trait Dialer: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Returns a stream to the endpoint with that index.
+    /// Returns a stream to the endpoint with that index. If it has several addresses, `order` says
+    /// which to try first.
     fn dial(
         &self,
         index: usize,
+        order: &AddressOrder,
         budget: &Budget,
     ) -> impl Future<Output = Result<Dialed<Self::Stream>, ConnectError>> + Send;
 }
@@ -26,6 +29,8 @@ pub(crate) trait Dialer: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Dialed<S> {
     pub(crate) stream: S,
+    /// The node's address; `None` without a network.
+    pub(crate) address: Option<SocketAddr>,
     /// The node's public key; `None` for RSA certificates.
     pub(crate) public_key: Option<PublicKey>,
     /// When the first of the connection's certificates expires.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use amop_proto::HostPort;
+use amop_proto::{HostPort, race::AddressOrder};
 use amop_tls::{HandshakeFailure, Identity, LegacyRsa, Standing, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
@@ -26,11 +26,15 @@ impl Dialer for LegacyDialer {
     async fn dial(
         &self,
         index: usize,
+        order: &AddressOrder,
         budget: &Budget,
     ) -> Result<Dialed<Self::Stream>, ConnectError> {
-        let (stream, standing) = dial(&self.endpoints[index], &self.legacy, budget).await?;
+        let endpoint = &self.endpoints[index];
+        let shake = |tcp| shake(endpoint, &self.legacy, tcp);
+        let (address, (stream, standing)) = connect(endpoint, order, budget, shake).await?;
         Ok(Dialed {
             stream,
+            address: Some(address),
             // The key of an RSA certificate is not a node id.
             public_key: None,
             expiry: Some(Expiry::of(&self.identity, &standing)),
@@ -38,23 +42,20 @@ impl Dialer for LegacyDialer {
     }
 }
 
-/// Connects, and does the TLS handshake.
-async fn dial(
+/// Does the TLS handshake.
+async fn shake(
     endpoint: &HostPort,
     legacy: &LegacyRsa,
-    budget: &Budget,
+    tcp: TcpStream,
 ) -> Result<(SslStream<TcpStream>, Standing), ConnectError> {
     let failed = |source: HandshakeFailure| ConnectError::Tls {
         endpoint: endpoint.to_string(),
         source,
     };
-    let shake = async |tcp| {
-        let (ssl, handshake) = legacy.start()?;
-        let mut stream = SslStream::new(ssl, tcp).map_err(TlsError::from)?;
-        let shaken = Pin::new(&mut stream).connect().await;
-        shaken.map_err(|error| failed(handshake.failure(error)))?;
-        let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
-        Ok((stream, admitted.standing))
-    };
-    connect(endpoint, budget, shake).await
+    let (ssl, handshake) = legacy.start()?;
+    let mut stream = SslStream::new(ssl, tcp).map_err(TlsError::from)?;
+    let shaken = Pin::new(&mut stream).connect().await;
+    shaken.map_err(|error| failed(handshake.failure(error)))?;
+    let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
+    Ok((stream, admitted.standing))
 }

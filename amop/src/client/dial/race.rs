@@ -2,7 +2,10 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
-use amop_proto::{HostPort, race::AddressRace};
+use amop_proto::{
+    HostPort,
+    race::{AddressOrder, AddressRace},
+};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     net::{TcpStream, lookup_host},
@@ -19,9 +22,10 @@ use crate::{ConnectError, ConnectStage};
 /// there is one: it is the most useful.
 pub(super) async fn connect<S, F>(
     endpoint: &HostPort,
+    order: &AddressOrder,
     budget: &Budget,
     shake: impl Fn(TcpStream) -> F,
-) -> Result<S, ConnectError>
+) -> Result<(SocketAddr, S), ConnectError>
 where
     F: Future<Output = Result<S, ConnectError>>,
 {
@@ -34,7 +38,7 @@ where
         .spend(ConnectStage::Resolve, resolve)
         .await?
         .map_err(unresolved)?;
-    let mut race = Race::new(endpoint, addresses);
+    let mut race = Race::new(endpoint, order.sorted(addresses));
     let won = timeout_at(budget.deadline(), race.run(shake)).await;
     match won {
         Ok(Ok(stream)) => Ok(stream),
@@ -55,11 +59,11 @@ struct Race<'a> {
 /// A finished step of one of the addresses.
 enum ConnectStep<S> {
     Connected(SocketAddr, io::Result<TcpStream>),
-    Shaken(Result<S, ConnectError>),
+    Shaken(SocketAddr, Result<S, ConnectError>),
 }
 
 impl<'a> Race<'a> {
-    fn new(endpoint: &'a HostPort, addresses: impl Iterator<Item = SocketAddr>) -> Self {
+    fn new(endpoint: &'a HostPort, addresses: Vec<SocketAddr>) -> Self {
         Self {
             endpoint,
             addresses: AddressRace::new(addresses),
@@ -67,7 +71,10 @@ impl<'a> Race<'a> {
         }
     }
 
-    async fn run<S, F>(&mut self, shake: impl Fn(TcpStream) -> F) -> Result<S, Option<ConnectError>>
+    async fn run<S, F>(
+        &mut self,
+        shake: impl Fn(TcpStream) -> F,
+    ) -> Result<(SocketAddr, S), Option<ConnectError>>
     where
         F: Future<Output = Result<S, ConnectError>>,
     {
@@ -89,14 +96,15 @@ impl<'a> Race<'a> {
             };
             let step = tokio::select! {
                 Some(step) = connecting.next() => step,
-                Some(shaken) = shaking.next() => ConnectStep::Shaken(shaken),
+                Some(step) = shaking.next() => step,
                 () = due => continue,
             };
             match step {
-                ConnectStep::Connected(_, Ok(stream)) => {
+                ConnectStep::Connected(address, Ok(stream)) => {
                     self.stage = ConnectStage::Tls;
                     self.addresses.connected(Instant::now().into_std());
-                    shaking.push(shake(stream));
+                    let shaken = shake(stream);
+                    shaking.push(async move { ConnectStep::Shaken(address, shaken.await) });
                 }
                 ConnectStep::Connected(address, Err(source)) => {
                     self.addresses.failed();
@@ -110,8 +118,8 @@ impl<'a> Race<'a> {
                         last = Some(error);
                     }
                 }
-                ConnectStep::Shaken(Ok(stream)) => return Ok(stream),
-                ConnectStep::Shaken(Err(error)) => {
+                ConnectStep::Shaken(address, Ok(stream)) => return Ok((address, stream)),
+                ConnectStep::Shaken(_, Err(error)) => {
                     self.addresses.failed();
                     last = Some(error);
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amop_proto::HostPort;
+use amop_proto::{HostPort, race::AddressOrder};
 use amop_tls::{
     ClientOptions, HandshakeFailure, Identity, PeerVerifier, Side, TlsError,
     rustls::{ClientConfig, pki_types::UnixTime},
@@ -50,6 +50,7 @@ impl Dialer for RustlsDialer {
     async fn dial(
         &self,
         index: usize,
+        order: &AddressOrder,
         budget: &Budget,
     ) -> Result<Dialed<Self::Stream>, ConnectError> {
         let endpoint = &self.endpoints[index];
@@ -58,7 +59,7 @@ impl Dialer for RustlsDialer {
             source,
         };
         let mode = self.identity.mode();
-        let stream = connect(endpoint, budget, |tcp| {
+        let (address, stream) = connect(endpoint, order, budget, |tcp| {
             let tcp = BufReader::with_capacity(READ_BUFFER, tcp);
             let connector = TlsConnector::from(self.config.clone());
             let handshake = connector.connect(Identity::server_name(), tcp);
@@ -78,6 +79,7 @@ impl Dialer for RustlsDialer {
             public_key: admitted.info.public_key,
             expiry: Some(Expiry::of(&self.identity, &admitted.standing)),
             stream,
+            address: Some(address),
         })
     }
 }
