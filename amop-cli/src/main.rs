@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     match command.run().await {
         Ok(code) => code,
         Err(error) => {
-            log.say(format_args!("amop: {}", say::whole(&error)));
+            log.say(format_args!("amop: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -1,6 +1,6 @@
 //! One connection, SDK or peer: reads frames into the machine, writes what the machine sends.
 
-use std::{collections::VecDeque, fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, error::Error, io, pin::pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::Frame,
@@ -46,7 +46,7 @@ pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Item: Send + 'static;
     /// The lanes whose written bytes the machine counts separately.
     type Lane: Copy + PartialEq + Send;
-    type Close: fmt::Display + Clone + Send + Sync + 'static;
+    type Close: Error + Clone + Send + Sync + 'static;
 
     /// Appends the beginning of a frame, and returns the rest, to be written after it.
     fn encode(&self, item: &Self::Item, out: &mut BytesMut) -> Bytes;
@@ -122,14 +122,14 @@ impl Wire for P2p {
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkEnd<R: fmt::Display> {
+pub(crate) enum LinkEnd<R: Error + 'static> {
     #[error("the other side closed it")]
     Closed,
-    #[error("{0}")]
+    #[error(transparent)]
     Io(io::Error),
     #[error("{0}")]
     BadFrame(String),
-    #[error("{0}")]
+    #[error(transparent)]
     ByMachine(R),
     #[error(
         "a frame took longer to arrive than {} s, plus one second for each {} bytes received",
@@ -143,11 +143,11 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     NoRoom { len: usize, limit: usize },
     #[error("the node stops")]
     Shutdown,
-    #[error("{0}")]
+    #[error(transparent)]
     Fault(PanicReport),
 }
 
-impl<R: fmt::Display> LinkEnd<R> {
+impl<R: Error + 'static> LinkEnd<R> {
     /// Treats a connection that the peer closed without an error as closed, not as an error.
     pub(crate) fn of(error: io::Error) -> Self {
         match error.kind() {

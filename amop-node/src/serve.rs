@@ -3,6 +3,7 @@
 use std::{future::Future, path::Path, pin::pin};
 
 use crate::{AccessLists, Node, NodeBuilder, ReloadError, Reloaded, StartError, signal::Hangups};
+use amop_proto::log::with_causes;
 
 /// Runs a node until `stopped` completes, and then stops it in order. Calls `serving` once both
 /// ports are open.
@@ -52,7 +53,7 @@ pub async fn serve_reloading(
                 reloaded.sessions_closed,
                 reloaded.peers_closed
             ),
-            Err(error) => tracing::error!("{error}"),
+            Err(error) => tracing::error!("{}", with_causes(&error)),
         }
     }
     tracing::info!("stopping");

@@ -25,7 +25,6 @@ use crate::{
     error::StartError,
     http::serve_http,
     intake::Intake,
-    journal::short,
     limits::ListenLimits,
     ports::{Door, Ports},
     refused_nodes::look_at_nodes,
@@ -142,7 +141,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     }
     tracing::info!(
         "node {} serves SDKs on {} and nodes on {}",
-        short(&setup.node_id.to_string()),
+        setup.node_id.short(),
         setup.channel_address,
         setup.p2p_address
     );

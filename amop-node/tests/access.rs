@@ -268,7 +268,11 @@ async fn a_client_of_a_node_that_expires_is_told_so() {
         (reason, failure)
     };
     let (reason, failure) = within("the news", told).await;
-    assert_eq!(reason, Some(CloseReason::Expired { own: false, at }));
+    let Some(CloseReason::Expired(expired)) = reason else {
+        panic!("{reason:?}");
+    };
+    assert_eq!((expired.own, expired.at), (false, at));
+    assert!(expired.subject.contains("CN="), "{expired}");
     let failure = failure.unwrap();
     assert!(
         matches!(

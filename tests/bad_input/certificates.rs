@@ -45,7 +45,7 @@ async fn a_client_of_another_chain_does_not_trust_the_node() {
         let stranger = identity(&foreign_agency(), Leaf::Sdk, "stranger");
         let (failure, text) = failure(network.endpoint(1), stranger).await;
         assert!(
-            matches!(failure, HandshakeFailure::PeerUnknownIssuer),
+            matches!(failure, HandshakeFailure::PeerUnknownIssuer { .. }),
             "{failure:?}"
         );
         assert!(text.contains("compare ca.crt"), "{text}");
@@ -130,7 +130,10 @@ async fn an_expired_node_is_not_trusted() {
     assert!(
         matches!(
             failure,
-            HandshakeFailure::PeerExpired { not_after: Some(_) }
+            HandshakeFailure::PeerExpired {
+                not_after: Some(_),
+                ..
+            }
         ),
         "{failure:?}"
     );

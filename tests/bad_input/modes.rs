@@ -76,7 +76,7 @@ async fn a_node_in_rsa_mode_serves_rsa_clients_and_refuses_others() {
         matches!(
             error,
             ConnectError::Tls {
-                source: HandshakeFailure::PeerUnknownIssuer,
+                source: HandshakeFailure::PeerUnknownIssuer { .. },
                 ..
             }
         ),

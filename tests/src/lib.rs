@@ -3,6 +3,11 @@
 
 pub mod attack;
 mod bystanders;
+mod causes;
+#[cfg(test)]
+mod error_chains;
+#[cfg(test)]
+mod error_texts;
 pub mod fisco;
 mod graph;
 mod log;
@@ -28,6 +33,7 @@ use tempfile::TempDir;
 
 pub use self::{
     bystanders::Bystanders,
+    causes::assert_causes_once,
     graph::{Graph, once_known},
     log::{Log, NASTY, does_something, log},
     peer::Peer,

@@ -12,8 +12,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    ClientConfig, CloseReason, MessageKind, Push, RefusalReason, RefusedRequest, RequestOutcome,
-    SessionEvent, SessionNotice,
+    ClientConfig, CloseReason, ExpiredCertificate, MessageKind, Push, RefusalReason,
+    RefusedRequest, RequestOutcome, SessionEvent, SessionNotice,
     challenges::Challenges,
     liveness::Liveness,
     multicasts::SentMulticasts,
@@ -27,6 +27,7 @@ use crate::{
         PROTOCOL_MAX_FRAME, ProtocolVersion, RESULT_OFFSET, Seq, SetTopics, heartbeat_request,
         is_route, read_shortage, result_code, topic_end,
     },
+    log::with_causes,
 };
 
 /// How long a node waits for an answer, if it does not report it (channel-v2 section 7.2).
@@ -405,7 +406,7 @@ impl<T> ClientSession<T> {
     pub fn handle_io_error(&mut self, error: &io::Error) {
         self.finish(CloseReason::Transport {
             kind: error.kind(),
-            message: error.to_string(),
+            message: with_causes(error).to_string(),
         });
     }
 
@@ -414,10 +415,9 @@ impl<T> ClientSession<T> {
         self.finish(CloseReason::Local);
     }
 
-    /// Does the same as [`close`](Self::close), because a certificate has expired: this side's if
-    /// `own`, otherwise one of the node's. `at` is when it expired, in seconds since 1970.
-    pub fn expire(&mut self, own: bool, at: i64) {
-        self.finish(CloseReason::Expired { own, at });
+    /// Does the same as [`close`](Self::close), because a certificate has expired.
+    pub fn expire(&mut self, certificate: ExpiredCertificate) {
+        self.finish(CloseReason::Expired(certificate));
     }
 
     /// Does what is due. Call it at [`next_timeout`](Self::next_timeout); an earlier call does

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError, atomic::AtomicUsize};
 
-use amop_proto::client::CloseReason;
+use amop_proto::{client::CloseReason, log::with_causes};
 use rand::RngExt;
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -64,7 +64,7 @@ impl ClientInner {
             None => state.pool.failed(index, Instant::now().into_std()),
             Some(_) => None,
         };
-        tracing::warn!(?retry_in, "{error}");
+        tracing::warn!(?retry_in, "{}", with_causes(&error));
         let error = Arc::new(error);
         self.events.report(Event::ConnectFailed {
             endpoint: self.endpoints[index].to_string(),

@@ -129,8 +129,8 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
             let reason = tokio::select! {
                 biased;
                 reason = connection.lost() => reason,
-                expiry = expired(expiry) => {
-                    connection.expire(expiry.own, expiry.at);
+                certificate = expired(expiry) => {
+                    connection.expire(certificate);
                     connection.lost().await
                 }
             };

@@ -158,7 +158,7 @@ async fn a_node_of_another_agency_is_refused() {
     match result.unwrap_err() {
         ConnectError::Tls { endpoint, source } => {
             assert_eq!(endpoint, address.to_string());
-            assert!(matches!(source, HandshakeFailure::PeerUnknownIssuer));
+            assert!(matches!(source, HandshakeFailure::PeerUnknownIssuer { .. }));
         }
         other => panic!("{other}"),
     }

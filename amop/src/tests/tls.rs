@@ -142,7 +142,7 @@ async fn a_node_of_another_chain_is_refused() {
     assert!(matches!(
         result.unwrap_err(),
         ConnectError::Tls {
-            source: HandshakeFailure::PeerUnknownIssuer,
+            source: HandshakeFailure::PeerUnknownIssuer { .. },
             ..
         }
     ));

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use amop_tls::{HandshakeFailure, Identity, LegacyRsa, Standing, TlsError};
+use amop_tls::{Admitted, HandshakeFailure, Identity, LegacyRsa, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
@@ -11,7 +11,7 @@ use super::{
     endpoint::Endpoint,
     race::connect,
 };
-use crate::{ConnectError, client::expiry::Expiry};
+use crate::{ConnectError, client::expiry::first_to_expire};
 
 /// Dials with OpenSSL.
 pub(crate) struct LegacyDialer {
@@ -28,12 +28,12 @@ impl Dialer for LegacyDialer {
         index: usize,
         budget: &Budget,
     ) -> Result<Dialed<Self::Stream>, ConnectError> {
-        let (stream, standing) = dial(&self.endpoints[index], &self.legacy, budget).await?;
+        let (stream, admitted) = dial(&self.endpoints[index], &self.legacy, budget).await?;
         Ok(Dialed {
             stream,
             // The key of an RSA certificate is not a node id.
             public_key: None,
-            expiry: Some(Expiry::of(&self.identity, &standing)),
+            expiry: Some(first_to_expire(&self.identity, &admitted)),
         })
     }
 }
@@ -43,7 +43,7 @@ async fn dial(
     endpoint: &Endpoint,
     legacy: &LegacyRsa,
     budget: &Budget,
-) -> Result<(SslStream<TcpStream>, Standing), ConnectError> {
+) -> Result<(SslStream<TcpStream>, Admitted), ConnectError> {
     let failed = |source: HandshakeFailure| ConnectError::Tls {
         endpoint: endpoint.to_string(),
         source,
@@ -54,7 +54,7 @@ async fn dial(
         let shaken = Pin::new(&mut stream).connect().await;
         shaken.map_err(|error| failed(handshake.failure(error)))?;
         let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
-        Ok((stream, admitted.standing))
+        Ok((stream, admitted))
     };
     connect(endpoint, budget, shake).await
 }
