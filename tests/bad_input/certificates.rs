@@ -49,6 +49,8 @@ async fn a_client_of_another_chain_does_not_trust_the_node() {
             "{failure:?}"
         );
         assert!(text.contains("compare ca.crt"), "{text}");
+        // Whose certificate it is.
+        assert!(text.contains("certificate \"CN=node1"), "{text}");
         log()
             .wait_for(&["SDK at", "refused: the peer refused our certificate"])
             .await;
@@ -108,7 +110,8 @@ async fn an_expired_client_is_told_so() {
         log()
             .wait_for(&[
                 "SDK at",
-                "refused: a certificate of the peer expired at 20",
+                "refused: a certificate of the peer \"CN=",
+                " expired at 20",
                 "Z; renew it",
             ])
             .await;
@@ -138,6 +141,7 @@ async fn an_expired_node_is_not_trusted() {
         "{failure:?}"
     );
     assert!(text.contains("renew it"), "{text}");
+    assert!(text.contains("\"CN=node0"), "{text}");
     node.shutdown().await;
 }
 
@@ -255,7 +259,7 @@ async fn a_broken_folder_names_the_file() {
             .await
             .unwrap_err();
         assert!(matches!(error, ConnectError::Certificates(_)), "{error:?}");
-        let text = error.to_string();
+        let text = amop::with_causes(&error).to_string();
         let path = dir.path().join(file);
         assert!(text.contains(&*path.to_string_lossy()), "{file}: {text}");
         assert!(text.contains(message), "{file}: {text}");

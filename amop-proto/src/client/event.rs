@@ -291,7 +291,7 @@ pub enum CloseReason {
     Version(u32),
     /// A certificate of this connection has expired: one of the node's chain, or this side's own.
     #[error(transparent)]
-    Expired(#[from] ExpiredCertificate),
+    Expired(#[from] Box<ExpiredCertificate>),
     /// The transport failed.
     #[error("the connection failed: {message}")]
     Transport {

@@ -417,7 +417,7 @@ impl<T> ClientSession<T> {
 
     /// Does the same as [`close`](Self::close), because a certificate has expired.
     pub fn expire(&mut self, certificate: ExpiredCertificate) {
-        self.finish(CloseReason::Expired(certificate));
+        self.finish(CloseReason::Expired(Box::new(certificate)));
     }
 
     /// Does what is due. Call it at [`next_timeout`](Self::next_timeout); an earlier call does

@@ -239,12 +239,12 @@ mod tests {
         for reason in [CloseReason::Peer, CloseReason::DuringHandshake] {
             assert!(shown(reason).contains("does not let this client in"));
         }
-        let expired = CloseReason::Expired(ExpiredCertificate {
+        let expired = CloseReason::from(Box::new(ExpiredCertificate {
             own: true,
             subject: "CN=sdk".to_owned(),
             file: Some("conf/sdk.crt".to_owned()),
             at: 1_609_459_200,
-        });
+        }));
         let lost = CloseReason::Transport {
             kind: io::ErrorKind::TimedOut,
             message: "no route".to_owned(),

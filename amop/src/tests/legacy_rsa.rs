@@ -180,7 +180,7 @@ async fn the_default_says_how_to_connect_to_such_a_node() {
             ..
         }
     ));
-    let shown = error.to_string();
+    let shown = with_causes(&error).to_string();
     for part in [
         &address.to_string()[..],
         "the cargo feature `legacy-rsa` of the crate amop",

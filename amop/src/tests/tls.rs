@@ -193,7 +193,7 @@ async fn a_folder_without_certificates_is_named() {
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Certificates(_)));
-    let shown = error.to_string();
+    let shown = with_causes(&error).to_string();
     let path = folder.path().display().to_string();
     assert!(shown.contains(&path), "{shown}");
 }
