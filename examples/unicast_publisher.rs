@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use amop::Client;
+use amop::{Client, with_causes};
 use clap::Parser;
 use tokio::time::interval;
 
@@ -27,6 +27,7 @@ async fn main() -> anyhow::Result<()> {
         )?;
         let sent = message.publish_unicast_to(&client, &options.topic).await;
         if let Err(error) = sent {
+            let error = with_causes(&error);
             writeln!(io::stderr(), "{} not delivered: {error}", timestamp())?;
         }
     }

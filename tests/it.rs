@@ -4,7 +4,9 @@
 
 mod auto_traits;
 mod bad_input;
+mod error_chains;
 mod error_table;
+mod error_texts;
 mod failover;
 mod fisco;
 mod foreign_sdk;

@@ -1,12 +1,12 @@
 //! Errors in a build script.
 
 use amop_schema::{Location, SchemaErrors};
-use std::{fmt, io, path::PathBuf};
+use std::{error::Error as _, fmt, io, path::PathBuf};
 
 /// No code was generated.
 ///
-/// `Debug` prints the same text as `Display`: a build script prints `Debug` if its `main` returns
-/// the error or unwraps it.
+/// `Debug` prints the text of the error and of its causes: a build script prints `Debug` if its
+/// `main` returns the error or unwraps it.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -23,7 +23,7 @@ pub enum BuildError {
     )]
     NoOutDir,
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", .path.display())]
+    #[error("cannot {action} {}", .path.display())]
     Io {
         /// "read", "write" or another verb.
         action: &'static str,
@@ -33,7 +33,7 @@ pub enum BuildError {
         source: io::Error,
     },
     /// prost-build failed.
-    #[error("{generator} failed: {source}")]
+    #[error("{generator} failed")]
     Generator {
         /// The generator.
         generator: &'static str,
@@ -68,7 +68,13 @@ pub enum BuildError {
 
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        fmt::Display::fmt(self, f)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

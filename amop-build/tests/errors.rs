@@ -231,3 +231,25 @@ fn packages_are_modules() {
          another name"
     );
 }
+
+/// A build script prints all causes, each once.
+#[test]
+fn causes_are_printed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(
+        dir.path().join("a.proto"),
+        format!("{HEAD}message A {{}}\n"),
+    )
+    .unwrap();
+    fs::write(&file, "").unwrap();
+    let error = amop_build::configure()
+        .out_dir(file.join("folder"))
+        .emit_rerun_if_changed(false)
+        .compile(&["a.proto"], &[dir.path()])
+        .unwrap_err();
+    let (text, printed) = (error.to_string(), format!("{error:?}"));
+    assert!(!text.contains("os error"), "{text}");
+    assert_eq!(printed.matches("os error").count(), 1, "{printed}");
+    assert!(printed.starts_with(&text), "{printed}");
+}

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     match run(command, &log) {
         Ok(code) => code,
         Err(error) => {
-            log.say(format_args!("amop: {}", say::whole(&error)));
+            log.say(format_args!("amop: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -26,31 +26,3 @@ pub(crate) async fn say_apart(lines: String) {
     // An error means that the program ends.
     let _ = tokio::task::spawn_blocking(move || say!("{lines}")).await;
 }
-
-/// Returns an error with its causes, each only once: some errors already contain the text of their
-/// cause.
-pub(crate) fn whole(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cause_is_said_once() {
-        let cause = std::io::Error::other("the disk is full");
-        let error = anyhow::Error::new(cause).context("cannot write: the disk is full; make room");
-        assert_eq!(whole(&error), "cannot write: the disk is full; make room");
-        assert_eq!(
-            whole(&error.context("no report")),
-            "no report: cannot write: the disk is full; make room"
-        );
-    }
-}

@@ -14,6 +14,7 @@ mod watch;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use amop_proto::log::with_causes;
 use amop_tls::rustls::ClientConfig;
 use amop_tls::{HandshakeFailure, Identity, Mode, ServerOptions, Side, TlsError};
 use tokio::{
@@ -67,7 +68,7 @@ pub enum TapError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    #[error("cannot listen on {address}; choose another address with --listen")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -241,12 +242,13 @@ async fn accept(acceptor: TlsAcceptor, mode: Mode, tcp: TcpStream) -> Result<ToS
         tcp.set_nodelay(true)?;
         acceptor.accept(tcp).await
     };
+    let accepting = HandshakeFailure::explain(accepting, Side::Server, mode);
     match timeout(HANDSHAKE, accepting).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => {
-            let failure = HandshakeFailure::from_io(error, Side::Server, mode);
-            Err(format!("TLS with the SDK failed: {failure}"))
-        }
+        Ok(Err(failure)) => Err(format!(
+            "TLS with the SDK failed: {}",
+            with_causes(&failure)
+        )),
         Err(_) => Err(format!(
             "the SDK did not complete TLS within {} s",
             HANDSHAKE.as_secs()
@@ -258,5 +260,5 @@ async fn accept(acceptor: TlsAcceptor, mode: Mode, tcp: TcpStream) -> Result<ToS
 async fn connect(upstream: &Upstream) -> Result<ToNode, String> {
     wire::connect(&upstream.endpoint, upstream.tls.clone(), upstream.mode)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| with_causes(&error).to_string())
 }

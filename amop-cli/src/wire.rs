@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub enum WireError {
     /// The TCP connection failed.
     #[error(
-        "cannot connect to {endpoint}: {source}; check that it is a node's channel port and that \
+        "cannot connect to {endpoint}; check that it is a node's channel port and that \
          the node runs"
     )]
     Tcp {
@@ -31,7 +31,7 @@ pub enum WireError {
         source: io::Error,
     },
     /// TLS failed.
-    #[error("TLS with {endpoint} failed: {source}")]
+    #[error("TLS with {endpoint} failed")]
     Tls {
         /// The address dialled.
         endpoint: String,
@@ -138,4 +138,41 @@ pub(crate) fn is_end(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{generate::GenerateError, tap::TapError};
+
+    #[test]
+    fn texts_do_not_repeat_their_causes() {
+        let mark = "the marked cause";
+        let (system, endpoint) = (|| io::Error::other(mark), || "node:1".to_owned());
+        let errors: [Box<dyn std::error::Error>; 5] = [
+            Box::new(WireError::Tcp {
+                endpoint: endpoint(),
+                source: system(),
+            }),
+            Box::new(WireError::Tls {
+                endpoint: endpoint(),
+                source: HandshakeFailure::Io(system()),
+            }),
+            Box::new(TapError::Listen {
+                address: ([127, 0, 0, 1], 1).into(),
+                source: system(),
+            }),
+            Box::new(GenerateError::Read {
+                path: "file".into(),
+                source: system(),
+            }),
+            Box::new(GenerateError::Write {
+                path: "file".into(),
+                source: system(),
+            }),
+        ];
+        for error in errors {
+            amop_tests::assert_causes_once(&*error, mark);
+        }
+    }
 }

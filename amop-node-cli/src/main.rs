@@ -9,6 +9,7 @@ use std::{
 };
 
 use amop_node::{NodeBuilder, StartError, config::ChainVersion, program::Log, signal};
+use amop_proto::log::with_causes;
 use clap::Parser;
 use tokio::task;
 
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
         .map_err(ProgramError::Signals)
         .and_then(|()| run(options));
     if let Err(error) = &ended {
-        log.say(format_args!("amop-node: {error}"));
+        log.say(format_args!("amop-node: {}", with_causes(error)));
     }
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,10 +106,10 @@ fn main() -> ExitCode {
 /// The reason why the program ended early.
 #[derive(Debug, thiserror::Error)]
 enum ProgramError {
-    #[error("cannot start threads: {0}")]
-    Threads(io::Error),
-    #[error("cannot wait for signals: {0}")]
-    Signals(io::Error),
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
     #[error(transparent)]
     Start(#[from] StartError),
 }

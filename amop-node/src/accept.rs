@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use amop_proto::log::with_causes;
 use amop_tls::{Admitted, HandshakeFailure, PeerVerifier, Side};
 use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
@@ -22,7 +23,7 @@ use crate::{
     access::admit,
     connection::{identify, run_peer, run_session},
     context::NodeContext,
-    journal::{Cause, LineKind, short},
+    journal::{Cause, LineKind},
     limits::ListenLimits,
     ports::{self, Door, Place},
     stats::Refusals,
@@ -63,14 +64,15 @@ pub(crate) async fn serve_p2p(
     let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
         let Admitted { info, standing, .. } = admitted;
         if let Some(identity) = identify(info, &standing, address) {
-            let node = identity.node.to_string();
+            let node = identity.node;
             let end = run_peer(&context, identity, standing, false, stream).await;
             context.core.journal.info(
                 LineKind::PeerEnded,
                 Cause::Address(ports::source(address.ip())),
                 format_args!(
-                    "connection from node {} at {address} ended: {end}",
-                    short(&node)
+                    "connection from node {} at {address} ended: {}",
+                    node.short(),
+                    with_causes(&end)
                 ),
             );
         }
@@ -171,13 +173,8 @@ impl AcceptingPort {
     ) -> Result<TlsStream<Tcp>, Unfinished> {
         let (limits, start) = (&context.limits, Instant::now());
         let due = |patience: Duration| start.checked_add(patience.min(limits.handshake_time));
-        let failed = |error| {
-            Unfinished::Failed(HandshakeFailure::from_io(
-                error,
-                Side::Server,
-                self.verifier.mode(),
-            ))
-        };
+        let (we, mode) = (Side::Server, self.verifier.mode());
+        let failed = |error| Unfinished::Failed(HandshakeFailure::from_io(error, we, mode));
         let late = |patience: Duration, what: &str| {
             if patience < limits.handshake_time {
                 return Unfinished::Slow(format!("{what} within {} s", patience.as_secs_f64()));
@@ -200,13 +197,13 @@ impl AcceptingPort {
             .map_err(failed)?;
         place.spoke();
         let tls = self.tls.clone();
-        let rest = context
-            .ports
-            .shake(place, async { hello.into_stream(tls).await });
+        let rest = context.ports.shake(place, async {
+            HandshakeFailure::explain(hello.into_stream(tls), we, mode).await
+        });
         within(due(limits.handshake_time), rest)
             .await
             .ok_or_else(|| late(limits.handshake_time, ""))?
-            .map_err(failed)
+            .map_err(Unfinished::Failed)
     }
 
     /// Hands an authenticated connection over to the node's runtime.
@@ -258,7 +255,7 @@ impl AcceptingPort {
         match unfinished {
             Unfinished::Failed(failure) => {
                 core.refusals.handshake_failed(failure);
-                let text = format_args!("{who} at {address} refused: {failure}");
+                let text = format_args!("{who} at {address} refused: {}", with_causes(failure));
                 core.journal.warn(LineKind::Refused(who), cause, text);
             }
             Unfinished::Slow(how) => {

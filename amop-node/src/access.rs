@@ -100,7 +100,7 @@ impl Access {
             let expired = self.standings().take_expired(now);
             let lapsed = expired
                 .into_iter()
-                .map(|link| (link, CertificateLapse::Expired));
+                .map(|(at, link)| (link, CertificateLapse::Expired { at }));
             self.close(core, lapsed);
         }
     }
@@ -139,7 +139,7 @@ impl Access {
         now: UnixTime,
     ) -> Option<(ConnectionId, CertificateLapse)> {
         let lapse = match self.verifier(link).still_admits(standing, now).err()? {
-            amop_tls::AdmissionLapse::Expired { .. } => CertificateLapse::Expired,
+            amop_tls::AdmissionLapse::Expired { at } => CertificateLapse::Expired { at },
             amop_tls::AdmissionLapse::Revoked => CertificateLapse::Revoked,
             _ => CertificateLapse::Unlisted,
         };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use amop_proto::{
-    log::OneLine,
+    log::{OneLine, with_causes},
     node::{
         NodeEvent, PeerCloseReason, PeerId, PeerIdentity, SessionCloseReason, SessionId,
         SessionIdentity,
@@ -105,13 +105,17 @@ pub(crate) async fn run_session(
             journal.info(
                 LineKind::SessionClosed,
                 cause,
-                format_args!("session {} closed: {end}", id.0),
+                format_args!("session {} closed: {}", id.0, with_causes(&end)),
             );
         }
         end => journal.warn(
             LineKind::SessionClosed,
             cause,
-            format_args!("session {} from {address} closed: {end}", id.0),
+            format_args!(
+                "session {} from {address} ({name}) closed: {}",
+                id.0,
+                with_causes(&end)
+            ),
         ),
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use amop_proto::{
+    log::with_causes,
     node::{PeerCloseReason, PeerIdentity},
     p2p::NodeId,
     race::AddressOrder,
@@ -72,13 +73,13 @@ struct Dialled {
 
 #[derive(Debug, thiserror::Error)]
 enum DialError {
-    #[error("the name does not resolve: {0}")]
-    Resolve(io::Error),
+    #[error("the name does not resolve")]
+    Resolve(#[source] io::Error),
     #[error("the name has no address")]
     NoAddress,
-    #[error("cannot connect: {0}")]
-    Connect(io::Error),
-    #[error("TLS: {0}")]
+    #[error("cannot connect")]
+    Connect(#[source] io::Error),
+    #[error("the TLS handshake failed")]
     Tls(#[from] HandshakeFailure),
     #[error("no answer within {} s", DIAL.as_secs())]
     Timeout,
@@ -181,7 +182,10 @@ impl Dialler {
             LinkEnd::ByMachine(PeerCloseReason::Duplicate) => false,
             end => {
                 let (peer, cause) = (&self.peer, self.cause());
-                let text = format_args!("connection to the node at {peer} ended: {end}");
+                let text = format_args!(
+                    "connection to the node at {peer} ended: {}",
+                    with_causes(end)
+                );
                 self.context
                     .core
                     .journal
@@ -198,7 +202,7 @@ impl Dialler {
     }
 
     fn report(&mut self, error: &DialError) {
-        let text_of_error = error.to_string();
+        let text_of_error = with_causes(error).to_string();
         if text_of_error != self.last_error {
             // When a network starts, peers are usually not there yet.
             let (journal, peer, cause) = (&self.context.core.journal, &self.peer, self.cause());
@@ -317,8 +321,8 @@ async fn shake(
         let connector = TlsConnector::from(tls);
         connector.connect(Identity::server_name(), stream).await
     };
-    let shaken = ports.shake_first(handshake).await;
-    shaken.map_err(|error| HandshakeFailure::from_io(error, Side::Client, Mode::Ec).into())
+    let explained = HandshakeFailure::explain(handshake, Side::Client, Mode::Ec);
+    Ok(ports.shake_first(explained).await?)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A certificate or key is missing or unusable.
-    #[error("the node's {what} certificates: {source}")]
+    #[error("the node's {what} certificates cannot be used")]
     Tls {
         /// The port that they are for.
         what: Port,
@@ -35,7 +35,7 @@ pub enum StartError {
     )]
     AllowListOfRsa,
     /// A port could not be listened on.
-    #[error("cannot listen on {address} for {what}: {source}{}", in_use(source))]
+    #[error("cannot listen on {address} for {what}{}", in_use(source))]
     Bind {
         /// The port.
         what: Port,
@@ -45,8 +45,8 @@ pub enum StartError {
         source: io::Error,
     },
     /// The thread of the ports could not be started, or could not take over the ports.
-    #[error("cannot start the thread for the ports: {0}")]
-    Thread(io::Error),
+    #[error("cannot start the thread for the ports")]
+    Thread(#[source] io::Error),
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers: {0}")]
     Random(String),
@@ -61,7 +61,7 @@ pub enum StartError {
         seconds: u64,
     },
     /// Certificates for an embedded network could not be made.
-    #[error("cannot make certificates: {0}")]
+    #[error("cannot make certificates")]
     Pki(#[from] amop_tls::pki::PkiError),
 }
 

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use amop_proto::node::rpc;
+use amop_proto::{log::with_causes, node::rpc};
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -133,7 +133,10 @@ async fn exchange(
     };
     match timeout(limits.http_time, connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log(format_args!("HTTP request from {address} failed: {error}")),
+        Ok(Err(error)) => log(format_args!(
+            "HTTP request from {address} failed: {}",
+            with_causes(&error)
+        )),
         Err(_) => log(format_args!(
             "HTTP request from {address} did not finish within {} s",
             limits.http_time.as_secs_f64()

@@ -136,11 +136,6 @@ impl Journal {
     }
 }
 
-/// Returns the first digits of a node ID, enough to distinguish nodes in a log.
-pub(crate) fn short(id: &str) -> &str {
-    id.get(..8).unwrap_or(id)
-}
-
 fn emit_all(summaries: Vec<((LineKind, Level), Summary)>) {
     for ((_, level), summary) in summaries {
         emit(level, &summary);

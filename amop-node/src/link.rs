@@ -1,6 +1,6 @@
 //! One connection, SDK or peer: reads frames into the machine, writes what the machine sends.
 
-use std::{collections::VecDeque, fmt, io, pin::pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, error::Error, io, pin::pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::Frame,
@@ -47,7 +47,7 @@ pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Item: Send + 'static;
     /// The lanes whose written bytes the machine counts separately.
     type Lane: Copy + PartialEq + Send;
-    type Close: fmt::Display + Clone + Send + Sync + 'static;
+    type Close: Error + Clone + Send + Sync + 'static;
 
     /// Appends the beginning of a frame, and returns the rest, to be written after it.
     fn encode(&self, item: &Self::Item, out: &mut BytesMut) -> Bytes;

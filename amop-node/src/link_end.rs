@@ -1,19 +1,19 @@
 //! How a connection ends.
 
-use std::{fmt, io};
+use std::{error::Error, io};
 
 use crate::{receive::Patience, supervise::PanicReport};
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LinkEnd<R: fmt::Display> {
+pub(crate) enum LinkEnd<R: Error + 'static> {
     #[error("the other side closed it")]
     Closed,
-    #[error("{0}")]
+    #[error(transparent)]
     Io(io::Error),
     #[error("{0}")]
     BadFrame(String),
-    #[error("{0}")]
+    #[error(transparent)]
     ByMachine(R),
     #[error(
         "a frame took longer to arrive than {} s, plus one second for each {} bytes received",
@@ -27,11 +27,11 @@ pub(crate) enum LinkEnd<R: fmt::Display> {
     NoRoom { len: usize, limit: usize },
     #[error("the node stops")]
     Shutdown,
-    #[error("{0}")]
+    #[error(transparent)]
     Fault(PanicReport),
 }
 
-impl<R: fmt::Display> LinkEnd<R> {
+impl<R: Error + 'static> LinkEnd<R> {
     /// Treats a connection that the peer closed without an error as closed, not as an error.
     pub(crate) fn of(error: io::Error) -> Self {
         match error.kind() {

@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Reads until the connection ends.
-pub(crate) async fn read<R: Reading, C: std::fmt::Display>(
+pub(crate) async fn read<R: Reading, C: std::error::Error + 'static>(
     core: &Arc<Core>,
     mut reading: R,
     id: R::Id,

@@ -6,6 +6,8 @@ use std::{
     pin::pin,
 };
 
+use amop_proto::log::with_causes;
+
 use crate::{
     AccessLists, Node, NodeBuilder, ReloadError, Reloaded, StartError, apart::aside,
     signal::Hangups,
@@ -71,7 +73,7 @@ pub async fn serve_reloading(
                 reloaded.sessions_closed,
                 reloaded.peers_closed
             ),
-            Err(error) => tracing::error!("{error}"),
+            Err(error) => tracing::error!("{}", with_causes(&error)),
         }
     }
     tracing::info!("stopping");

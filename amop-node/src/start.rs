@@ -4,6 +4,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use amop_proto::{
     channel::FrameDecoder,
+    log::ShortId,
     node::{Checker, Limits},
     p2p::{NodeId, PeerCodec},
 };
@@ -25,7 +26,6 @@ use crate::{
     error::StartError,
     http::serve_http,
     intake::Intake,
-    journal::short,
     limits::ListenLimits,
     ports::{Door, Ports},
     refused_nodes::look_at_nodes,
@@ -142,7 +142,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     }
     tracing::info!(
         "node {} serves SDKs on {} and nodes on {}",
-        short(&setup.node_id.to_string()),
+        ShortId(&setup.node_id.0),
         setup.channel_address,
         setup.p2p_address
     );

@@ -149,7 +149,7 @@ async fn a_revocation_list_that_is_none_or_of_nobody_known_keeps_the_node_from_s
             .start()
             .await
             .unwrap_err();
-        let text = error.to_string();
+        let text = amop::with_causes(&error).to_string();
         assert!(text.contains(name) && text.contains(complaint), "{text}");
     }
 }

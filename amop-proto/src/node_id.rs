@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha512};
 
+use crate::log::ShortId;
+
 /// A node's ID: the 64 bytes of its public key's point, written as 128 hex digits.
 ///
 /// IDs of other kinds of chains are longer: on RSA chains the ID is the whole key. Here its
@@ -25,6 +27,11 @@ impl NodeId {
             65..=Self::MAX => Some(Self(Sha512::digest(id).into())),
             _ => None,
         }
+    }
+
+    /// Returns the form for log lines. Data and errors that ask for the ID show all of it.
+    pub fn short(&self) -> ShortId<'_> {
+        ShortId(&self.0)
     }
 }
 

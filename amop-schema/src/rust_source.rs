@@ -54,7 +54,7 @@ use syn::{ItemStruct, Type, spanned::Spanned};
 #[non_exhaustive]
 pub enum SourceError {
     /// A file could not be read.
-    #[error("cannot read {}: {source}; check the path", file.display())]
+    #[error("cannot read {}; check the path", file.display())]
     Read {
         /// The file.
         file: PathBuf,

@@ -123,8 +123,8 @@ impl fmt::Debug for ReplayGuard {
 pub enum GuardError {
     /// The store cannot be opened or read.
     #[error(
-        "cannot use the replay guard {place}: {source}; check the path and its folder, and that no \
-         other subscription uses it"
+        "cannot use the replay guard {place}; check the path and its folder, and that no other \
+         subscription uses it"
     )]
     Store {
         /// The name of the store.
@@ -133,7 +133,7 @@ pub enum GuardError {
         source: io::Error,
     },
     /// The stored bytes were not saved by a guard, or are damaged.
-    #[error("cannot use the replay guard {place}: {source}")]
+    #[error("cannot use the replay guard {place}")]
     State {
         /// The name of the store.
         place: String,

@@ -1,7 +1,8 @@
 //! What makes a key unusable.
 
 use std::{
-    io,
+    error::Error,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -9,11 +10,27 @@ use std::{
 pub(crate) const MAX_FILE: u64 = 64 * 1024;
 
 /// The error for an unusable key of sealed topics.
-#[derive(Debug, thiserror::Error)]
-#[error("{} {problem}", match file { Some(file) => format!("key file {}", file.display()), None => "the key".to_owned() })]
+#[derive(Debug)]
 pub struct SealingKeyError {
     file: Option<PathBuf>,
     problem: SealingKeyProblem,
+}
+
+impl fmt::Display for SealingKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "key file {} ", file.display())?,
+            None => f.write_str("the key ")?,
+        }
+        fmt::Display::fmt(&self.problem, f)
+    }
+}
+
+/// The text contains that of the problem, so its source is the problem's.
+impl Error for SealingKeyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.problem.source()
+    }
 }
 
 impl SealingKeyError {
@@ -33,10 +50,10 @@ impl SealingKeyError {
 #[non_exhaustive]
 pub enum SealingKeyProblem {
     /// The file cannot be read.
-    #[error("cannot be read: {0}; check its path and permissions")]
+    #[error("cannot be read; check its path and permissions")]
     Read(#[source] io::Error),
     /// The file cannot be written, or exists already.
-    #[error("cannot be written: {0}; choose a path where there is no file yet")]
+    #[error("cannot be written; choose a path where there is no file yet")]
     Write(#[source] io::Error),
     /// The file is longer than any key.
     #[error("is longer than {MAX_FILE} bytes, so it is not a key file")]

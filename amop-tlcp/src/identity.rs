@@ -30,8 +30,8 @@ pub enum IdentityError {
     #[error("a certificate for {0} cannot be read: {1}")]
     Unreadable(&'static str, String),
     /// A key cannot be read.
-    #[error("the key for {0}: {1}")]
-    Key(&'static str, Sm2KeyError),
+    #[error("the key for {0} cannot be used")]
+    Key(&'static str, #[source] Sm2KeyError),
     /// keyUsage does not allow this use.
     #[error(
         "the certificate for {0} is not for {0} by its keyUsage; check that the two files are not swapped"

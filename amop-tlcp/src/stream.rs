@@ -65,7 +65,7 @@ const CHUNK: usize = 8_192;
 #[non_exhaustive]
 pub enum StreamError {
     /// The socket failed.
-    #[error("the connection failed during the handshake: {0}")]
+    #[error("the connection failed during the handshake")]
     Io(#[from] io::Error),
     /// The handshake failed.
     #[error(transparent)]

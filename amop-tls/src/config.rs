@@ -215,11 +215,13 @@ impl Identity {
         if self.mode() != Mode::Ec {
             return Err(TlsError::NotEc {
                 file: self.cert_file().to_owned(),
+                subject: self.subject().to_owned(),
             });
         }
         if self.public_key().is_none() {
             return Err(TlsError::NoNodeId {
                 file: self.cert_file().to_owned(),
+                subject: self.subject().to_owned(),
             });
         }
         let rules = Rules {

@@ -7,34 +7,54 @@ use rustls::{
 };
 
 use crate::error::VerifyError;
+use crate::refusal;
 use crate::time::UtcSeconds;
 use crate::{Mode, Side};
 
 /// Why a TLS handshake failed.
 ///
-/// Created from the error of rustls or tokio-rustls by [`HandshakeFailure::from_rustls`] or
-/// [`HandshakeFailure::from_io`].
+/// Created from the error of rustls or tokio-rustls by [`HandshakeFailure::explain`],
+/// [`HandshakeFailure::from_rustls`] or [`HandshakeFailure::from_io`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
     /// The peer's chain does not lead to this side's `ca.crt`.
     #[error(
-        "the peer's certificate was not issued by our ca.crt: it is of another chain (or, in RSA \
+        "the peer's certificate{} was not issued by our ca.crt: it is of another chain (or, in RSA \
          mode, of another agency), or the peer did not send its agency certificate; compare \
-         ca.crt on both sides"
+         ca.crt on both sides",
+        shown(subject.as_deref())
     )]
-    PeerUnknownIssuer,
+    PeerUnknownIssuer {
+        /// The subject of the peer's certificate, if [`explain`](Self::explain) has found it.
+        subject: Option<String>,
+    },
     /// A certificate of the peer has expired.
-    #[error("a certificate of the peer {}; renew it", expired(*not_after))]
+    #[error(
+        "a certificate of the peer{} {}; renew it",
+        shown(subject.as_deref()),
+        expired(*not_after)
+    )]
     PeerExpired {
+        /// The subject of the expired certificate, if [`explain`](Self::explain) has found it.
+        subject: Option<String>,
         /// End of validity in seconds since 1970, if known.
         not_after: Option<u64>,
     },
     /// A certificate of the peer is not valid yet.
-    #[error("a certificate of the peer is not valid yet; check the clocks of both machines")]
-    PeerNotYetValid,
+    #[error(
+        "a certificate of the peer{} is {}; check the clocks of both machines",
+        shown(subject.as_deref()),
+        early(*not_before)
+    )]
+    PeerNotYetValid {
+        /// The subject of the certificate, if [`explain`](Self::explain) has found it.
+        subject: Option<String>,
+        /// Beginning of validity in seconds since 1970, if known.
+        not_before: Option<u64>,
+    },
     /// The peer's certificate is refused for another reason.
-    #[error("the peer's certificate was refused: {0}")]
+    #[error("the peer's certificate was refused")]
     PeerCertificate(#[source] VerifyError),
     /// The peer did not prove that it holds the key of its certificate.
     #[error(
@@ -103,18 +123,18 @@ pub enum HandshakeFailure {
     NotTls,
     /// The connection ended during the handshake.
     #[error(
-        "the peer closed the connection during the handshake ({0}); its log says why. Common \
+        "the peer closed the connection during the handshake; its log says why. Common \
          causes: it refused our certificate, its lists do not let us in, or the port is not a TLS one"
     )]
     Closed(#[source] io::Error),
     /// As a server: the client ended the connection during the handshake.
     #[error(
-        "the client closed the connection during the handshake ({0}): it may have given up waiting, been \
+        "the client closed the connection during the handshake: it may have given up waiting, been \
          stopped, or refused this node's certificate without saying so; its log says why"
     )]
     ClosedByClient(#[source] io::Error),
     /// The peer violated the protocol.
-    #[error("the peer broke the TLS protocol: {0}")]
+    #[error("the peer broke the TLS protocol")]
     Protocol(#[source] Error),
     /// As a server in EC mode: the client gave up, probably because it has no allowed way to sign.
     #[error(
@@ -126,15 +146,26 @@ pub enum HandshakeFailure {
     #[error("the peer ended the handshake with alert {0:?}")]
     Alert(AlertDescription),
     /// Another error of the connection.
-    #[error("the connection failed during the handshake: {0}")]
+    #[error("the connection failed during the handshake")]
     Io(#[source] io::Error),
     /// Another error of OpenSSL.
     #[cfg(feature = "legacy-rsa")]
     #[error("the TLS handshake failed in OpenSSL: {0}")]
-    Openssl(#[source] openssl::ssl::Error),
+    Openssl(String),
     /// Another error of rustls.
-    #[error("the TLS handshake failed: {0}")]
+    #[error("the TLS handshake failed")]
     Other(#[source] Error),
+}
+
+fn shown(subject: Option<&str>) -> String {
+    subject.map_or_else(String::new, |subject| format!(" {subject:?}"))
+}
+
+fn early(not_before: Option<u64>) -> String {
+    match not_before.map(i64::try_from) {
+        Some(Ok(from)) => format!("valid only from {}", UtcSeconds(from)),
+        _ => "not valid yet".to_owned(),
+    }
 }
 
 fn expired(not_after: Option<u64>) -> String {
@@ -164,6 +195,44 @@ impl HandshakeFailure {
             },
             _ => Self::Io(error),
         }
+    }
+
+    /// Completes a handshake, and explains why it failed: as [`from_io`](Self::from_io), and with the
+    /// subject of the certificate that is refused. rustls has no place for it in the errors that
+    /// cause an alert of their own.
+    ///
+    /// # Errors
+    /// The [`HandshakeFailure`].
+    pub async fn explain<T>(
+        handshake: impl Future<Output = io::Result<T>>,
+        we: Side,
+        mode: Mode,
+    ) -> Result<T, Self> {
+        let (result, refusal) = refusal::watch(handshake).await;
+        result.map_err(|error| {
+            let failure = Self::from_io(error, we, mode);
+            match refusal {
+                Some(refusal) => failure.with_subject(refusal),
+                None => failure,
+            }
+        })
+    }
+
+    /// Adds the subject that the verifier named, if it is about the same failure.
+    pub(crate) fn with_subject(mut self, refusal: VerifyError) -> Self {
+        match (&mut self, refusal) {
+            (
+                Self::PeerUnknownIssuer { subject },
+                VerifyError::UnknownIssuer { subject: named },
+            )
+            | (Self::PeerExpired { subject, .. }, VerifyError::Expired { subject: named, .. })
+            | (
+                Self::PeerNotYetValid { subject, .. },
+                VerifyError::NotYetValid { subject: named, .. },
+            ) => *subject = Some(named),
+            _ => {}
+        }
+        self
     }
 
     /// Explains an error of rustls; see [`HandshakeFailure::from_io`].
@@ -207,14 +276,23 @@ impl HandshakeFailure {
 
     fn from_certificate(error: &CertificateError) -> Self {
         match error {
-            CertificateError::UnknownIssuer => Self::PeerUnknownIssuer,
+            CertificateError::UnknownIssuer => Self::PeerUnknownIssuer { subject: None },
             CertificateError::ExpiredContext { not_after, .. } => Self::PeerExpired {
+                subject: None,
                 not_after: Some(not_after.as_secs()),
             },
-            CertificateError::Expired => Self::PeerExpired { not_after: None },
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                Self::PeerNotYetValid
-            }
+            CertificateError::Expired => Self::PeerExpired {
+                subject: None,
+                not_after: None,
+            },
+            CertificateError::NotValidYetContext { not_before, .. } => Self::PeerNotYetValid {
+                subject: None,
+                not_before: Some(not_before.as_secs()),
+            },
+            CertificateError::NotValidYet => Self::PeerNotYetValid {
+                subject: None,
+                not_before: None,
+            },
             CertificateError::BadSignature => Self::PeerSignature,
             CertificateError::Other(other) => match other.0.downcast_ref::<VerifyError>() {
                 Some(e) => Self::PeerCertificate(e.clone()),

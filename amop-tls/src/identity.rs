@@ -134,6 +134,7 @@ impl Identity {
             return Err(TlsError::KeyMismatch {
                 key: key.name,
                 cert: cert.name,
+                subject: leaf.subject_line(),
             });
         }
         let anchors = ca.anchors()?;
@@ -310,6 +311,7 @@ impl Identity {
     pub(crate) fn own_issuer(&self) -> Result<OwnIssuer, TlsError> {
         let no_issuer = || TlsError::NoIssuer {
             file: self.cert_file.clone(),
+            subject: self.subject.clone(),
             issuer: self.issuer.clone(),
         };
         Ok(OwnIssuer {
@@ -318,7 +320,8 @@ impl Identity {
         })
     }
 
-    pub(crate) fn cert_file(&self) -> &str {
+    /// Returns the name of the file with this side's certificate, or what it was read from.
+    pub fn cert_file(&self) -> &str {
         &self.cert_file
     }
 }

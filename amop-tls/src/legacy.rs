@@ -94,6 +94,7 @@ impl Identity {
         let Some(key) = self.legacy_key() else {
             return Err(TlsError::LegacyNeedsRsa {
                 file: self.cert_file().to_owned(),
+                subject: self.subject().to_owned(),
             });
         };
         let mut builder = SslContext::builder(SslMethod::tls_client())?;
@@ -226,14 +227,19 @@ impl LegacyHandshake {
             Err(error) => error,
         };
         match error.ssl_error() {
-            Some(stack) => from_stack(stack).unwrap_or(HandshakeFailure::Openssl(error)),
+            Some(stack) => from_stack(stack).unwrap_or_else(|| openssl(&error)),
             // Without a cause these codes mean that the stream ended.
             None if [ErrorCode::ZERO_RETURN, ErrorCode::SYSCALL].contains(&error.code()) => {
                 from_io(io::ErrorKind::UnexpectedEof.into())
             }
-            None => HandshakeFailure::Openssl(error),
+            None => openssl(&error),
         }
     }
+}
+
+/// The text of OpenSSL's error contains its cause.
+fn openssl(error: &ssl::Error) -> HandshakeFailure {
+    HandshakeFailure::Openssl(error.to_string())
 }
 
 fn no_chain() -> VerifyError {
@@ -271,8 +277,8 @@ fn judge(verifier: &RustlsVerifier, ssl: &SslRef) -> Result<JudgedChain, VerifyE
 }
 
 fn refusal(error: VerifyError) -> HandshakeFailure {
-    let error = error.into_rustls(UnixTime::now());
-    HandshakeFailure::from_rustls(&error, Side::Client, Mode::Rsa)
+    let told = error.clone().into_rustls(UnixTime::now());
+    HandshakeFailure::from_rustls(&told, Side::Client, Mode::Rsa).with_subject(error)
 }
 
 /// OpenSSL's numbers for errors in its TLS code (`sslerr.h`).

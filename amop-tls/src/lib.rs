@@ -93,6 +93,7 @@ pub mod pkcs12;
 #[cfg(feature = "pki")]
 pub mod pki;
 mod provider;
+mod refusal;
 mod revoke;
 mod role;
 mod rules;

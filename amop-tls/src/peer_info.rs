@@ -14,6 +14,8 @@ pub struct PeerInfo {
     /// The peer's key; `None` for RSA certificates and for EC ones that violate the rules of
     /// [`peer_public_key`].
     pub public_key: Option<PublicKey>,
+    /// The subject for messages, e.g. `CN=node0, O=agency`.
+    pub subject: String,
     /// The common name of the subject ("node name" in a node's RPC answers).
     pub name: Option<String>,
     /// The common name of the issuer ("agency" in a node's RPC answers).
@@ -48,6 +50,7 @@ pub fn peer_info(chain: &[CertificateDer<'_>]) -> Result<PeerInfo, VerifyError> 
 pub(crate) fn info_of(leaf: &Cert<'_>) -> PeerInfo {
     PeerInfo {
         public_key: public_key_of(leaf).ok(),
+        subject: leaf.subject_line(),
         name: leaf.subject_cn(),
         agency: leaf.issuer_cn(),
         not_after: leaf.not_after,

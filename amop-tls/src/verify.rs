@@ -18,6 +18,7 @@ use crate::algs;
 use crate::cert::Cert;
 use crate::error::VerifyError;
 use crate::peers::PeerVerifier;
+use crate::refusal;
 use crate::side::Side;
 use crate::standing::Admitted;
 
@@ -75,6 +76,11 @@ impl RustlsVerifier {
     }
 }
 
+fn refuse(refusal: VerifyError, now: UnixTime) -> Error {
+    refusal::leave(&refusal);
+    refusal.into_rustls(now)
+}
+
 /// TLS 1.3 is not configured, and its schemes do not cover secp256k1.
 fn no_tls13() -> Result<HandshakeSignatureValid, Error> {
     Err(Error::General("TLS 1.3 is not supported".into()))
@@ -92,7 +98,7 @@ impl ServerCertVerifier for RustlsVerifier {
     ) -> Result<ServerCertVerified, Error> {
         match self.verify(end_entity, intermediates, now) {
             Ok(_) => Ok(ServerCertVerified::assertion()),
-            Err(e) => Err(e.into_rustls(now)),
+            Err(refusal) => Err(refuse(refusal, now)),
         }
     }
 
@@ -133,7 +139,7 @@ impl ClientCertVerifier for RustlsVerifier {
     ) -> Result<ClientCertVerified, Error> {
         match self.verify(end_entity, intermediates, now) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(e) => Err(e.into_rustls(now)),
+            Err(refusal) => Err(refuse(refusal, now)),
         }
     }
 

@@ -169,7 +169,7 @@ fn foreign_chains_are_refused_by_both_sides() {
     let done = handshake(foreign.client_config().unwrap(), channel(&ours));
     assert!(matches!(
         done.client_failure(Mode::Ec),
-        HandshakeFailure::PeerUnknownIssuer
+        HandshakeFailure::PeerUnknownIssuer { .. }
     ));
 
     // A client that trusts this chain's CA but has a certificate of the other chain.
@@ -180,7 +180,7 @@ fn foreign_chains_are_refused_by_both_sides() {
     let done = handshake(client, channel(&ours));
     assert!(matches!(
         done.server_failure(Mode::Ec),
-        HandshakeFailure::PeerUnknownIssuer
+        HandshakeFailure::PeerUnknownIssuer { .. }
     ));
     match done.client_failure(Mode::Ec) {
         HandshakeFailure::OursRefused { alert, .. } => {
@@ -197,7 +197,9 @@ fn expired_client() {
         channel(&node("ec/node0")),
     );
     match done.server_failure(Mode::Ec) {
-        HandshakeFailure::PeerExpired { not_after } => assert_eq!(not_after, Some(1_609_459_200)),
+        HandshakeFailure::PeerExpired { not_after, .. } => {
+            assert_eq!(not_after, Some(1_609_459_200))
+        }
         other => panic!("{other}"),
     }
     match done.client_failure(Mode::Ec) {
@@ -227,7 +229,7 @@ fn validity_is_judged_at_the_time_given() {
         if client_time == 0 {
             assert!(matches!(
                 done.client_failure(Mode::Ec),
-                HandshakeFailure::PeerNotYetValid
+                HandshakeFailure::PeerNotYetValid { .. }
             ));
         }
         if server_time == end + 1 {
@@ -289,7 +291,7 @@ fn leaf_without_its_agency() {
     let done = handshake(client, channel(&node("ec/node0")));
     assert!(matches!(
         done.server_failure(Mode::Ec),
-        HandshakeFailure::PeerUnknownIssuer
+        HandshakeFailure::PeerUnknownIssuer { .. }
     ));
     match done.client_failure(Mode::Ec) {
         HandshakeFailure::OursRefused { alert, reason } => {

@@ -277,7 +277,7 @@ fn foreign_agencies_are_refused_by_both_sides() {
     node.ca = ours.cert_pem().into();
     let (told, theirs) = refused(&sdk, &node.serve(STATIC_RSA));
     assert!(
-        matches!(told, HandshakeFailure::PeerUnknownIssuer),
+        matches!(told, HandshakeFailure::PeerUnknownIssuer { .. }),
         "{told}"
     );
     assert!(theirs.contains("unknown ca"), "{theirs}");
@@ -303,7 +303,9 @@ fn expired_certificates_are_refused_by_both_sides() {
     let node = Node::issued(&expired, &ca).serve(STATIC_RSA);
     let (told, _) = refused(&identity(&good, &ca), &node);
     match told {
-        HandshakeFailure::PeerExpired { not_after } => assert_eq!(not_after, Some(1_609_459_200)),
+        HandshakeFailure::PeerExpired { not_after, .. } => {
+            assert_eq!(not_after, Some(1_609_459_200))
+        }
         other => panic!("{other}"),
     }
 
@@ -357,7 +359,7 @@ fn a_node_that_wants_no_certificate_is_verified_all_the_same() {
     context.set_verify(SslVerifyMode::NONE);
     let (told, _) = refused(&sdk("rsa/sdk"), &context.build());
     assert!(
-        matches!(told, HandshakeFailure::PeerUnknownIssuer),
+        matches!(told, HandshakeFailure::PeerUnknownIssuer { .. }),
         "{told}"
     );
 }

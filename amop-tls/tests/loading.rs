@@ -174,8 +174,9 @@ fn keys_that_cannot_be_used() {
     let error = spoiled("sdk.key", &bytes("odd/sm2.key"));
     assert!(matches!(error, TlsError::Guomi { .. }), "{error}");
     match spoiled("sdk.key", &bytes("ec/node0/node.key")) {
-        TlsError::KeyMismatch { key, cert } => {
+        TlsError::KeyMismatch { key, cert, subject } => {
             assert!(key.ends_with("sdk.key") && cert.ends_with("sdk.crt"));
+            assert!(subject.contains("CN=sdk"), "{subject}");
         }
         other => panic!("{other}"),
     }
@@ -225,7 +226,7 @@ fn guomi_folders() {
     fs::create_dir(dir.path().join("gm")).unwrap();
     fs::write(dir.path().join("gm/gmsdk.crt"), bytes("odd/sm2.crt")).unwrap();
     match Identity::load_sdk(dir.path()).unwrap_err() {
-        TlsError::Guomi { file } => assert!(file.ends_with("gmsdk.crt")),
+        TlsError::Guomi { file, .. } => assert!(file.ends_with("gmsdk.crt")),
         other => panic!("{other}"),
     }
 }

@@ -308,7 +308,7 @@ pub use amop_derive::{AmopTopic, topic};
 pub use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
     channel::{MAX_PRIVATE_LEN, ParseSeqError, PrivateName, Seq, result_code},
-    client::{CloseReason, MessageKind},
+    client::{CloseReason, ExpiredCertificate, MessageKind},
     log::{WithCauses, with_causes},
 };
 pub use amop_seal::{

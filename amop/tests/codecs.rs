@@ -109,7 +109,7 @@ proptest! {
 
 fn refusal<T: Serialize + for<'de> Deserialize<'de>>(value: &T) -> (CodecError, String) {
     let error = <Json as Codec<T>>::encode(value).unwrap_err();
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     (error, text)
 }
 

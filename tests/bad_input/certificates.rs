@@ -45,10 +45,12 @@ async fn a_client_of_another_chain_does_not_trust_the_node() {
         let stranger = identity(&foreign_agency(), Leaf::Sdk, "stranger");
         let (failure, text) = failure(network.endpoint(1), stranger).await;
         assert!(
-            matches!(failure, HandshakeFailure::PeerUnknownIssuer),
+            matches!(failure, HandshakeFailure::PeerUnknownIssuer { .. }),
             "{failure:?}"
         );
         assert!(text.contains("compare ca.crt"), "{text}");
+        // Whose certificate it is.
+        assert!(text.contains("certificate \"CN=node1"), "{text}");
         log()
             .wait_for(&["SDK at", "refused: the peer refused our certificate"])
             .await;
@@ -108,7 +110,8 @@ async fn an_expired_client_is_told_so() {
         log()
             .wait_for(&[
                 "SDK at",
-                "refused: a certificate of the peer expired at 20",
+                "refused: a certificate of the peer \"CN=",
+                " expired at 20",
                 "Z; renew it",
             ])
             .await;
@@ -130,11 +133,15 @@ async fn an_expired_node_is_not_trusted() {
     assert!(
         matches!(
             failure,
-            HandshakeFailure::PeerExpired { not_after: Some(_) }
+            HandshakeFailure::PeerExpired {
+                not_after: Some(_),
+                ..
+            }
         ),
         "{failure:?}"
     );
     assert!(text.contains("renew it"), "{text}");
+    assert!(text.contains("\"CN=node0"), "{text}");
     node.shutdown().await;
 }
 
@@ -252,7 +259,7 @@ async fn a_broken_folder_names_the_file() {
             .await
             .unwrap_err();
         assert!(matches!(error, ConnectError::Certificates(_)), "{error:?}");
-        let text = error.to_string();
+        let text = amop::with_causes(&error).to_string();
         let path = dir.path().join(file);
         assert!(text.contains(&*path.to_string_lossy()), "{file}: {text}");
         assert!(text.contains(message), "{file}: {text}");

@@ -64,7 +64,7 @@ async fn a_node_in_rsa_mode_serves_rsa_clients_and_refuses_others() {
         ),
         "{error:?}"
     );
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     assert!(text.contains(&node.channel_address().to_string()), "{text}");
     assert!(text.contains("needs the RSA sdk folder"), "{text}");
     log().wait_for(&["SDK at", "no common", "RSA-mode"]).await;
@@ -76,7 +76,7 @@ async fn a_node_in_rsa_mode_serves_rsa_clients_and_refuses_others() {
         matches!(
             error,
             ConnectError::Tls {
-                source: HandshakeFailure::PeerUnknownIssuer,
+                source: HandshakeFailure::PeerUnknownIssuer { .. },
                 ..
             }
         ),
@@ -94,7 +94,7 @@ async fn an_rsa_client_is_refused_by_a_node_in_ec_mode() {
         .unwrap();
     let authority = RsaAuthority::new("agency").unwrap();
     let error = connect(&node, rsa(&authority)).await.unwrap_err();
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     assert!(
         matches!(
             error,
@@ -128,7 +128,7 @@ async fn a_node_cannot_be_started_with_an_rsa_identity() {
         ),
         "{error:?}"
     );
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     assert!(text.contains("need the secp256k1 pair in conf/"), "{text}");
 }
 

@@ -16,7 +16,7 @@ pub(crate) async fn failure(
         .connect_timeout(PATIENCE)
         .connect();
     let error = within("the error", connecting).await.unwrap_err();
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     assert!(text.contains(endpoint), "{text}");
     match error {
         ConnectError::Tls { source, .. } => (source, text),

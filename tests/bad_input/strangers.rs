@@ -100,7 +100,7 @@ async fn a_server_without_tls_is_recognised() {
         ),
         "{error:?}"
     );
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     assert!(text.contains("check that the port is a channel"), "{text}");
 }
 
@@ -123,7 +123,8 @@ async fn a_server_that_hangs_up_is_recognised() {
         ),
         "{error:?}"
     );
-    assert!(error.to_string().contains("its log says why"), "{error}");
+    let text = amop::with_causes(&error).to_string();
+    assert!(text.contains("its log says why"), "{text}");
 }
 
 /// Monitors that check whether a port is open cause no warning, and no reason to check
@@ -183,7 +184,7 @@ async fn a_tls_server_of_another_protocol_is_recognised() {
         let sdk = identity(&agency, Leaf::Sdk, "sdk");
         let error = failure(&endpoint, sdk, PATIENCE).await;
         assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");
-        let text = error.to_string();
+        let text = amop::with_causes(&error).to_string();
         assert!(text.contains("channel_listen_port"), "{text}");
     }
 }
@@ -252,6 +253,6 @@ async fn the_wrong_port_of_a_node_is_recognised() {
     assert!(error.to_string().contains("channel_listen_port"), "{error}");
     let error = failure(&p2p, network.sdk(), PATIENCE).await;
     assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
-    let text = error.to_string();
+    let text = amop::with_causes(&error).to_string();
     assert!(text.contains("as on its port for nodes"), "{text}");
 }

@@ -225,7 +225,8 @@ async fn the_publisher_learns_that_a_message_was_not_understood() {
     );
     let error = received.unwrap().unwrap_err();
     assert_eq!(error.topic(), "price");
-    assert!(error.to_string().contains("protobuf"), "{error}");
+    let text = amop::with_causes(&error).to_string();
+    assert!(text.contains("protobuf"), "{text}");
 
     // The plain subscription skips messages that it cannot read, and counts them.
     let mut plain = NoPrice::subscribe(&subscriber).await.unwrap();

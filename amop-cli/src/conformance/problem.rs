@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use amop_proto::channel::Frame;
+use amop_proto::{channel::Frame, log::with_causes};
 
 use crate::{WireError, show};
 
@@ -23,7 +23,7 @@ impl From<WireError> for CheckProblem {
     fn from(error: WireError) -> Self {
         Self::Failed {
             expected: "a connection".to_owned(),
-            got: error.to_string(),
+            got: with_causes(&error).to_string(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use amop_proto::channel::{Frame, FrameType};
+use amop_proto::log::with_causes;
 use amop_tls::{
     Identity, Mode,
     pki::{Authority, Leaf, RsaAuthority},
@@ -70,7 +71,8 @@ async fn stranger(bench: &Bench) -> Checked {
         Ok(config) => config.client_auth_cert_resolver.resolve(&[], &[]),
         Err(error) => {
             return Err(CheckProblem::Skipped(format!(
-                "cannot create a certificate: {error}"
+                "cannot create a certificate: {}",
+                with_causes(&*error)
             )));
         }
     };
@@ -106,7 +108,10 @@ async fn refused(bench: &Bench, presents: Presents) -> Checked {
     tls.client_auth_cert_resolver = Arc::new(presents);
     match bench.connect_with(&bench.node, Arc::new(tls)).await {
         Err(crate::WireError::Tls { .. }) => passed(),
-        Err(other) => failed("the node ends the TLS handshake", other.to_string()),
+        Err(other) => failed(
+            "the node ends the TLS handshake",
+            with_causes(&other).to_string(),
+        ),
         Ok(_) => failed("the node ends the TLS handshake", "the node completes it"),
     }
 }

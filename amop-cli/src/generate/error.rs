@@ -39,7 +39,7 @@ pub enum GenerateError {
         folder: PathBuf,
     },
     /// A file or folder could not be read.
-    #[error("cannot read {}: {source}; check the path", path.display())]
+    #[error("cannot read {}; check the path", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum GenerateError {
         source: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {}: {source}; check the folder's permissions", path.display())]
+    #[error("cannot write {}; check the folder's permissions", path.display())]
     Write {
         /// The file.
         path: PathBuf,

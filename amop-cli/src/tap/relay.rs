@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use amop_proto::log::with_causes;
 use bytes::{Buf, Bytes};
 use chrono::Local;
 use tokio::{
@@ -71,7 +72,7 @@ pub(super) async fn relay(
         end = &mut down => ("the node", end, timeout(LINGER, up).await),
     };
     match (first, rest) {
-        (Err(error), _) | (Ok(()), Ok(Err(error))) => error.to_string(),
+        (Err(error), _) | (Ok(()), Ok(Err(error))) => with_causes(&error).to_string(),
         (Ok(()), Ok(Ok(()))) => format!("{who} closed it"),
         (Ok(()), Err(_)) => format!(
             "{who} closed it, the other side did not within {} s",

@@ -151,3 +151,63 @@ async fn what_cannot_run_is_explained() {
         assert!(finished.errors.contains("write host:port"), "{finished:?}");
     }
 }
+
+/// An error is printed with all its causes, each once.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_show_every_cause_once() {
+    let dir = TempDir::new().unwrap();
+    let (node, layout) = node(&dir).await;
+    let (endpoint, certs) = (node.channel_address().to_string(), layout.root.join("sdk"));
+    let nobody = format!("127.0.0.1:{}", free_ports(1));
+    // Another chain, a folder without files, a broken file.
+    let (stranger, empty, broken) = (
+        dir.path().join("other"),
+        dir.path().join("a"),
+        dir.path().join("b"),
+    );
+    let spec = layout::DevnetSpec::new(&stranger, 1);
+    let stranger = layout::write_devnet(&spec).unwrap().root.join("sdk");
+    std::fs::create_dir_all(&empty).unwrap();
+    std::fs::create_dir_all(&broken).unwrap();
+    for file in ["ca.crt", "sdk.crt", "sdk.key"] {
+        std::fs::copy(certs.join(file), broken.join(file)).unwrap();
+    }
+    std::fs::write(
+        broken.join("sdk.crt"),
+        "-----BEGIN CERTIFICATE-----\nMIIB\n",
+    )
+    .unwrap();
+    let cases: [(&str, &Path, &[&str]); 4] = [
+        (&endpoint, &empty, &["sdk.crt does not exist"]),
+        (
+            &endpoint,
+            &broken,
+            &["b/sdk.crt is not a PEM file", "cut off"],
+        ),
+        (
+            &nobody,
+            &certs,
+            &["cannot connect to", "channel port", "(os error "],
+        ),
+        // Whose certificate it is: the subject, and the endpoint.
+        (
+            &endpoint,
+            &stranger,
+            &[
+                "TLS with",
+                &endpoint,
+                "\"CN=node0",
+                "was not issued by our ca.crt",
+            ],
+        ),
+    ];
+    for (endpoint, certs, parts) in cases {
+        let finished = conformance(endpoint, certs, &[]).await;
+        assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+        for part in parts {
+            let found = finished.errors.matches(part).count();
+            assert_eq!(found, 1, "{part:?} in {}", finished.errors);
+        }
+    }
+    node.shutdown().await;
+}

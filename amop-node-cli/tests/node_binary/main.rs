@@ -156,6 +156,13 @@ fn a_folder_that_does_not_do_is_refused() {
         assert_eq!(finished.status.code(), Some(1), "{finished:?}");
         assert!(finished.errors.contains("amop-node: "), "{finished:?}");
         assert!(finished.errors.contains(what), "no {what} in {finished:?}");
+        finished.errors
+    };
+    // Each cause is printed, and printed once.
+    let once = |errors: &str, parts: &[&str]| {
+        for part in parts {
+            assert_eq!(errors.matches(part).count(), 1, "{part:?} in {errors}");
+        }
     };
     let text = fs::read_to_string(&node.config).unwrap();
 
@@ -164,6 +171,18 @@ fn a_folder_that_does_not_do_is_refused() {
     fs::remove_file(&key).unwrap();
     refused(&key.to_string_lossy());
     fs::write(&key, kept).unwrap();
+
+    let certificate = node.dir.join("conf/node.crt");
+    let kept = fs::read(&certificate).unwrap();
+    fs::write(&certificate, "-----BEGIN CERTIFICATE-----\nMIIB\n").unwrap();
+    let errors = refused(&certificate.to_string_lossy());
+    let parts = [
+        "certificates cannot be used",
+        "is not a PEM file",
+        "cut off",
+    ];
+    once(&errors, &parts);
+    fs::write(&certificate, kept).unwrap();
 
     fs::write(
         &node.config,
@@ -181,11 +200,13 @@ fn a_folder_that_does_not_do_is_refused() {
 
     let holder = std::net::TcpListener::bind(node.channel).unwrap();
     fs::write(&node.config, &text).unwrap();
-    refused(&format!("cannot listen on {} for channel", node.channel));
+    let errors = refused(&format!("cannot listen on {} for channel", node.channel));
+    once(&errors, &["another program", "(os error "]);
     drop(holder);
 
     fs::remove_file(&node.config).unwrap();
-    refused(&node.config.to_string_lossy());
+    let errors = refused(&node.config.to_string_lossy());
+    once(&errors, &["cannot read", "give the path", "(os error 2)"]);
 }
 
 /// The values reported to SDKs can be set without changing the file.

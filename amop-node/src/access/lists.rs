@@ -93,7 +93,7 @@ pub struct Reloaded {
 
 /// The reason why lists were not reloaded. The previous lists stay in force.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot reload the lists, so the previous ones stay in force: {0}")]
+#[error("cannot reload the lists, so the previous ones stay in force")]
 pub struct ReloadError(#[from] StartError);
 
 /// Gives each identity the lists of the authorities that it knows: in RSA mode each knows one of

@@ -46,15 +46,15 @@ impl Standings {
         self.due.first().map(|&(at, _)| at)
     }
 
-    /// Returns the connections that have expired. Each is returned once.
-    pub(crate) fn take_expired(&mut self, now: UnixTime) -> Vec<ConnectionId> {
+    /// Returns the connections that have expired, and when. Each is returned once.
+    pub(crate) fn take_expired(&mut self, now: UnixTime) -> Vec<(i64, ConnectionId)> {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let mut expired = Vec::new();
         while let Some(&(at, link)) = self.due.first()
             && at < now
         {
             self.due.pop_first();
-            expired.push(link);
+            expired.push((at, link));
         }
         expired
     }

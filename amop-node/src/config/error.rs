@@ -13,7 +13,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}; give the path of a node's config.ini", file.display())]
+    #[error("cannot read {}; give the path of a node's config.ini", file.display())]
     Read {
         /// The file.
         file: PathBuf,

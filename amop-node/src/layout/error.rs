@@ -93,10 +93,10 @@ pub enum LayoutError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A certificate could not be made.
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot make a certificate")]
     Issue(#[from] PkiError),
     /// A certificate or key of the existing layout cannot be used.
-    #[error("cannot use {}: {source}", file.display())]
+    #[error("cannot use {}", file.display())]
     Load {
         /// The file.
         file: PathBuf,
@@ -104,7 +104,7 @@ pub enum LayoutError {
         source: PkiError,
     },
     /// The file system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     Io {
         /// The action that failed.
         action: &'static str,

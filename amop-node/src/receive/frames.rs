@@ -69,7 +69,7 @@ fn decode_all<R: Reading>(
 }
 
 /// Takes all frames out of the buffer, and gets room for the incomplete frame that remains.
-pub(super) fn take_frames<R: Reading, C: std::fmt::Display>(
+pub(super) fn take_frames<R: Reading, C: std::error::Error + 'static>(
     core: &Core,
     reading: &mut R,
     id: R::Id,

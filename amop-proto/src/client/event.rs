@@ -235,6 +235,25 @@ pub enum SessionNotice {
     },
 }
 
+/// A certificate of a connection that has expired.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the certificate of {}, {subject:?}{}, or one above it, expired at {}; renew it",
+    if *own { "this client" } else { "the node" },
+    match file { Some(file) => format!(" in {file}"), None => String::new() },
+    Utc(*at)
+)]
+pub struct ExpiredCertificate {
+    /// Whether it is this side's own certificate, and not the node's.
+    pub own: bool,
+    /// The subject of the certificate of that side.
+    pub subject: String,
+    /// The file with this certificate, if it is from a file here.
+    pub file: Option<String>,
+    /// The end of the validity in seconds since 1970.
+    pub at: i64,
+}
+
 /// Why a session has ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -274,17 +293,8 @@ pub enum CloseReason {
     #[error("the node chose protocol version {0}; 1 to 3 were offered")]
     Version(u32),
     /// A certificate of this connection has expired: one of the node's chain, or this side's own.
-    #[error(
-        "a certificate of {} expired at {}; renew it",
-        if *own { "this client" } else { "the node" },
-        Utc(*at)
-    )]
-    Expired {
-        /// Whether it is this side's own certificate.
-        own: bool,
-        /// The end of its validity in seconds since 1970.
-        at: i64,
-    },
+    #[error(transparent)]
+    Expired(#[from] Box<ExpiredCertificate>),
     /// The transport failed.
     #[error("the connection failed: {message}")]
     Transport {

@@ -70,7 +70,9 @@ mod window;
 pub use attempts::{AttemptEnd, Attempts, MAX_CUT_OFFS, NextAttempt};
 pub use challenges::Challenge;
 pub use config::{ClientConfig, RefusalReason, RefusedRequest};
-pub use event::{CloseReason, MessageKind, Push, RequestOutcome, SessionEvent, SessionNotice};
+pub use event::{
+    CloseReason, ExpiredCertificate, MessageKind, Push, RequestOutcome, SessionEvent, SessionNotice,
+};
 pub use pool::{EndpointPool, PoolConfig};
 pub use session::ClientSession;
 pub use window::{DedupWindow, UnicastArrival, WindowConfig};

@@ -97,14 +97,14 @@ pub enum SessionCloseReason {
     #[error("the node is stopping")]
     Stopping,
     /// The session's certificate is no longer accepted.
-    #[error("{0}")]
+    #[error(transparent)]
     Lapsed(CertificateLapse),
     /// The version range in the handshake does not overlap with the node's.
     #[error(transparent)]
     Handshake(HandshakeError),
     /// An AMOP body that no SDK sends.
-    #[error("malformed AMOP frame: {0}")]
-    Malformed(AmopBodyError),
+    #[error("malformed AMOP frame")]
+    Malformed(#[source] AmopBodyError),
     /// The SDK does not read what it is sent.
     #[error("{queued} bytes wait to be written to it; it does not read")]
     SlowReader {
@@ -143,7 +143,7 @@ pub enum SessionCloseReason {
 #[non_exhaustive]
 pub enum PeerCloseReason {
     /// The peer's certificate is no longer accepted.
-    #[error("{0}")]
+    #[error(transparent)]
     Lapsed(CertificateLapse),
     /// The peer is this node itself.
     #[error("the address is this node's own")]
@@ -179,8 +179,10 @@ pub enum PeerCloseReason {
         queued: usize,
     },
     /// The peer sent records that no honest node passes on.
-    #[error("it sent {0}; if it is a node of yours, its key may be stolen")]
-    BadRecords(RecordsFault),
+    #[error(
+        "it sent records that no honest node passes on; if it is a node of yours, its key may be stolen"
+    )]
+    BadRecords(#[source] RecordsFault),
 }
 
 /// An event that is worth a line in the log.
@@ -298,8 +300,8 @@ impl NodeNotice {
 impl fmt::Display for NodeNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PeerUp { node, .. } => write!(f, "connected to node {node}"),
-            Self::PeerDown { node, .. } => write!(f, "lost node {node}"),
+            Self::PeerUp { node, .. } => write!(f, "connected to node {}", node.short()),
+            Self::PeerDown { node, .. } => write!(f, "lost node {}", node.short()),
             Self::UnknownFrame { session, kind } => {
                 write!(
                     f,
@@ -372,8 +374,9 @@ impl fmt::Display for NodeNotice {
                 good,
             } => write!(
                 f,
-                "session {}: node {node} is {} for a private topic",
+                "session {}: node {} is {} for a private topic",
                 session.0,
+                node.short(),
                 if *good { "verified" } else { "refused" }
             ),
             Self::BadVerdict { session, what } => write!(
@@ -392,8 +395,9 @@ impl fmt::Display for NodeNotice {
                 count,
             } => write!(
                 f,
-                "peer {} (node {node}): ignored {what} ({count} so far on this connection)",
-                peer.0
+                "peer {} (node {}): ignored {what} ({count} so far on this connection)",
+                peer.0,
+                node.short()
             ),
             Self::Disbelieved {
                 peer,
@@ -402,11 +406,13 @@ impl fmt::Display for NodeNotice {
                 why,
             } => write!(
                 f,
-                "peer {} (node {teller}) sent a record of node {node}, which is refused: {why}",
-                peer.0
+                "peer {} (node {}) sent a record of node {}, which is refused: {why}",
+                peer.0,
+                teller.short(),
+                node.short()
             ),
             Self::BadPeerMessage { peer, node, what } => {
-                write!(f, "peer {} (node {node}): ignored {what}", peer.0)
+                write!(f, "peer {} (node {}): ignored {what}", peer.0, node.short())
             }
         }
     }

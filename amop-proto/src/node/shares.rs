@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::Group;
-use crate::{hash::HashMap, p2p::mesh::RoutingKey};
+use crate::{hash::HashMap, log::ShortId, p2p::mesh::RoutingKey};
 
 /// The key and agency behind a session. Applications that share a certificate count as one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +94,7 @@ impl Hash for SessionIdentity {
 /// Shows the beginning of the key's digest, which is enough to tell keys apart in a log.
 impl fmt::Display for SessionIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.key[..8]))
+        ShortId(&self.key).fmt(f)
     }
 }
 

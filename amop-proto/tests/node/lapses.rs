@@ -49,12 +49,17 @@ fn a_lapsed_publisher_gets_no_answer_and_harms_nobody() {
     let push = net.only(subscriber);
     net.event(
         0,
-        NodeEvent::SessionLapsed(publisher.id, CertificateLapse::Expired),
+        NodeEvent::SessionLapsed(
+            publisher.id,
+            CertificateLapse::Expired { at: 1_609_459_200 },
+        ),
     );
     net.settle();
     assert_eq!(
         net.closed(publisher),
-        Some(SessionCloseReason::Lapsed(CertificateLapse::Expired))
+        Some(SessionCloseReason::Lapsed(CertificateLapse::Expired {
+            at: 1_609_459_200
+        }))
     );
     net.send(subscriber, reply(&push, "pong"));
     assert!(net.is_open(subscriber));

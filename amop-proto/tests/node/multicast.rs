@@ -4,6 +4,7 @@
 use crate::support::{Net, inner, key, multicast, peer_frame, seq, spread};
 use amop_proto::{
     channel::{Frame, FrameType, result_code},
+    log::with_causes,
     node::NodeNotice,
     p2p::{packet, protocol},
 };
@@ -164,7 +165,8 @@ fn an_empty_body_is_dropped_and_a_zero_length_byte_closes() {
         assert_eq!(net.notices(0), [NodeNotice::EmptyAmopBody { session }]);
         net.send(publisher, Frame::new(kind, seq(2), &b"\0hello"[..]));
         let reason = net.closed(publisher).unwrap();
-        assert!(reason.to_string().contains("length byte is 0"), "{reason}");
+        let text = with_causes(&reason).to_string();
+        assert!(text.contains("length byte is 0"), "{text}");
         net.nothing(publisher);
     }
     assert_eq!(net.closed(bystander), None);

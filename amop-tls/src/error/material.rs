@@ -4,7 +4,7 @@ use std::io;
 
 /// Why a folder's certificates or key are not usable.
 ///
-/// Every variant names the file. For material that is not from a file, the name says which argument
+/// Every variant names the file, and the subject of the certificate if it is about one. For material that is not from a file, the name says which argument
 /// it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum TlsError {
         file: String,
     },
     /// A file cannot be read.
-    #[error("cannot read {file}: {source}")]
+    #[error("cannot read {file}")]
     Read {
         /// The path of the file.
         file: String,
@@ -64,10 +64,15 @@ pub enum TlsError {
         file: String,
     },
     /// A certificate is not usable.
-    #[error("certificate {position} in {file} cannot be used: {detail}")]
+    #[error(
+        "certificate {position} in {file}{} cannot be used: {detail}",
+        shown(subject.as_deref())
+    )]
     BadCertificate {
         /// The name of the file.
         file: String,
+        /// The subject of the certificate, if it can be read.
+        subject: Option<String>,
         /// The number of the certificate, counted from 1.
         position: usize,
         /// The problem.
@@ -83,40 +88,50 @@ pub enum TlsError {
     },
     /// The key is on an elliptic curve other than secp256k1.
     #[error(
-        "the key in {file} is on the curve {curve}; FISCO BCOS certificates are on secp256k1 \
-         (or RSA in rsa_crypto_channel mode)"
+        "the key in {file}{} is on the curve {curve}; FISCO BCOS certificates are on secp256k1 \
+         (or RSA in rsa_crypto_channel mode)",
+        shown(subject.as_deref())
     )]
     UnsupportedCurve {
         /// The name of the file.
         file: String,
+        /// The subject, if the file has a certificate and not a private key.
+        subject: Option<String>,
         /// The curve.
         curve: String,
     },
     /// The file is of a guomi (SM2) chain.
     #[error(
-        "{file} is of a guomi (SM2) chain, which is not supported; use a chain or channel with \
-         standard crypto (sm_crypto_channel=false)"
+        "{file}{} is of a guomi (SM2) chain, which is not supported; use a chain or channel with \
+         standard crypto (sm_crypto_channel=false)",
+        shown(subject.as_deref())
     )]
     Guomi {
         /// The name of the file.
         file: String,
+        /// The subject, if the file has a certificate that can be read.
+        subject: Option<String>,
     },
     /// The key does not belong to the first certificate.
-    #[error("the key in {key} is not that of the first certificate in {cert}")]
+    #[error("the key in {key} is not that of the first certificate in {cert}, {subject:?}")]
     KeyMismatch {
         /// The name of the key file.
         key: String,
         /// The name of the certificate file.
         cert: String,
+        /// The subject of the certificate.
+        subject: String,
     },
     /// One file is of EC mode, the other of RSA mode.
     #[error(
-        "{cert} is of {cert_mode} mode but {ca} of {ca_mode} mode; take both from the same folder \
+        "{cert} ({subject:?}) is of {cert_mode} mode but {ca} of {ca_mode} mode; take both from the same folder \
          (conf/ for EC and P2P, conf/channel_cert/ for an RSA channel)"
     )]
     MixedModes {
         /// The name of the certificate file.
         cert: String,
+        /// The subject of the certificate.
+        subject: String,
         /// The mode of the certificate file.
         cert_mode: crate::Mode,
         /// The name of the CA file.
@@ -126,48 +141,56 @@ pub enum TlsError {
     },
     /// RSA certificates were given for P2P, where node IDs are EC keys.
     #[error(
-        "{file} is an RSA certificate; node-to-node links need the secp256k1 pair in conf/, \
+        "{file} ({subject:?}) is an RSA certificate; node-to-node links need the secp256k1 pair in conf/, \
          also on chains with rsa_crypto_channel=true"
     )]
     NotEc {
         /// The name of the certificate file.
         file: String,
+        /// The subject of the certificate.
+        subject: String,
     },
     /// This side's certificate yields no node ID, so no node would accept it.
     #[error(
-        "the certificate in {file} yields no node ID: it needs the extension basicConstraints \
+        "the certificate of {subject:?} in {file} yields no node ID: it needs the extension basicConstraints \
          with CA:FALSE; issue it again with it"
     )]
     NoNodeId {
         /// The name of the certificate file.
         file: String,
+        /// The subject of the certificate.
+        subject: String,
     },
     /// The certificate that issued this side's certificate is unknown, so the certificates of SDKs
     /// cannot be compared with it.
     #[error(
-        "the certificate in {file} is issued by {issuer:?}, whose certificate is neither in that file \
+        "the certificate of {subject:?} in {file} is issued by {issuer:?}, whose certificate is neither in that file \
          nor in ca.crt, so that check_cert_issuer cannot compare its key: append the agency's \
          certificate to {file}, or set check_cert_issuer=false"
     )]
     NoIssuer {
         /// The name of the certificate file.
         file: String,
+        /// The subject of the certificate.
+        subject: String,
         /// The issuer.
         issuer: String,
     },
     /// A secp256k1 certificate was given to the backend for RSA-mode nodes.
     #[cfg(feature = "legacy-rsa")]
     #[error(
-        "{file} is a secp256k1 certificate; Tls::legacy_rsa() is for nodes in RSA mode and their \
+        "{file} ({subject:?}) is a secp256k1 certificate; Tls::legacy_rsa() is for nodes in RSA mode and their \
          RSA sdk folder only: take the default TLS for this one"
     )]
     LegacyNeedsRsa {
         /// The name of the certificate file.
         file: String,
+        /// The subject of the certificate.
+        subject: String,
     },
     /// OpenSSL refused the configuration.
     #[cfg(feature = "legacy-rsa")]
-    #[error("cannot configure OpenSSL: {0}")]
+    #[error("cannot configure OpenSSL")]
     Openssl(#[from] openssl::error::ErrorStack),
     /// A revocation list is not usable.
     #[error("the revocation list {file} cannot be used: {detail}")]
@@ -200,6 +223,10 @@ pub enum TlsError {
         issuer: String,
     },
     /// rustls refused the configuration.
-    #[error("cannot configure TLS: {0}")]
+    #[error("cannot configure TLS")]
     Rustls(#[from] rustls::Error),
+}
+
+fn shown(subject: Option<&str>) -> String {
+    subject.map_or_else(String::new, |subject| format!(" ({subject:?})"))
 }

@@ -11,11 +11,12 @@ use crate::path::Anchor;
 
 pub(super) fn mode_of_leaf(leaf: &Cert<'_>, source: &NamedPem) -> Result<Mode, TlsError> {
     match leaf.key_alg {
-        _ if leaf.is_guomi() => Err(source.guomi()),
+        _ if leaf.is_guomi() => Err(source.guomi(Some(leaf.subject_line()))),
         Ok(KeyAlg::Secp256k1) if PublicKey::from_point(leaf.key_bits()).is_none() => {
             // Nodes need an uncompressed point (p2p-v2 section 2.2).
             Err(TlsError::BadCertificate {
                 file: source.name.clone(),
+                subject: Some(leaf.subject_line()),
                 position: 1,
                 detail: "its public key is not an uncompressed point, so that nodes cannot \
                          derive an ID from it; issue it with -conv_form uncompressed"
@@ -26,11 +27,13 @@ pub(super) fn mode_of_leaf(leaf: &Cert<'_>, source: &NamedPem) -> Result<Mode, T
         Ok(KeyAlg::Rsa) => Ok(Mode::Rsa),
         Ok(other) => Err(TlsError::UnsupportedCurve {
             file: source.name.clone(),
+            subject: Some(leaf.subject_line()),
             curve: other.name().into(),
         }),
-        Err(Unusable::Guomi) => Err(source.guomi()),
+        Err(Unusable::Guomi) => Err(source.guomi(Some(leaf.subject_line()))),
         Err(Unusable::Unknown) => Err(TlsError::BadCertificate {
             file: source.name.clone(),
+            subject: Some(leaf.subject_line()),
             position: 1,
             detail: "its key is neither a secp256k1 nor an RSA one".into(),
         }),
@@ -81,6 +84,7 @@ pub(super) fn check_modes(
         Some(ca_mode) if anchors.iter().all(|a| of_anchor(a) != mode && !named(a)) => {
             Err(TlsError::MixedModes {
                 cert: cert.name.clone(),
+                subject: chain.first().map(Cert::subject_line).unwrap_or_default(),
                 cert_mode: mode,
                 ca: ca.name.clone(),
                 ca_mode,

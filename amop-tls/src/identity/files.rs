@@ -59,6 +59,7 @@ impl CertFiles {
         match guomi.iter().map(|name| dir.join(name)).find(|p| p.exists()) {
             Some(path) => Err(TlsError::Guomi {
                 file: name_of(&path),
+                subject: None,
             }),
             None => Err(TlsError::Missing {
                 file: name_of(&dir.join("sdk.crt")),

@@ -37,9 +37,10 @@ impl NamedPem {
         Self { name, text }
     }
 
-    pub(super) fn guomi(&self) -> TlsError {
+    pub(super) fn guomi(&self, subject: Option<String>) -> TlsError {
         TlsError::Guomi {
             file: self.name.clone(),
+            subject,
         }
     }
 
@@ -85,6 +86,7 @@ impl NamedPem {
         for (i, der) in certs.iter().enumerate() {
             parsed.push(Cert::parse(der).map_err(|detail| TlsError::BadCertificate {
                 file: self.name.clone(),
+                subject: None,
                 position: i + 1,
                 detail,
             })?);
@@ -102,10 +104,11 @@ impl NamedPem {
         for (i, cert) in self.parse(&certs)?.iter().enumerate() {
             match Anchor::new(cert) {
                 Ok(anchor) => anchors.push(anchor),
-                Err(VerifyError::Guomi { .. }) => return Err(self.guomi()),
+                Err(VerifyError::Guomi { subject }) => return Err(self.guomi(Some(subject))),
                 Err(e) => {
                     problem.get_or_insert(TlsError::BadCertificate {
                         file: self.name.clone(),
+                        subject: Some(cert.subject_line()),
                         position: i + 1,
                         detail: e.to_string(),
                     });
@@ -138,9 +141,10 @@ impl NamedPem {
     ) -> Result<Arc<dyn SigningKey>, TlsError> {
         let file = || self.name.clone();
         sign::load(der).map_err(|problem| match problem {
-            PrivateKeyProblem::Guomi => self.guomi(),
+            PrivateKeyProblem::Guomi => self.guomi(None),
             PrivateKeyProblem::Curve(curve) => TlsError::UnsupportedCurve {
                 file: file(),
+                subject: None,
                 curve: curve.into(),
             },
             PrivateKeyProblem::Other(detail) => TlsError::BadKey {

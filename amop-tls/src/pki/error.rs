@@ -10,7 +10,7 @@ pub enum PkiError {
     #[error("could not {0}: the cryptographic library reported an unspecified failure")]
     Crypto(&'static str),
     /// A structure could not be encoded or decoded.
-    #[error("certificate encoding: {0}")]
+    #[error("a part of a certificate cannot be encoded or read")]
     Encoding(#[from] der::Error),
     /// A certificate file has the wrong content.
     #[error("certificate: {0}")]

@@ -93,7 +93,7 @@ fn a_key_that_may_not_sign_is_no_tls_key() {
     );
     let bad = of("nosign");
     let wrong = |failure: HandshakeFailure| {
-        let text = failure.to_string();
+        let text = failure.source().unwrap().to_string();
         assert!(text.contains("lacks digitalSignature"), "{text}");
         matches!(
             failure,

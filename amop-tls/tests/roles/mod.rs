@@ -5,6 +5,7 @@ mod pins;
 mod standings;
 mod table;
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -70,7 +71,10 @@ fn of(name: &str) -> Identity {
 }
 
 fn refused_as_sdk(failure: &HandshakeFailure) -> bool {
-    let text = failure.to_string();
+    let text = failure
+        .source()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     matches!(
         failure,
         HandshakeFailure::PeerCertificate(VerifyError::SdkCertificate { .. })

@@ -2,51 +2,51 @@
 
 use std::time::{Duration, SystemTime};
 
-use amop_tls::{Identity, Standing};
+use amop_proto::client::ExpiredCertificate;
+use amop_tls::{Admitted, Identity};
 use tokio::time::sleep;
 
 /// The longest time between two looks at the system's clock, which may be set.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// The expiry of the first certificate that expires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Expiry {
-    /// End of its validity in seconds since 1970.
-    pub(crate) at: i64,
-    /// Whether it is this client's certificate, and not the node's.
-    pub(crate) own: bool,
+/// Returns the first of this client's certificates and the node's that expires.
+pub(crate) fn first_to_expire(identity: &Identity, node: &Admitted) -> ExpiredCertificate {
+    let (ours, theirs) = (identity.not_after(), node.standing.expires());
+    if ours < theirs {
+        return ExpiredCertificate {
+            own: true,
+            subject: identity.subject().to_owned(),
+            file: Some(identity.cert_file().to_owned()),
+            at: ours,
+        };
+    }
+    ExpiredCertificate {
+        own: false,
+        subject: node.info.subject.clone(),
+        file: None,
+        at: theirs,
+    }
 }
 
-impl Expiry {
-    /// Returns the first expiry in this client's certificate chain and the node's.
-    pub(crate) fn of(identity: &Identity, node: &Standing) -> Self {
-        let (ours, theirs) = (identity.not_after(), node.expires());
-        Self {
-            at: ours.min(theirs),
-            own: ours < theirs,
-        }
-    }
-
-    /// Returns how long the certificate is valid: until the end of its last second.
-    fn left(self, now: SystemTime) -> Duration {
-        let over = u64::try_from(self.at.saturating_add(1)).unwrap_or(0);
-        let over = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(over));
-        // A time that the system cannot express is far in the future.
-        over.map_or(Duration::MAX, |over| {
-            over.duration_since(now).unwrap_or(Duration::ZERO)
-        })
-    }
+/// Returns how long a certificate is valid that expires at `at`: until the end of its last second.
+fn left(at: i64, now: SystemTime) -> Duration {
+    let over = u64::try_from(at.saturating_add(1)).unwrap_or(0);
+    let over = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(over));
+    // A time that the system cannot express is far in the future.
+    over.map_or(Duration::MAX, |over| {
+        over.duration_since(now).unwrap_or(Duration::ZERO)
+    })
 }
 
 /// Waits until the certificate has expired; forever without a certificate.
-pub(crate) async fn expired(expiry: Option<Expiry>) -> Expiry {
-    let Some(expiry) = expiry else {
+pub(crate) async fn expired(certificate: Option<ExpiredCertificate>) -> ExpiredCertificate {
+    let Some(certificate) = certificate else {
         return std::future::pending().await;
     };
     loop {
-        let left = expiry.left(SystemTime::now());
+        let left = left(certificate.at, SystemTime::now());
         if left.is_zero() {
-            return expiry;
+            return certificate;
         }
         sleep(left.min(LOOK)).await;
     }
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_certificate_is_valid_in_its_last_second() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_000_500);
-        let left = |at| Expiry { at, own: false }.left(now);
+        let left = |at| left(at, now);
         assert_eq!(left(1000), Duration::from_millis(500));
         assert_eq!(left(999), Duration::ZERO);
         assert_eq!(left(-1), Duration::ZERO);

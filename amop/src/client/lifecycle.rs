@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
 
-use amop_proto::{client::CloseReason, race::AddressOrder};
+use amop_proto::{client::CloseReason, log::with_causes, race::AddressOrder};
 use rand::RngExt;
 use tokio::{task::JoinHandle, time::Instant};
 
@@ -83,7 +83,7 @@ impl ClientInner {
             Some(_) => None,
         };
         self.counters.connections_failed.one();
-        tracing::warn!(?retry_in, "{error}");
+        tracing::warn!(?retry_in, "{}", with_causes(&error));
         let error = Arc::new(error);
         self.events.report(Event::ConnectFailed {
             endpoint: self.endpoints[index].to_string(),

@@ -151,8 +151,8 @@ async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Sp
             let reason = tokio::select! {
                 biased;
                 reason = connection.lost() => reason,
-                expiry = expired(expiry) => {
-                    connection.expire(expiry.own, expiry.at);
+                certificate = expired(expiry) => {
+                    connection.expire(certificate);
                     connection.lost().await
                 }
             };

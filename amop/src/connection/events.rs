@@ -6,7 +6,7 @@ use amop_proto::{
     TopicName,
     channel::{ProtocolVersion, Seq, result_code},
     client::{Challenge, CloseReason, MAX_CUT_OFFS, RequestOutcome, SessionEvent, SessionNotice},
-    log::OneLine,
+    log::{OneLine, with_causes},
 };
 
 use super::{
@@ -203,6 +203,7 @@ impl ConnectionState {
         if reason == CloseReason::Local {
             tracing::debug!(%endpoint, "closing");
         } else {
+            let reason = with_causes(&reason);
             tracing::warn!(%endpoint, %reason, "connection lost");
         }
     }

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
 };
 
-use amop_proto::{TopicName, client::CloseReason};
+use amop_proto::{
+    TopicName,
+    client::{CloseReason, ExpiredCertificate},
+};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{inner::ConnectionInner, state::ConnectionState, topics::Settling};
@@ -97,11 +100,10 @@ impl Connection {
         });
     }
 
-    /// As [`close`](Self::close), because a certificate has expired at `at`, in seconds since 1970.
-    /// `own`: it is this client's certificate, and not the node's.
-    pub(crate) fn expire(&self, own: bool, at: i64) {
+    /// As [`close`](Self::close), because a certificate has expired.
+    pub(crate) fn expire(&self, certificate: ExpiredCertificate) {
         self.update(|state| {
-            state.session.expire(own, at);
+            state.session.expire(certificate);
             state.drain_events(self, Instant::now().into_std());
         });
     }

@@ -92,7 +92,7 @@ fn describe(notice: &SessionNotice) -> Option<(bool, String)> {
             format!("refused to sign data that is not a challenge, route={route} len={len}")
         }
         SessionNotice::TooManyChallenges(request) => {
-            let (topic, node) = (&request.topic, request.node);
+            let (topic, node) = (&request.topic, request.node.short());
             format!(
                 "too many subscribers are being verified, the node has to ask again, topic={topic} \
                  node={node}"

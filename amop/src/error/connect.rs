@@ -2,7 +2,7 @@
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use amop_proto::{channel::FrameError, client::CloseReason};
+use amop_proto::{channel::FrameError, client::CloseReason, log::with_causes};
 use amop_tls::{HandshakeFailure, TlsError};
 
 use super::{CertificatesNotFound, SdkConfigError};
@@ -15,7 +15,7 @@ pub enum ConnectError {
     #[error(transparent)]
     CertificatesNotFound(#[from] CertificatesNotFound),
     /// The certificates cannot be used.
-    #[error("cannot use these certificates: {0}")]
+    #[error("cannot use these certificates")]
     Certificates(#[from] TlsError),
     /// The endpoint cannot be read.
     #[error("endpoint {endpoint:?} {problem}; write host:port, for example 127.0.0.1:20200")]
@@ -26,7 +26,7 @@ pub enum ConnectError {
         problem: &'static str,
     },
     /// The host name has no address.
-    #[error("cannot resolve the host of {endpoint}: {source}; check the name or give an address")]
+    #[error("cannot resolve the host of {endpoint}; check the name or give an address")]
     Resolve {
         /// The endpoint.
         endpoint: String,
@@ -35,8 +35,8 @@ pub enum ConnectError {
     },
     /// No TCP connection could be made.
     #[error(
-        "cannot connect to {endpoint} ({address}): {source}; check that the node runs and that \
-         the port is its channel_listen_port"
+        "cannot connect to {endpoint} ({address}); check that the node runs and that the port is \
+         its channel_listen_port"
     )]
     Tcp {
         /// The endpoint.
@@ -47,7 +47,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The TLS handshake failed.
-    #[error("TLS handshake with {endpoint} failed: {source}")]
+    #[error("TLS handshake with {endpoint} failed")]
     Tls {
         /// The endpoint.
         endpoint: String,
@@ -70,8 +70,8 @@ pub enum ConnectError {
     },
     /// TLS worked, but the peer does not speak the channel protocol.
     #[error(
-        "{endpoint} does not speak the channel protocol ({source}); check that the port is the \
-         node's channel_listen_port"
+        "{endpoint} does not speak the channel protocol; check that the port is the node's \
+         channel_listen_port"
     )]
     NotANode {
         /// The endpoint.
@@ -80,11 +80,12 @@ pub enum ConnectError {
         source: FrameError,
     },
     /// The node's answer to the version handshake is not usable.
-    #[error("version handshake with {endpoint} failed: {reason}; the node must be a 2.x one")]
+    #[error("version handshake with {endpoint} failed; the node must be a 2.x one")]
     HandshakeRejected {
         /// The endpoint.
         endpoint: String,
         /// What is wrong.
+        #[source]
         reason: CloseReason,
     },
     /// Connecting failed for each of several endpoints.
@@ -108,6 +109,7 @@ pub enum ConnectError {
         /// The endpoint.
         endpoint: String,
         /// How it ended.
+        #[source]
         reason: CloseReason,
     },
 }
@@ -115,20 +117,37 @@ pub enum ConnectError {
 fn closed_early(endpoint: &str, reason: &CloseReason) -> String {
     match reason {
         CloseReason::Peer | CloseReason::DuringHandshake => format!(
-            "{endpoint} closed the connection before the version handshake finished: it does not \
-             speak any of the protocol versions 1 to 3, or it does not let this client in; its log \
-             says why"
+            "{endpoint} does not let this client in, or does not speak any of the protocol \
+             versions 1 to 3; its log says why"
         ),
-        CloseReason::Local => {
-            format!("this client was closed while it connected to {endpoint}")
-        }
-        reason => {
-            format!("the connection to {endpoint} ended before it could be used: {reason}")
-        }
+        _ => format!("the connection to {endpoint} ended before it could be used"),
     }
 }
 
 impl ConnectError {
+    /// Returns whether connecting again later may succeed although nothing is changed: the node may
+    /// start, or the network may recover. It is `false` if the configuration of one side must be
+    /// changed first, for example certificates.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Tcp { .. } | Self::Timeout { .. } => true,
+            Self::Tls { source, .. } => source.is_transient(),
+            Self::ClosedDuringHandshake { reason, .. } => match reason {
+                CloseReason::Local => false,
+                CloseReason::Expired(certificate) => !certificate.own,
+                _ => true,
+            },
+            Self::AllFailed { failures } => failures.iter().any(|failure| failure.is_retryable()),
+            Self::CertificatesNotFound(_)
+            | Self::Certificates(_)
+            | Self::InvalidEndpoint { .. }
+            | Self::NotANode { .. }
+            | Self::HandshakeRejected { .. }
+            | Self::NoEndpoint
+            | Self::Config(_) => false,
+        }
+    }
+
     /// Returns the only error, or an error that holds all of them.
     pub(crate) fn of_all(mut failures: Vec<Arc<Self>>) -> Self {
         match failures.pop() {
@@ -147,8 +166,10 @@ impl ConnectError {
 }
 
 fn list(failures: &[Arc<ConnectError>]) -> String {
-    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+    let texts = failures
+        .iter()
+        .map(|error| with_causes(&**error).to_string());
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 /// A step of connecting.
@@ -181,29 +202,60 @@ impl fmt::Display for ConnectStage {
 
 #[cfg(test)]
 mod tests {
+    use amop_proto::client::ExpiredCertificate;
+
     use super::*;
+
+    #[test]
+    fn an_error_is_retryable_if_one_endpoint_may_recover() {
+        let tcp = || ConnectError::Tcp {
+            endpoint: "node:1".to_owned(),
+            address: ([127, 0, 0, 1], 1).into(),
+            source: io::ErrorKind::ConnectionRefused.into(),
+        };
+        let tls = |source| ConnectError::Tls {
+            endpoint: "node:1".to_owned(),
+            source,
+        };
+        let stranger = || tls(HandshakeFailure::PeerUnknownIssuer { subject: None });
+        assert!(tcp().is_retryable());
+        assert!(!stranger().is_retryable() && !ConnectError::NoEndpoint.is_retryable());
+        assert!(tls(HandshakeFailure::Io(io::ErrorKind::TimedOut.into())).is_retryable());
+        let all = |failures: Vec<ConnectError>| ConnectError::AllFailed {
+            failures: failures.into_iter().map(Arc::new).collect(),
+        };
+        assert!(all(vec![stranger(), tcp()]).is_retryable());
+        assert!(!all(vec![stranger(), stranger()]).is_retryable());
+    }
 
     /// If this side ended the connection, the error does not blame the node.
     #[test]
     fn who_ended_a_connection_is_said_as_it_was() {
         let shown = |reason| {
             let endpoint = "node:1".to_owned();
-            ConnectError::ClosedDuringHandshake { endpoint, reason }.to_string()
+            let error = ConnectError::ClosedDuringHandshake { endpoint, reason };
+            with_causes(&error).to_string()
         };
         for reason in [CloseReason::Peer, CloseReason::DuringHandshake] {
             assert!(shown(reason).contains("does not let this client in"));
         }
-        let expired = CloseReason::Expired {
+        let expired = CloseReason::from(Box::new(ExpiredCertificate {
             own: true,
+            subject: "CN=sdk".to_owned(),
+            file: Some("conf/sdk.crt".to_owned()),
             at: 1_609_459_200,
-        };
+        }));
         let lost = CloseReason::Transport {
             kind: io::ErrorKind::TimedOut,
             message: "no route".to_owned(),
         };
         for (reason, part) in [
-            (CloseReason::Local, "this client was closed"),
-            (expired, "this client expired at 2021-01-01T00:00:00Z"),
+            (CloseReason::Local, "closed by this side"),
+            (
+                expired,
+                "this client, \"CN=sdk\" in conf/sdk.crt, or one above it, expired at \
+                 2021-01-01T00:00:00Z",
+            ),
             (lost, "no route"),
         ] {
             let shown = shown(reason);

@@ -1,7 +1,8 @@
 //! Why a key of a private topic cannot be used.
 
 use std::{
-    io,
+    error::Error,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -11,11 +12,27 @@ use amop_tls::{pem::PemProblem, pkcs12::Pkcs12Problem};
 pub(crate) const MAX_FILE: u64 = 64 * 1024;
 
 /// A key of a private topic that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{} {problem}", match file { Some(file) => format!("key file {}", file.display()), None => "the key".to_owned() })]
+#[derive(Debug)]
 pub struct KeyError {
     file: Option<PathBuf>,
     problem: KeyProblem,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "key file {} ", file.display())?,
+            None => f.write_str("the key ")?,
+        }
+        fmt::Display::fmt(&self.problem, f)
+    }
+}
+
+/// The text contains that of the problem, so its source is the problem's.
+impl Error for KeyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.problem.source()
+    }
 }
 
 impl KeyError {
@@ -35,7 +52,7 @@ impl KeyError {
 #[non_exhaustive]
 pub enum KeyProblem {
     /// The file cannot be read.
-    #[error("cannot be read: {0}; check its path and permissions")]
+    #[error("cannot be read; check its path and permissions")]
     Read(#[from] io::Error),
     /// The file is longer than any key.
     #[error("is longer than {MAX_FILE} bytes, so it is not a key")]
@@ -50,8 +67,8 @@ pub enum KeyProblem {
     )]
     NoPassword,
     /// It is PEM that is incomplete or damaged, or it is not text.
-    #[error("is not PEM: {0}; give the file that get_account.sh wrote")]
-    NotPem(PemProblem),
+    #[error("is not PEM; give the file that get_account.sh wrote")]
+    NotPem(#[source] PemProblem),
     /// There is no private key in it.
     #[error("has no private key; give PEM with PRIVATE KEY or EC PRIVATE KEY, or 64 hex digits")]
     NoPrivateKey,

@@ -10,7 +10,7 @@ use crate::private::TopicPublicKey;
 #[non_exhaustive]
 pub enum GrantError {
     /// The topic's name cannot be used.
-    #[error("cannot grant: {0}")]
+    #[error("cannot grant: the name of the topic is not usable")]
     InvalidTopic(#[from] TopicError),
     /// The topic is not private: every SDK may subscribe to it.
     #[error(
@@ -29,7 +29,7 @@ pub enum GrantError {
     },
     /// The topic is granted, but not every node knows of it yet. The grant stays, and the other
     /// nodes are told when that is possible.
-    #[error("{topic:?} is granted, but not every node knows of it yet: {source}")]
+    #[error("{topic:?} is granted, but not every node knows of it yet")]
     Unconfirmed {
         /// The topic.
         topic: String,

@@ -39,7 +39,7 @@ pub enum ReplyError {
         limit: Duration,
     },
     /// The codec cannot encode the reply. The publisher got result 106, "no reply".
-    #[error("cannot encode the reply to a message of {topic:?}: {source}")]
+    #[error("cannot encode the reply to a message of {topic:?}")]
     Encode {
         /// The topic.
         topic: String,
@@ -47,7 +47,7 @@ pub enum ReplyError {
         source: CodecError,
     },
     /// The reply cannot be sealed. The publisher got result 106, "no reply".
-    #[error("cannot seal the reply to a message of {topic:?}: {source}")]
+    #[error("cannot seal the reply to a message of {topic:?}")]
     Seal {
         /// The topic.
         topic: String,
@@ -68,15 +68,14 @@ pub enum ReplyError {
         max: usize,
     },
     /// The connection that the message came over is lost.
-    #[error(
-        "the connection to {endpoint} is lost ({reason}); the reply to {topic:?} cannot be sent"
-    )]
+    #[error("the connection to {endpoint} is lost; the reply to {topic:?} cannot be sent")]
     Disconnected {
         /// The topic.
         topic: String,
         /// The node.
         endpoint: String,
         /// Why the connection was lost.
+        #[source]
         reason: CloseReason,
     },
 }

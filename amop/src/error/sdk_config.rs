@@ -9,7 +9,7 @@ use super::KeyError;
 #[non_exhaustive]
 pub enum SdkConfigError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -39,7 +39,7 @@ pub enum SdkConfigError {
         problem: String,
     },
     /// A key of a private topic cannot be used.
-    #[error("{}:{line}: private topic {topic:?}: {source}", path.display())]
+    #[error("{}:{line}: a key of the private topic {topic:?} cannot be used", path.display())]
     PrivateTopic {
         /// The file.
         path: PathBuf,

@@ -10,7 +10,7 @@ use amop_seal::ReaderError;
 #[non_exhaustive]
 pub enum SubscribeError {
     /// The topic's name cannot be used.
-    #[error("cannot subscribe: {0}")]
+    #[error("cannot subscribe: the name of the topic is not usable")]
     InvalidTopic(#[from] TopicError),
     /// The topic is private and no key was given, neither to this call nor to the client.
     #[error(
@@ -41,7 +41,7 @@ pub enum SubscribeError {
         topic: String,
     },
     /// The keys or the replay guard of a subscription to a sealed topic cannot be used.
-    #[error("cannot subscribe to the sealed topic {topic:?}: {source}")]
+    #[error("cannot subscribe to the sealed topic {topic:?}")]
     Sealed {
         /// The topic.
         topic: String,
@@ -87,8 +87,8 @@ pub enum SubscribeError {
     },
     /// The client is closed.
     #[error(
-        "the connection to {endpoint} is closed ({reason}), and with it the subscription to \
-         {topic:?}; connect again"
+        "the connection to {endpoint} is closed, and with it the subscription to {topic:?}; \
+         connect again"
     )]
     Disconnected {
         /// The topic.
@@ -96,6 +96,23 @@ pub enum SubscribeError {
         /// The node.
         endpoint: String,
         /// Why the connection was lost.
+        #[source]
         reason: CloseReason,
     },
+}
+
+impl SubscribeError {
+    /// Returns whether subscribing again later may succeed although nothing is changed: a node may
+    /// be connected, answer, or have room for the topic.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Refused { .. } | Self::Offline { .. } => true,
+            Self::InvalidTopic(_)
+            | Self::NoKey { .. }
+            | Self::OtherKey { .. }
+            | Self::NotPrivate { .. }
+            | Self::Sealed { .. }
+            | Self::Disconnected { .. } => false,
+        }
+    }
 }

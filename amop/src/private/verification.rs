@@ -79,13 +79,12 @@ impl Verification {
             SignatureCheck::Good { news } => {
                 if news {
                     let (topic, endpoint) = (request.topic.to_string(), path.endpoint());
-                    let node = request.node.to_string();
-                    let shown = OneLine::new(&topic);
-                    tracing::info!(topic = %shown, %endpoint, %node, "verified a subscriber");
+                    let (node, shown) = (&request.node, OneLine::new(&topic));
+                    tracing::info!(topic = %shown, %endpoint, node = %node.short(), "verified a subscriber");
                     self.events.report(Event::SubscriberVerified {
                         topic,
                         endpoint: endpoint.to_owned(),
-                        node,
+                        node: node.to_string(),
                     });
                 }
                 true
@@ -113,10 +112,11 @@ impl Verification {
         let VerifyRequest { node, topic, .. } = request;
         let news = self.lock().failed(path.id(), *node, topic, failure);
         let (endpoint, shown) = (path.endpoint(), OneLine::new(topic));
+        let short = node.short();
         if !news {
-            return tracing::debug!(topic = %shown, %endpoint, %node, "still not verified: {failure}");
+            return tracing::debug!(topic = %shown, %endpoint, node = %short, "still not verified: {failure}");
         }
-        tracing::warn!(topic = %shown, %endpoint, %node, "a subscriber was not verified: {failure}");
+        tracing::warn!(topic = %shown, %endpoint, node = %short, "a subscriber was not verified: {failure}");
         self.events.report(Event::VerificationFailed {
             topic: topic.to_string(),
             endpoint: endpoint.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use amop_proto::channel::PrivateName;
+use amop_proto::{channel::PrivateName, log::with_causes};
 use amop_tls::PemSource;
 
 use super::*;
@@ -314,17 +314,17 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
     let cases = [
         (
             "topicName = \"t\"\nprivateKey = \"store.p12\"\npassword = \"wrong\"",
-            "config.toml:3: private topic \"t\": key file",
+            "config.toml:3: a key of the private topic \"t\" cannot be used: key file",
             "is a PKCS#12 store with another password",
         ),
         (
             "topicName = \"t\"\nprivateKey = \"store.p12\"",
-            "config.toml:3: private topic \"t\": key file",
+            "config.toml:3: a key of the private topic \"t\" cannot be used: key file",
             "or password next to privateKey in config.toml",
         ),
         (
             "topicName = \"t\"\npublicKeys = [\"pkcs8.pem\"]",
-            "config.toml:3: private topic \"t\": key file",
+            "config.toml:3: a key of the private topic \"t\" cannot be used: key file",
             "has no public key",
         ),
         (
@@ -334,7 +334,7 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
         ),
     ];
     for (entry, place, problem) in cases {
-        let error = builder_with(entry).unwrap_err().to_string();
+        let error = with_causes(&builder_with(entry).unwrap_err()).to_string();
         assert!(error.contains(place) && error.contains(problem), "{error}");
         assert!(!error.contains("123456"), "{error}");
     }
@@ -344,7 +344,7 @@ fn private_topics_that_cannot_be_used_are_errors_with_their_lines() {
         "0102030405060708090a0b0c0d0e0f 10",
     ] {
         let error = builder_with(&format!("topicName = \"t\"\nprivateKey = \"{digits}\""));
-        let error = error.unwrap_err().to_string();
+        let error = with_causes(&error.unwrap_err()).to_string();
         assert!(
             error.contains("not hex digits") && !error.contains("0102"),
             "{error}"

@@ -5,6 +5,7 @@ use std::{fmt, ops::Deref};
 use amop_proto::{
     channel::{Seq, result_code},
     client::MessageKind,
+    log::with_causes,
 };
 use amop_seal::{RequestDigest, SealedAnswer, SealingKey, SealingPublicKey, seal_reply};
 
@@ -95,6 +96,7 @@ impl Drop for SealedReceipt {
         if kind == Some(MessageKind::Unicast)
             && let Err(error) = self.answer(unanswered())
         {
+            let error = with_causes(&error);
             tracing::debug!("a sealed unicast could not be acknowledged: {error}");
         }
     }

@@ -242,6 +242,7 @@ impl Unsealer {
         };
         if let Err(error) = saved {
             if self.unsaved.is_over() {
+                let error = with_causes(&error);
                 tracing::error!(
                     topic = %responder.topic(),
                     "the replay guard of a sealed topic cannot be saved, so messages are refused: \

@@ -158,7 +158,7 @@ async fn a_node_of_another_agency_is_refused() {
     match result.unwrap_err() {
         ConnectError::Tls { endpoint, source } => {
             assert_eq!(endpoint, address.to_string());
-            assert!(matches!(source, HandshakeFailure::PeerUnknownIssuer));
+            assert!(matches!(source, HandshakeFailure::PeerUnknownIssuer { .. }));
         }
         other => panic!("{other}"),
     }
@@ -180,7 +180,7 @@ async fn the_default_says_how_to_connect_to_such_a_node() {
             ..
         }
     ));
-    let shown = error.to_string();
+    let shown = with_causes(&error).to_string();
     for part in [
         &address.to_string()[..],
         "the cargo feature `legacy-rsa` of the crate amop",

@@ -142,7 +142,7 @@ async fn a_node_of_another_chain_is_refused() {
     assert!(matches!(
         result.unwrap_err(),
         ConnectError::Tls {
-            source: HandshakeFailure::PeerUnknownIssuer,
+            source: HandshakeFailure::PeerUnknownIssuer { .. },
             ..
         }
     ));
@@ -193,7 +193,7 @@ async fn a_folder_without_certificates_is_named() {
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Certificates(_)));
-    let shown = error.to_string();
+    let shown = with_causes(&error).to_string();
     let path = folder.path().display().to_string();
     assert!(shown.contains(&path), "{shown}");
 }

@@ -3,6 +3,7 @@
 
 pub mod attack;
 mod bystanders;
+mod causes;
 pub mod fisco;
 mod graph;
 mod log;
@@ -26,6 +27,7 @@ use tempfile::TempDir;
 
 pub use self::{
     bystanders::Bystanders,
+    causes::assert_causes_once,
     graph::{Graph, once_known},
     log::{Log, NASTY, does_something, log},
     peer::Peer,

@@ -51,10 +51,10 @@ fn they_expire_in_order_and_once() {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
     };
     assert_eq!(standings.take_expired(at(0)), []);
-    assert_eq!(standings.take_expired(at(1)), [peer]);
+    assert_eq!(standings.take_expired(at(1)), [(first, peer)]);
     assert_eq!(standings.take_expired(at(1)), []);
     assert_eq!(standings.all().count(), 2);
-    assert_eq!(standings.take_expired(at(1000)), [session]);
+    assert_eq!(standings.take_expired(at(1000)), [(first + 100, session)]);
     assert_eq!(standings.first_expiry(), None);
     for link in [session, peer] {
         standings.remove(link);

@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    ClientConfig, CloseReason, RequestOutcome, SessionEvent, SessionNotice,
+    ClientConfig, CloseReason, ExpiredCertificate, RequestOutcome, SessionEvent, SessionNotice,
     challenges::Challenges,
     liveness::Liveness,
     multicasts::SentMulticasts,
@@ -29,6 +29,7 @@ use crate::{
         Frame, FrameError, FrameType, HEADER_LEN, HandshakeRequest, PROTOCOL_MAX_FRAME,
         ProtocolVersion, RESULT_OFFSET, Seq, SetTopics,
     },
+    log::with_causes,
 };
 
 /// How long a node waits for an answer, if it does not report it (channel-v2 section 7.2).
@@ -221,7 +222,7 @@ impl<T> ClientSession<T> {
     pub fn handle_io_error(&mut self, error: &io::Error) {
         self.finish(CloseReason::Transport {
             kind: error.kind(),
-            message: error.to_string(),
+            message: with_causes(error).to_string(),
         });
     }
 
@@ -230,10 +231,9 @@ impl<T> ClientSession<T> {
         self.finish(CloseReason::Local);
     }
 
-    /// Does the same as [`close`](Self::close), because a certificate has expired: this side's if
-    /// `own`, otherwise one of the node's. `at` is when it expired, in seconds since 1970.
-    pub fn expire(&mut self, own: bool, at: i64) {
-        self.finish(CloseReason::Expired { own, at });
+    /// Does the same as [`close`](Self::close), because a certificate has expired.
+    pub fn expire(&mut self, certificate: ExpiredCertificate) {
+        self.finish(CloseReason::Expired(Box::new(certificate)));
     }
 
     /// Appends all bytes that are to be written to `out`. Returns whether there were any.

@@ -75,17 +75,17 @@ pub enum RecordsFault {
     #[error(transparent)]
     Unreadable(#[from] RecordsError),
     /// A change names more topics than it may.
-    #[error("a change of more than {MAX_CHANGE} topics of node {0}")]
+    #[error("a change of more than {MAX_CHANGE} topics of node {}", .0.short())]
     LongChange(NodeId),
     /// A record is not signed by the node that must sign it.
-    #[error("a forged record of node {0}")]
+    #[error("a forged record of node {}", .0.short())]
     Forged(NodeId),
     /// A record comes with the certificates of another node.
-    #[error("a record of node {0} with the certificates of another node")]
+    #[error("a record of node {} with the certificates of another node", .0.short())]
     OthersChain(NodeId),
     /// The neighbour's own record comes with certificates that this node refuses, although it
     /// accepted the neighbour's connection.
-    #[error("its own record, of node {0}, with certificates that are refused")]
+    #[error("its own record, of node {}, with certificates that are refused", .0.short())]
     Unbelieved(NodeId),
 }
 

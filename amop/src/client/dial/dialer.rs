@@ -2,14 +2,14 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use amop_proto::race::AddressOrder;
+use amop_proto::{client::ExpiredCertificate, race::AddressOrder};
 use amop_tls::PublicKey;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, timeout_at},
 };
 
-use crate::{ConnectError, ConnectStage, client::expiry::Expiry};
+use crate::{ConnectError, ConnectStage};
 
 /// Makes streams to a client's endpoints.
 pub(crate) trait Dialer: Send + Sync + 'static {
@@ -33,8 +33,8 @@ pub(crate) struct Dialed<S> {
     pub(crate) address: Option<SocketAddr>,
     /// The node's public key; `None` for RSA certificates.
     pub(crate) public_key: Option<PublicKey>,
-    /// When the first of the connection's certificates expires.
-    pub(crate) expiry: Option<Expiry>,
+    /// The first of the connection's certificates that expires.
+    pub(crate) expiry: Option<ExpiredCertificate>,
 }
 
 /// The time limit that all steps of connecting share.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use amop_proto::{HostPort, race::AddressOrder};
-use amop_tls::{HandshakeFailure, Identity, LegacyRsa, Standing, TlsError};
+use amop_tls::{Admitted, HandshakeFailure, Identity, LegacyRsa, TlsError};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
@@ -11,7 +11,7 @@ use super::{
     dialer::{Budget, Dialed, Dialer},
     race::connect,
 };
-use crate::{ConnectError, client::expiry::Expiry};
+use crate::{ConnectError, client::expiry::first_to_expire};
 
 /// Dials with OpenSSL.
 pub(crate) struct LegacyDialer {
@@ -31,13 +31,13 @@ impl Dialer for LegacyDialer {
     ) -> Result<Dialed<Self::Stream>, ConnectError> {
         let endpoint = &self.endpoints[index];
         let shake = |tcp| shake(endpoint, &self.legacy, tcp);
-        let (address, (stream, standing)) = connect(endpoint, order, budget, shake).await?;
+        let (address, (stream, admitted)) = connect(endpoint, order, budget, shake).await?;
         Ok(Dialed {
             stream,
             address: Some(address),
             // The key of an RSA certificate is not a node id.
             public_key: None,
-            expiry: Some(Expiry::of(&self.identity, &standing)),
+            expiry: Some(first_to_expire(&self.identity, &admitted)),
         })
     }
 }
@@ -47,7 +47,7 @@ async fn shake(
     endpoint: &HostPort,
     legacy: &LegacyRsa,
     tcp: TcpStream,
-) -> Result<(SslStream<TcpStream>, Standing), ConnectError> {
+) -> Result<(SslStream<TcpStream>, Admitted), ConnectError> {
     let failed = |source: HandshakeFailure| ConnectError::Tls {
         endpoint: endpoint.to_string(),
         source,
@@ -57,5 +57,5 @@ async fn shake(
     let shaken = Pin::new(&mut stream).connect().await;
     shaken.map_err(|error| failed(handshake.failure(error)))?;
     let admitted = handshake.admit(stream.ssl()).map_err(failed)?;
-    Ok((stream, admitted.standing))
+    Ok((stream, admitted))
 }

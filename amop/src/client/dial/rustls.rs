@@ -14,7 +14,7 @@ use super::{
     dialer::{Budget, Dialed, Dialer},
     race::connect,
 };
-use crate::{ConnectError, client::expiry::Expiry};
+use crate::{ConnectError, client::expiry::first_to_expire};
 
 /// Bytes requested from the operating system at a time; TLS alone would request 4 KiB. Memory that
 /// is never filled is not used.
@@ -64,8 +64,8 @@ impl Dialer for RustlsDialer {
             let connector = TlsConnector::from(self.config.clone());
             let handshake = connector.connect(Identity::server_name(), tcp);
             async move {
-                let shaken = handshake.await;
-                shaken.map_err(|error| failed(HandshakeFailure::from_io(error, Side::Client, mode)))
+                let shaken = HandshakeFailure::explain(handshake, Side::Client, mode);
+                shaken.await.map_err(failed)
             }
         })
         .await?;
@@ -77,7 +77,7 @@ impl Dialer for RustlsDialer {
             .map_err(|error| failed(HandshakeFailure::PeerCertificate(error)))?;
         Ok(Dialed {
             public_key: admitted.info.public_key,
-            expiry: Some(Expiry::of(&self.identity, &admitted.standing)),
+            expiry: Some(first_to_expire(&self.identity, &admitted)),
             stream,
             address: Some(address),
         })

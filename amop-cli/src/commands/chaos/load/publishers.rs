@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use amop::{Client, MessageKind, PublishError, PublishErrorKind};
+use amop::{Client, MessageKind, PublishError, PublishErrorKind, with_causes};
 use anyhow::Result;
 use tokio::{
     task::JoinSet,
@@ -129,7 +129,7 @@ impl PublisherContext {
                 Err(error) => {
                     self.ledger.of(kind).failed(message, kind_of(&error));
                     let at = self.start.elapsed();
-                    tracing::info!(?at, ?kind, message, "{error}");
+                    tracing::info!(?at, ?kind, message, "{}", with_causes(&error));
                     sleep(AFTER_FAILURE).await;
                 }
             }
