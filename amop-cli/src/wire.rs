@@ -172,7 +172,7 @@ mod tests {
             }),
         ];
         for error in errors {
-            amop_tests::assert_causes_once(&*error, mark);
+            amop_testkit::assert_causes_once(&*error, mark);
         }
     }
 }

@@ -139,6 +139,6 @@ fn serde_is_only_derived_where_it_is_missing() {
 /// Macros are built for the compiler's machine, so this crate does not depend on amop-proto.
 #[test]
 fn topics_are_as_long_as_the_protocol_allows() {
-    assert_eq!(crate::options::MAX_TOPIC_LEN, amop::MAX_TOPIC_LEN);
-    assert_eq!(crate::options::MAX_PRIVATE_LEN, amop::MAX_PRIVATE_LEN);
+    assert_eq!(crate::options::MAX_TOPIC_LEN, amop_proto::MAX_TOPIC_LEN);
+    assert_eq!(crate::options::MAX_PRIVATE_LEN, amop_proto::MAX_PRIVATE_LEN);
 }

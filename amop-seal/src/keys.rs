@@ -42,7 +42,7 @@ impl KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -320,7 +320,7 @@ impl FromStr for SealingPublicKey {
 impl fmt::Display for SealingPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(TEXT)?;
-        f.write_str(&hex::encode(&self.to_bytes()))
+        f.write_str(&hex::encode(self.to_bytes()))
     }
 }
 

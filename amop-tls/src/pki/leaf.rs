@@ -37,7 +37,7 @@ impl Issued {
     /// Returns the public key as 128 lower-case hexadecimal digits, the content of `node.nodeid`
     /// and `sdk.publickey`.
     pub fn node_id(&self) -> String {
-        hex::encode(&self.public_key)
+        hex::encode(self.public_key)
     }
 }
 

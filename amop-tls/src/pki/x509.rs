@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest;
 use aws_lc_rs::rand;
-use der::asn1::{Any, BitString, ObjectIdentifier, OctetString, Utf8StringRef};
+use der::asn1::{Any, BitString, OctetString, Utf8StringRef};
 use der::{Decode, Encode, Sequence};
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;

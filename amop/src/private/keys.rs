@@ -143,7 +143,7 @@ impl TopicKey {
         let mut padded = Zeroizing::new([b'0'; 64]);
         padded[64 - digits.len()..].copy_from_slice(digits);
         let mut secret = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(&*padded, &mut *secret).map_err(|_| KeyProblem::NotHex)?;
+        hex::decode_to_slice(*padded, &mut *secret).map_err(|_| KeyProblem::NotHex)?;
         let key = SecretKey::from_slice(&*secret).map_err(|_| KeyProblem::NotSecp256k1)?;
         Ok(Self(key.into()))
     }

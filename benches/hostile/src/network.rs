@@ -148,6 +148,6 @@ pub(crate) fn field(dir: &Path) -> Result<Field> {
         p2p: node.p2p.to_string(),
         sdk: sdk.clone(),
     });
-    let members = layout.nodes.iter().map(|node| NodeId(node.node_id));
+    let members = layout.nodes.iter().map(|node| node.node_id);
     Ok(Field::new(targets.collect(), members.collect(), &agency))
 }
