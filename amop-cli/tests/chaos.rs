@@ -3,7 +3,7 @@
 
 use std::{fs, process::Command};
 
-use amop_tests::Program;
+use amop_testkit::Program;
 
 fn chaos(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use amop::Client;
-use amop_tests::{PATIENCE, Program, free_ports, ping, within};
+use amop_testkit::{PATIENCE, Program, free_ports, ping, within};
 use tempfile::TempDir;
 
 /// The distance of the P2P ports above the channel ports.

@@ -1,6 +1,5 @@
 //! Which SDKs and nodes a node admits, and how this changes while it runs: reloaded lists, expiring
 //! certificates, and the roles that are logged at the start.
-#![forbid(unsafe_code)]
 
 use std::{
     collections::HashSet,
@@ -14,7 +13,7 @@ use amop_node::{
     config::NodeConfig,
     layout::{DevnetSpec, write_devnet},
 };
-use amop_tests::{PATIENCE, RawLink, identity, identity_of, log, within};
+use amop_testkit::{PATIENCE, RawLink, identity, identity_of, log, within};
 use amop_tls::{
     ClientOptions, Identity, PeerOptions, PublicKey,
     pki::{Agency, Authority, Issued, Leaf, Validity},

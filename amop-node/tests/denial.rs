@@ -1,12 +1,11 @@
 //! A node refuses some connections and frames, and counts them: SDKs that are not on the list,
 //! revoked certificates, connections beyond the limit, invalid frames.
-#![forbid(unsafe_code)]
 
 use std::{fs, time::SystemTime};
 
 use amop::{Client, TopicName};
 use amop_node::{Limits, ListenLimits, Network, Node, NodeBuilder, StartError, Stats};
-use amop_tests::{PATIENCE, RawLink, client, identity, identity_of, log, network_with, within};
+use amop_testkit::{PATIENCE, RawLink, client, identity, identity_of, log, network_with, within};
 use amop_tls::{
     Identity,
     pki::{Authority, Issued, Leaf, RsaAuthority, Validity},

@@ -9,7 +9,7 @@ use std::{
 
 use amop::Client;
 use amop_node::{Node, NodeBuilder};
-use amop_tests::{PATIENCE, free_ports, identity, within};
+use amop_testkit::{PATIENCE, free_ports, identity, within};
 use amop_tls::{
     Identity,
     pki::{Agency, Authority, Leaf},

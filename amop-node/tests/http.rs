@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use amop_node::{Limits, ListenLimits, Network, NodeBuilder};
 use amop_proto::channel::FrameType;
-use amop_tests::{PATIENCE, Sdk, client, network_with, within};
+use amop_testkit::{PATIENCE, Sdk, client, network_with, within};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -218,7 +218,7 @@ async fn shutting_down_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_off_unless_asked_for() {
-    let network = amop_tests::network(1).await;
+    let network = amop_testkit::network(1).await;
     assert_eq!(network.node(0).unwrap().rpc_address(), None);
     network.shutdown().await;
 }

@@ -3,7 +3,6 @@
 //!
 //! Reading a text with the lock held is a panic in builds with debug assertions, in every test of
 //! the workspace; this test checks the log lines.
-#![forbid(unsafe_code)]
 #![cfg(debug_assertions)]
 
 use amop::TopicName;
@@ -12,7 +11,7 @@ use amop_proto::{
     node::LockHeld,
     p2p::{mesh, packet, protocol},
 };
-use amop_tests::{NASTY, Peer, RawLink, Sdk, client, identity, log, network, within};
+use amop_testkit::{NASTY, Peer, RawLink, Sdk, client, identity, log, network, within};
 use amop_tls::pki::{Authority, Leaf};
 
 /// Returns the lines written while a node was locked, except the line of the test that does this on

@@ -1,16 +1,12 @@
 //! AsyncAPI documents: they have the expected content, the AsyncAPI Initiative's schema accepts
 //! them, and their payload schemas accept the messages that programs send.
 
-#[path = "compat_support/random.rs"]
-#[allow(dead_code, unreachable_pub)]
-mod random;
-
+use super::compat_support::random::{self, Random};
 use amop_schema::{
     Schema,
     asyncapi::{self, DeclaredTopic, DocumentInfo, PayloadSchema},
     compat, rust_source,
 };
-use random::Random;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

@@ -1,12 +1,10 @@
 //! The findings of a comparison, rule by rule. `compat_proof.rs` proves that the verdicts are true.
 
-mod compat_support;
-
+use super::compat_support::{schema, summary, topic};
 use amop_schema::{
     Schema,
     compat::{self, CompatOptions, UnknownFields},
 };
-use compat_support::{schema, summary, topic};
 
 fn findings(old: &Schema, new: &Schema) -> Vec<String> {
     summary(&compat::check(old, new))

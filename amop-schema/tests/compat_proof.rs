@@ -4,17 +4,15 @@
 //! If the report has no break, every message must be read; if it has no loss either, every message
 //! must keep its meaning. If the report has a break or a loss, a message must show it.
 
-mod compat_support;
-
+use super::compat_support::{
+    meaning::{self, Outcome, Wire},
+    random::{self, Random},
+    topic, try_topic,
+};
 use amop_protojson::Mapping;
 use amop_schema::{
     Schema,
     compat::{self, CompatOptions, CompatReport, Finding, Rule, Severity, UnknownFields},
-};
-use compat_support::{
-    meaning::{self, Outcome, Wire},
-    random::{self, Random},
-    topic, try_topic,
 };
 use proptest::prelude::*;
 

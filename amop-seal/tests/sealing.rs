@@ -1,5 +1,4 @@
 //! Attacks of outsiders on sealed messages, and the parts of a message that are bound together.
-#![forbid(unsafe_code)]
 
 use amop_seal::{
     MAX_RECIPIENTS, OVERHEAD, OVERHEAD_PER_RECIPIENT, OpenError, ReaderError, Recipients,

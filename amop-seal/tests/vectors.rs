@@ -1,11 +1,9 @@
 //! Reads the test vectors in `tests/data/vectors.json` and creates them again. They are also read
 //! by a second implementation, based on other libraries, that only follows docs/sealed-topics.md.
 //!
-//! `UPDATE_VECTORS=1 cargo test -p amop-seal --test vectors` writes them again after an intended
+//! `UPDATE_VECTORS=1 cargo test -p amop-seal --test it vectors` writes them again after an intended
 //! change.
-#![forbid(unsafe_code)]
 
-#[path = "vectors/second.rs"]
 mod second;
 
 use std::{collections::VecDeque, convert::Infallible, fs, path::PathBuf};
@@ -19,51 +17,51 @@ use serde::{Deserialize, Serialize};
 
 /// A key pair: its secrets as 64 bytes, Ed25519 first, and the values derived from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Key {
+pub(crate) struct Key {
     /// The 32 bytes of Ed25519 and the 32 bytes of X25519.
-    pub secrets: String,
+    pub(crate) secrets: String,
     /// The public keys in the same order.
-    pub public: String,
+    pub(crate) public: String,
     /// The id in messages.
-    pub id: String,
+    pub(crate) id: String,
 }
 
 /// A message, all binary fields in hex.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Vector {
+pub(crate) struct Vector {
     /// The special property of this vector.
-    pub name: String,
+    pub(crate) name: String,
     /// The topic.
-    pub topic: String,
+    pub(crate) topic: String,
     /// The kind, a number from 1 to 5.
-    pub kind: u8,
+    pub(crate) kind: u8,
     /// The time in milliseconds since 1970.
-    pub time: u64,
+    pub(crate) time: u64,
     /// The index of the sender's key in the list of keys.
-    pub sender: usize,
+    pub(crate) sender: usize,
     /// The indexes of the recipients' keys.
-    pub recipients: Vec<usize>,
+    pub(crate) recipients: Vec<usize>,
     /// The digest of the request that it answers; zeros if it is not an answer.
-    pub about: String,
+    pub(crate) about: String,
     /// The content.
-    pub content: String,
+    pub(crate) content: String,
     /// The random bytes used: id, content secret, and for each recipient the input of `DeriveKeyPair`.
-    pub random: String,
+    pub(crate) random: String,
     /// The key with which the content is encrypted.
-    pub content_key: String,
+    pub(crate) content_key: String,
     /// The digest by which an answer refers to it.
-    pub digest: String,
+    pub(crate) digest: String,
     /// The message.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The content of the file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Vectors {
+pub(crate) struct Vectors {
     /// The keys.
-    pub keys: Vec<Key>,
+    pub(crate) keys: Vec<Key>,
     /// The messages.
-    pub vectors: Vec<Vector>,
+    pub(crate) vectors: Vec<Vector>,
 }
 
 /// A random number generator that returns the given bytes.

@@ -9,15 +9,13 @@
 //!
 //! If `AMOP_REQUIRE_PEERS` is 1, the tests fail without the libraries.
 
-mod common;
-
 use std::env;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::common::{self, Who};
 use amop_tlcp::{Config, Flavour, stream};
-use common::Who;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};

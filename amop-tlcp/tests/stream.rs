@@ -1,14 +1,12 @@
 //! The stream over tokio.
 
-mod common;
-
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::common::{self, FLAVOURS, Who};
 use amop_tlcp::stream::{self, StreamError, TlcpStream};
 use amop_tlcp::{Flavour, TlcpError};
-use common::{FLAVOURS, Who};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::net::{TcpListener, TcpStream};
 

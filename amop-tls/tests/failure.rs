@@ -1,11 +1,9 @@
 //! The errors for peers that are not valid TLS peers.
 
-mod common;
-
 use std::io::{self, Cursor, Read, Write};
 
+use super::common::*;
 use amop_tls::{HandshakeFailure, Identity, Mode, Side};
-use common::*;
 use rustls::{AlertDescription, ClientConnection, Error, ServerConnection};
 
 /// A peer that sends some bytes and closes the connection.

@@ -1,15 +1,13 @@
 //! Handshakes between this crate's client and server, in memory, with right and wrong folders of a
 //! chain's script.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
+use super::common::*;
 use amop_tls::{
     HandshakeFailure, Identity, Mode, PublicKey, ServerOptions, VerifyError, peer_info,
     peer_public_key,
 };
-use common::*;
 use rustls::{
     AlertDescription, CipherSuite, ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion,
     SignatureScheme,

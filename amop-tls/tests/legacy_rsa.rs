@@ -1,14 +1,13 @@
 //! Tests the OpenSSL backend with nodes that offer only static-RSA key exchange: an OpenSSL server
 //! in this process, and `openssl s_server` if it is installed.
-#![cfg(feature = "legacy-rsa")]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use super::common::openssl::{self, no_openssl};
+use super::common::*;
 use amop_tls::openssl::pkey::PKey;
 use amop_tls::openssl::ssl::{
     NameType, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
@@ -18,8 +17,6 @@ use amop_tls::openssl::x509::store::X509StoreBuilder;
 use amop_tls::pki::{RsaAuthority, RsaIssued, Validity};
 use amop_tls::rustls::pki_types::CertificateDer;
 use amop_tls::{HandshakeFailure, Identity, Side, TlsError, VerifyError, peer_info};
-use common::openssl::{self, no_openssl};
-use common::*;
 use rustls::{AlertDescription, ClientConnection, ServerConnection};
 
 /// The longest wait for the other side; it is a limit, not a pause.

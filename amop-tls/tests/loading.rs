@@ -1,12 +1,10 @@
 //! Reads certificate folders with every form of key, and checks that errors name the file and the
 //! problem.
 
-mod common;
-
 use std::fs;
 
+use super::common::*;
 use amop_tls::{CertFiles, Identity, Mode, TlsError};
-use common::*;
 
 /// Returns a copy of the EC SDK folder that a test can damage.
 fn folder() -> tempfile::TempDir {

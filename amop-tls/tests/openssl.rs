@@ -3,16 +3,14 @@
 //! With only secp256k1 and TLS 1.2, `s_server` and `s_client` behave like FISCO nodes and SDKs.
 //! Without the command these tests print a notice and pass.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::common::openssl::{no_openssl, openssl, s_server};
+use super::common::*;
 use amop_tls::{HandshakeFailure, Identity, Mode, ServerOptions, Side, peer_info};
-use common::openssl::{no_openssl, openssl, s_server};
-use common::*;
 use rustls::{ClientConfig, ClientConnection, NamedGroup, ServerConfig, ServerConnection};
 
 /// The longest wait for the other process; it is a limit, not a pause.

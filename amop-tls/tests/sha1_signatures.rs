@@ -1,13 +1,11 @@
 //! Clients that sign with SHA-1, as JDK 8 to 15 do with a secp256k1 key: which clients may do this,
 //! and what nodes offer.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 
+use super::common::{self, *};
 use amop_tls::{Identity, Mode, PeerOptions, ServerOptions, Side};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use common::*;
 use k256::SecretKey;
 use k256::ecdsa::{DerSignature, Signature, SigningKey as EcdsaKey};
 use rustls::client::ResolvesClientCert;

@@ -320,7 +320,7 @@ fn generics_with_bounds() {
 mod renamed {
     pub(crate) use ::amop as messenger;
 
-    #[amop::topic("hello", crate = "crate::renamed::messenger", reply = u8)]
+    #[amop::topic("hello", crate = "crate::derive::renamed::messenger", reply = u8)]
     #[derive(Debug, PartialEq)]
     pub(crate) struct Message {
         pub(crate) n: u32,

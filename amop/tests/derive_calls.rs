@@ -85,7 +85,7 @@ mod recorder {
     });
 }
 
-#[amop::topic("own", reply = String, crate = "crate::recorder")]
+#[amop::topic("own", reply = String, crate = "crate::derive_calls::recorder")]
 struct Ping(String);
 
 #[tokio::test]

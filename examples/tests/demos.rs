@@ -7,7 +7,7 @@ use std::{
 };
 
 use amop_node::Network;
-use amop_tests::{Finished, Program, client, network, sdk_folder, within};
+use amop_testkit::{Finished, Program, client, network, sdk_folder, within};
 use tempfile::TempDir;
 
 /// Returns the built example; `cargo test` builds all of them before it runs this.

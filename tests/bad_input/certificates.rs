@@ -7,7 +7,7 @@ use std::{
 
 use amop::{Client, ConnectError, HandshakeFailure};
 use amop_node::Network;
-use amop_tests::{
+use amop_testkit::{
     Bystanders, PATIENCE, RawLink, builder, identity, identity_of, log, network, within,
 };
 use amop_tls::{
@@ -16,7 +16,7 @@ use amop_tls::{
     rustls::{ClientConfig, SignatureScheme, client::ResolvesClientCert, sign::CertifiedKey},
 };
 
-use crate::roles;
+use super::roles;
 
 fn foreign_agency() -> Agency {
     Authority::new_ec("chain")

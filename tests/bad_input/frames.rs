@@ -2,7 +2,7 @@
 
 use amop_node::Network;
 use amop_proto::channel::{FrameType, frame_topic};
-use amop_tests::{Bystanders, Sdk, log, network, network_with, seq};
+use amop_testkit::{Bystanders, Sdk, log, network, network_with, seq};
 
 async fn sdk(network: &Network) -> Sdk {
     let config = network.sdk().client_config().unwrap();

@@ -2,7 +2,7 @@
 
 use amop::{Client, ConnectError, HandshakeFailure, Identity};
 use amop_node::{Node, StartError};
-use amop_tests::{PATIENCE, identity, identity_of, log, within};
+use amop_testkit::{PATIENCE, identity, identity_of, log, within};
 use amop_tls::{
     TlsError,
     pki::{Agency, Authority, Leaf, RsaAuthority},

@@ -1,7 +1,7 @@
 //! Topics and endpoints that cannot be used: the client returns errors and sends nothing.
 
 use amop::{Client, ConnectError, PublishErrorKind, SubscribeError, TopicError};
-use amop_tests::{builder, client, network};
+use amop_testkit::{builder, client, network};
 
 #[amop::topic("hello")]
 #[derive(Debug, Clone, PartialEq)]

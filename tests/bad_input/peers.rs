@@ -5,7 +5,7 @@ use amop_node::{
     config::NodeConfig,
     layout::{DevnetLayout, DevnetSpec, write_devnet},
 };
-use amop_tests::{PATIENCE, log, within};
+use amop_testkit::{PATIENCE, log, within};
 
 /// Configurations of three nodes of one chain, with ports that the system chooses and no peers.
 struct Chain {

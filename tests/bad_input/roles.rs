@@ -3,7 +3,7 @@
 
 use amop::{Client, ConnectError, HandshakeFailure, NodeKey};
 use amop_node::Node;
-use amop_tests::{Bystanders, PATIENCE, RawLink, identity, log, network, within};
+use amop_testkit::{Bystanders, PATIENCE, RawLink, identity, log, network, within};
 use amop_tls::{Identity, VerifyError, pki::Leaf};
 
 /// Returns the error of a client at an endpoint.

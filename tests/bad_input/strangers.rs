@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use amop::{
     Client, CloseReason, ConnectError, ConnectStage, HandshakeFailure, Identity, PublishErrorKind,
 };
-use amop_tests::{PATIENCE, identity, log, network, within};
+use amop_testkit::{PATIENCE, identity, log, network, within};
 use amop_tls::{
     ServerOptions,
     pki::{Agency, Authority, Leaf},

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use amop_node::{ListenLimits, Node, Port, StartError};
-use amop_tests::{Bystanders, identity, log, network, network_with, within};
+use amop_testkit::{Bystanders, identity, log, network, network_with, within};
 use amop_tls::pki::Leaf;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -91,8 +91,8 @@ async fn more_sessions_than_allowed_are_turned_away() {
     };
     let network = network_with(1, |_, builder| builder.listen_limits(limits)).await;
     let mut bystanders = Bystanders::start(&network).await;
-    let third = amop_tests::client(&network, 0).await;
-    let error = amop_tests::builder(&network, 0)
+    let third = amop_testkit::client(&network, 0).await;
+    let error = amop_testkit::builder(&network, 0)
         .connect()
         .await
         .unwrap_err();
@@ -106,7 +106,7 @@ async fn more_sessions_than_allowed_are_turned_away() {
     third.close().await;
     let fourth = within("a free place", async {
         loop {
-            match amop_tests::builder(&network, 0).connect().await {
+            match amop_testkit::builder(&network, 0).connect().await {
                 Ok(client) => break client,
                 Err(_) => tokio::task::yield_now().await,
             }
@@ -162,7 +162,7 @@ async fn a_stopped_nodes_ports_can_be_taken_at_once() {
     let mut network = network(1).await;
     let node = network.node(0).unwrap();
     let (channel, p2p) = (node.channel_address(), node.p2p_address());
-    let client = amop_tests::builder(&network, 0)
+    let client = amop_testkit::builder(&network, 0)
         .reconnect(amop::ReconnectPolicy::never())
         .connect()
         .await
@@ -177,7 +177,7 @@ async fn a_stopped_nodes_ports_can_be_taken_at_once() {
         .await
         .unwrap();
     assert_eq!(again.channel_address(), channel);
-    let client = amop_tests::client(&network, 0).await;
+    let client = amop_testkit::client(&network, 0).await;
     client.close().await;
     again.shutdown().await;
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::publisher::Seen;
+use super::publisher::Seen;
 
 /// The columns of a row that are tested.
 #[derive(Debug, Clone, PartialEq, Eq)]

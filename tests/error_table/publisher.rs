@@ -5,7 +5,7 @@ use std::time::Duration;
 use amop::{PublishError, ReconnectPolicy, TopicName};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, frame_topic};
-use amop_tests::{PATIENCE, Sdk, builder, within};
+use amop_testkit::{PATIENCE, Sdk, builder, within};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
@@ -122,7 +122,7 @@ pub(crate) async fn publish_within(
 /// Sends raw bytes and returns what follows.
 pub(crate) async fn send(network: &Network, kind: FrameType, body: Bytes) -> JoinHandle<Seen> {
     let mut sdk = sdk(network, 0).await;
-    let request = Frame::new(kind, amop_tests::seq(77), body);
+    let request = Frame::new(kind, amop_testkit::seq(77), body);
     sdk.send(&request).await;
     tokio::spawn(async move {
         match sdk.record().await {

@@ -7,11 +7,11 @@ use amop_proto::{
     channel::{FrameType, frame_topic, result_code},
     p2p::{TopicList, packet, protocol},
 };
-use amop_tests::{Peer, Sdk, client, identity, network, network_with, patient};
+use amop_testkit::{Peer, Sdk, client, identity, network, network_with, patient};
 use amop_tls::pki::Leaf;
 use bytes::Bytes;
 
-use crate::publisher::{
+use super::publisher::{
     Publisher, Seen, TOPIC, outcome, publish, publish_within, sdk, send, send_in_vain,
 };
 

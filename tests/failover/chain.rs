@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use amop::{Client, ClientBuilder, Event, Events, PublishError, PublishErrorKind};
 use amop_node::Node;
-use amop_tests::{PATIENCE, free_ports, identity, log, patient, within};
+use amop_testkit::{PATIENCE, free_ports, identity, log, patient, within};
 use amop_tls::{
     Identity,
     pki::{Agency, Authority, Leaf},

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop::{Client, TopicName};
 use amop_node::{Node, NodeBuilder};
-use amop_tests::{PATIENCE, identity, patient, within};
+use amop_testkit::{PATIENCE, identity, patient, within};
 use amop_tls::pki::{Agency, Authority, Leaf};
 use bytes::Bytes;
 use tokio::{

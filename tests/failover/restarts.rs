@@ -1,10 +1,10 @@
 //! Nodes that stop and come back under publishers and subscribers.
 
 use amop::{ConnectionPolicy, Event, OfflinePolicy, PublishErrorKind};
-use amop_tests::within;
+use amop_testkit::within;
 use tokio::sync::watch;
 
-use crate::chain::{Chain, Number, is_verdict, judge, next_event, publish_all, take_all};
+use super::chain::{Chain, Number, is_verdict, judge, next_event, publish_all, take_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unicasts_survive_restarts_and_arrive_once() {

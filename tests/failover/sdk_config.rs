@@ -1,10 +1,10 @@
 //! Clients configured by the files of other SDKs.
 
 use amop::{Client, TopicName};
-use amop_tests::within;
+use amop_testkit::within;
 use amop_tls::pki::Leaf;
 
-use crate::chain::Chain;
+use super::chain::Chain;
 
 /// A client created from another SDK's file, with the certificates that the file names.
 #[tokio::test(flavor = "multi_thread")]

@@ -6,10 +6,10 @@ use std::sync::{
 };
 
 use amop::{Client, Event, OverflowPolicy};
-use amop_tests::within;
+use amop_testkit::within;
 use tokio::sync::watch;
 
-use crate::chain::{Chain, Number, judge, next_event, publish_all, take_all};
+use super::chain::{Chain, Number, judge, next_event, publish_all, take_all};
 
 /// Sends 100 numbers to a subscription that is not read and has room for 8.
 async fn flood(overflow: OverflowPolicy) -> (Chain, [Client; 2], amop::Subscription<Number>) {

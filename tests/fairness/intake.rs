@@ -7,7 +7,7 @@ use amop_proto::{
     channel::{Frame, FrameType, result_code},
     p2p::{PeerCodec, PeerFrame, protocol},
 };
-use amop_tests::{Bystanders, PATIENCE, RawLink, Sdk, identity, network_with, seq, within};
+use amop_testkit::{Bystanders, PATIENCE, RawLink, Sdk, identity, network_with, seq, within};
 use amop_tls::pki::{Authority, Leaf};
 use bytes::{Bytes, BytesMut};
 
@@ -107,7 +107,7 @@ async fn a_hog_and_its_agency_leave_room_for_others() {
     };
     let node = Node::builder()
         .identity(identity(&agencies[0], Leaf::Node, "node"))
-        .timeouts(amop_tests::patient())
+        .timeouts(amop_testkit::patient())
         .listen_limits(listen)
         .check_cert_issuer(false)
         .start()
@@ -160,7 +160,7 @@ async fn an_agency_is_one_whatever_it_calls_those_below_it() {
 }
 
 async fn hogs_below_one_agency(names: [&str; 6]) {
-    amop_tests::log();
+    amop_testkit::log();
     let chain = Authority::new_ec("chain").unwrap();
     let [good, bad] = ["good", "bad"].map(|name| chain.agency(name).unwrap());
     let listen = ListenLimits {
@@ -171,7 +171,7 @@ async fn hogs_below_one_agency(names: [&str; 6]) {
     };
     let node = Node::builder()
         .identity(identity(&good, Leaf::Node, "node"))
-        .timeouts(amop_tests::patient())
+        .timeouts(amop_testkit::patient())
         .listen_limits(listen)
         .check_cert_issuer(false)
         .start()

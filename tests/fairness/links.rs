@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amop::{Client, TopicName};
 use amop_node::{Limits, Node, Timeouts};
-use amop_tests::{PATIENCE, identity, log, patient, within};
+use amop_testkit::{PATIENCE, identity, log, patient, within};
 use amop_tls::{
     Identity,
     pki::{Agency, Authority, Leaf},
@@ -12,7 +12,7 @@ use amop_tls::{
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use crate::meter::Meter;
+use super::meter::Meter;
 
 /// The number of clients that send long messages, the number of messages of each, and their length.
 const HOGS: usize = 6;

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use amop::Client;
 use amop_node::Network;
-use amop_tests::{
+use amop_testkit::{
     client as client_of,
     fisco::{FiscoChain, Habits},
     network, within,
 };
 
-use crate::client;
+use super::client;
 
 #[amop::topic("question", reply = String, codec = "json")]
 #[derive(Debug, PartialEq)]

@@ -4,10 +4,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use amop_proto::channel::{Frame, FrameType, encode_topics, frame_topic};
-use amop_tests::{Sdk, fisco::Habits, seq, within};
+use amop_testkit::{Sdk, fisco::Habits, seq, within};
 use tokio::time::Instant;
 
-use crate::{chain, sdk};
+use super::{chain, sdk};
 
 /// Sends a set of topics, as an SDK does that does not know about threads.
 async fn set(sdk: &mut Sdk, number: u64, topics: &[&str]) {

@@ -1,9 +1,9 @@
 //! Private topics through FISCO nodes, which make publishers verify subscribers.
 
 use amop::{Client, Event, PublishErrorKind, TopicKey};
-use amop_tests::{fisco::Habits, within};
+use amop_testkit::{fisco::Habits, within};
 
-use crate::{chain, client};
+use super::{chain, client};
 
 #[amop::topic("settlement", private)]
 #[derive(Debug, PartialEq)]

@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use amop::{Client, Event, PublishErrorKind};
 use amop_proto::channel::{FrameType, encode_topics, split_topic};
-use amop_tests::{
+use amop_testkit::{
     fisco::{FiscoChain, Habits},
     log, within,
 };
 use tokio::{task::JoinHandle, time::Instant};
 
-use crate::{builder, chain, client, connect, sdk};
+use super::{builder, chain, client, connect, sdk};
 
 #[amop::topic("number")]
 #[derive(Debug, Clone, PartialEq)]

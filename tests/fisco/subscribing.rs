@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use amop_tests::{fisco::Habits, within};
+use amop_testkit::{fisco::Habits, within};
 use tokio::task::yield_now;
 
-use crate::{chain, client};
+use super::{chain, client};
 
 fn names(range: std::ops::Range<usize>) -> BTreeSet<String> {
     range.map(|n| format!("topic {n}")).collect()

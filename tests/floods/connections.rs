@@ -8,7 +8,7 @@ use std::{
 
 use amop::{Client, TopicName};
 use amop_node::{ListenLimits, Network};
-use amop_tests::{Bystanders, RawLink, client, network, network_with, within};
+use amop_testkit::{Bystanders, RawLink, client, network, network_with, within};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::counted;
+use super::counted;
 
 /// The beginning of a ClientHello of 512 bytes.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
@@ -169,7 +169,7 @@ fn memory() -> u64 {
 
 /// Of these the node holds as many as may do a handshake at once; the one that has been silent
 /// longest makes room for the next. Needs about 14,000 file descriptors. Run with
-/// `cargo test --release -p amop-tests --test floods ten_thousand -- --ignored --nocapture`.
+/// `cargo test --release -p amop-tests --test attacks ten_thousand -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "10,000 connections, and it measures"]
 async fn ten_thousand_connections_that_never_finish_tls() {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use amop::{Client, TopicName};
 use amop_node::{Limits, Timeouts};
 use amop_proto::channel::FrameType;
-use amop_tests::{Bystanders, Sdk, builder, network_with, patient, within};
+use amop_testkit::{Bystanders, Sdk, builder, network_with, patient, within};
 
-use crate::counted;
+use super::counted;
 
 const PAYLOAD: usize = 64 * 1024;
 
@@ -22,7 +22,7 @@ async fn a_subscriber_that_stops_reading_costs_no_more_than_its_queue() {
 }
 
 /// Uses the node's own defaults, so it takes 60 s. Run with
-/// `cargo test -p amop-tests --test floods for_a_minute -- --ignored --nocapture`.
+/// `cargo test -p amop-tests --test attacks for_a_minute -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute"]
 async fn a_subscriber_that_does_not_read_for_a_minute() {
@@ -85,7 +85,7 @@ async fn stalled(limits: Limits, session_idle: Duration, count: u64) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(session_idle + amop_tests::PATIENCE, closed)
+    tokio::time::timeout(session_idle + amop_testkit::PATIENCE, closed)
         .await
         .expect("the stalled session is closed");
     assert_eq!(node.session_count(), sessions - 1);

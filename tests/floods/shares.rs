@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use amop::{SubscribeError, TopicName};
 use amop_node::{Limits, ListenLimits};
 use amop_proto::channel::FrameType;
-use amop_tests::{Bystanders, Sdk, builder, client, identity, network_with, within};
+use amop_testkit::{Bystanders, Sdk, builder, client, identity, network_with, within};
 use amop_tls::pki::Leaf;
 
-use crate::counted;
+use super::counted;
 
 fn set(prefix: &str, count: usize) -> String {
     let topics: Vec<String> = (0..count).map(|n| format!("\"{prefix}{n}\"")).collect();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use amop_node::{ListenLimits, Network, Node, NodeBuilder};
-use amop_tests::{
+use amop_testkit::{
     Bystanders, PATIENCE, client, free_ports, identity, identity_of, log, network_with, within,
 };
 use amop_tls::{
@@ -27,7 +27,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::counted;
+use super::counted;
 
 /// The beginning of a ClientHello of 512 bytes.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
@@ -260,7 +260,7 @@ async fn a_name_cannot_write_lines_of_its_own() {
     let (agency, validity) = (network.agency(), Validity::starting(SystemTime::now()));
     let issued = agency.issue_unchecked("sdk", name, validity).unwrap();
     let evil = identity_of(&issued.cert_pem, &issued.key_pem, agency.root_pem());
-    let client = amop_tests::builder(&network, 0).identity(evil);
+    let client = amop_testkit::builder(&network, 0).identity(evil);
     let client = client.connect().await.unwrap();
     let line = log().wait_for(&["INFO all is well", "opened"]).await;
     assert!(line.contains("(evil\\n2030"), "{line}");

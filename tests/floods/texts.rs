@@ -2,9 +2,9 @@
 
 use amop_node::Limits;
 use amop_proto::channel::FrameType;
-use amop_tests::{Bystanders, Sdk, network, network_with};
+use amop_testkit::{Bystanders, Sdk, network, network_with};
 
-use crate::counted;
+use super::counted;
 
 /// Returns a set of 2 MB whose topics are all ignored.
 fn long_set() -> String {

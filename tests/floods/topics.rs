@@ -6,10 +6,10 @@ use amop_proto::{
     channel::FrameType,
     p2p::{packet, protocol},
 };
-use amop_tests::{Bystanders, Peer, Sdk, identity, network};
+use amop_testkit::{Bystanders, Peer, Sdk, identity, network};
 use amop_tls::pki::Leaf;
 
-use crate::counted;
+use super::counted;
 
 const MILLION: usize = 1_000_000;
 

@@ -7,7 +7,7 @@ use amop_proto::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, frame_topic},
     p2p::{PeerFrame, TopicList, mesh, packet, protocol},
 };
-use amop_tests::{Peer, Sdk, client, identity, network, seq, within};
+use amop_testkit::{Peer, Sdk, client, identity, network, seq, within};
 use amop_tls::pki::Leaf;
 use bytes::Bytes;
 

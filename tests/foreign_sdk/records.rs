@@ -4,7 +4,7 @@
 use amop::TopicName;
 use amop_node::{Limits, Network};
 use amop_proto::channel::{FrameDecoder, FrameType, HandshakeRequest};
-use amop_tests::{Sdk, client, network_with, seq};
+use amop_testkit::{Sdk, client, network_with, seq};
 use bytes::{Bytes, BytesMut};
 
 const TOPIC: &str = "burst";

@@ -5,7 +5,7 @@
 
 use amop_node::Network;
 use amop_proto::channel::FrameType;
-use amop_tests::{Sdk, network};
+use amop_testkit::{Sdk, network};
 use serde_json::{Value, json};
 
 async fn connect(network: &Network, node: usize) -> Sdk {
@@ -146,17 +146,17 @@ async fn many_requests_in_one_record() {
     let mut bytes = Vec::new();
     for number in 0..100 {
         let frame =
-            amop_proto::channel::Frame::new(FrameType::HEARTBEAT, amop_tests::seq(number), "0");
+            amop_proto::channel::Frame::new(FrameType::HEARTBEAT, amop_testkit::seq(number), "0");
         bytes.extend(frame.to_bytes());
     }
     sdk.send_bytes(&bytes).await;
     for number in 0..100 {
-        assert_eq!(sdk.receive().await.seq, amop_tests::seq(number));
+        assert_eq!(sdk.receive().await.seq, amop_testkit::seq(number));
     }
     // A frame may also arrive byte by byte.
     for byte in &bytes[..43] {
         sdk.send_bytes(std::slice::from_ref(byte)).await;
     }
-    assert_eq!(sdk.receive().await.seq, amop_tests::seq(0));
+    assert_eq!(sdk.receive().await.seq, amop_testkit::seq(0));
     network.shutdown().await;
 }

@@ -3,7 +3,7 @@
 use amop::{Client, PublishErrorKind, TopicName};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType, frame_topic};
-use amop_tests::{Sdk, client, network, network_with, patient, seq, within};
+use amop_testkit::{Sdk, client, network, network_with, patient, seq, within};
 use bytes::Bytes;
 
 async fn sdk(network: &Network, node: usize) -> Sdk {

@@ -1,16 +1,16 @@
-//! Each attack of `amop_tests::attack::PROGRAMS`, together with members that keep exchanging
+//! Each attack of `amop_testkit::attack::PROGRAMS`, together with members that keep exchanging
 //! messages.
 
 use std::time::Duration;
 
 use amop_node::{Network, Stats};
-use amop_tests::{
+use amop_testkit::{
     attack::{Field, PROGRAMS, Size, program},
     log, network, within,
 };
 use tokio::time::{Instant, sleep};
 
-use crate::innocents::Innocents;
+use super::innocents::Innocents;
 
 /// The maximum number of lines logged for each kind of line that others cause, per period.
 const LINES: usize = 50;

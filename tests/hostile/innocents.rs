@@ -2,7 +2,7 @@
 
 use amop::{Client, TopicName};
 use amop_node::Network;
-use amop_tests::{Bystanders, client, once_known, within};
+use amop_testkit::{Bystanders, client, once_known, within};
 use tokio::{sync::watch, task::JoinHandle};
 
 /// One pair that exchanges unicasts, and one pair that sends multicasts in one direction, both from

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use amop_node::{AccessLists, Limits, Node};
-use amop_tests::{
+use amop_testkit::{
     Graph,
     attack::{Field, Lie, Size, liars, program, relay},
     client, log, network, network_with, once_known, within,
 };
 use tokio::time::sleep;
 
-use crate::innocents::Innocents;
+use super::innocents::Innocents;
 
 fn relayed<'a>(nodes: impl Iterator<Item = &'a Node>) -> u64 {
     nodes.map(|node| node.stats().messages.relayed).sum()

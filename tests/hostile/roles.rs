@@ -1,9 +1,9 @@
 //! A node refuses an SDK certificate.
 
 use amop_node::Network;
-use amop_tests::{RawLink, network, within};
+use amop_testkit::{RawLink, network, within};
 
-use crate::innocents::Innocents;
+use super::innocents::Innocents;
 
 async fn wrong_roles(network: &Network, count: u64) {
     let node = network.node(0).unwrap();

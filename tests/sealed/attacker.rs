@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use amop::{Client, Delivery, PublishError, RawSubscription, Reply, TopicName};
 use amop_node::Network;
-use amop_tests::{client, within};
+use amop_testkit::{client, within};
 use bytes::Bytes;
 
 pub(crate) type RawDelivery = Delivery<Bytes>;

@@ -7,7 +7,7 @@ use amop::{
     SealingPublicKey,
 };
 use amop_node::Network;
-use amop_tests::{builder, client, within};
+use amop_testkit::{builder, client, within};
 use tempfile::TempDir;
 
 #[amop::topic("settlement", sealed, reply = u64)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use amop::{Delivery, PublishError, PublishErrorKind, ReplyError};
 use amop_node::Network;
-use amop_tests::{builder, client, network, network_with, patient, within};
+use amop_testkit::{builder, client, network, network_with, patient, within};
 use prost::Message as _;
 
 /// In this codec, an empty payload is a reply that consists of zeros.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use amop::{Client, PublishError, PublishErrorKind, TopicName};
 use amop_node::Network;
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 
 #[amop::topic("hello")]
 #[derive(Debug, Clone, PartialEq)]
@@ -188,7 +188,7 @@ async fn two_subscriptions_of_one_client_share_unicasts_and_both_get_multicasts(
 async fn a_full_queue_passes_unicasts_on() {
     let network = network(2).await;
     let publisher = client(&network, 0).await;
-    let slow = amop_tests::builder(&network, 1)
+    let slow = amop_testkit::builder(&network, 1)
         .queue(1)
         .connect()
         .await

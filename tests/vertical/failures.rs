@@ -1,7 +1,7 @@
 //! Subscribers and nodes that go away while messages are on their way.
 
 use amop::{CloseReason, PublishErrorKind, ReconnectPolicy, TopicName};
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 
 #[amop::topic("work")]
 #[derive(Debug, Clone, PartialEq)]
@@ -121,7 +121,7 @@ async fn a_node_that_stops_says_so_and_the_other_goes_on() {
     let mut network = network(2).await;
     let staying = client(&network, 0).await;
     let other = client(&network, 0).await;
-    let leaving = amop_tests::builder(&network, 1)
+    let leaving = amop_testkit::builder(&network, 1)
         .reconnect(ReconnectPolicy::never())
         .connect()
         .await

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use amop::{PublishErrorKind, TopicName};
-use amop_tests::{builder, client, network, within};
+use amop_testkit::{builder, client, network, within};
 use bytes::Bytes;
 use futures::future::join_all;
 

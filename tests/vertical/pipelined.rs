@@ -2,7 +2,7 @@
 
 use amop::{PublishErrorKind, TopicName};
 use amop_node::Limits;
-use amop_tests::{builder, client, network, network_with, within};
+use amop_testkit::{builder, client, network, network_with, within};
 use bytes::Bytes;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use amop::TopicName;
 use amop_node::Network;
-use amop_tests::{client, network, network_with, within};
+use amop_testkit::{client, network, network_with, within};
 
 const SUBSCRIBERS: usize = 4;
 /// The node of each subscriber.

@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 
 use amop::{Client, PublishErrorKind};
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 
 #[amop::topic("hello")]
 #[derive(Debug, Clone, PartialEq)]

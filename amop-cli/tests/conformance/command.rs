@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use amop_node::{Network, Node, NodeBuilder, layout};
 use amop_proto::channel::{Frame, FrameType};
-use amop_tests::{Finished, Program, free_ports};
+use amop_testkit::{Finished, Program, free_ports};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -28,6 +28,7 @@ async fn node(dir: &TempDir) -> (Node, layout::DevnetLayout) {
     let mut spec = layout::DevnetSpec::new(dir.path(), 1);
     spec.base_channel_port = free_ports(1);
     spec.base_p2p_port = spec.base_channel_port + 10_100;
+    spec.base_rpc_port = spec.base_channel_port - 11_655;
     let layout = layout::write_devnet(&spec).unwrap();
     let builder = NodeBuilder::from_config_file(&layout.nodes[0].config).unwrap();
     (builder.start().await.unwrap(), layout)

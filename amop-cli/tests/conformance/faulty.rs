@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameDecoder, PROTOCOL_MAX_FRAME};
-use amop_tests::identity;
+use amop_testkit::identity;
 use amop_tls::{Identity, ServerOptions, pki::Leaf, rustls::ClientConfig};
 use bytes::BytesMut;
 use tokio::{

@@ -4,10 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use amop_cli::generate::{GenerateOptions, TopicAccess, generate};
 use amop_node::Network;
-use amop_tests::{Finished, Program, Projects, network, sdk_folder};
+use amop_testkit::{Finished, Program, Projects, network, sdk_folder};
 use tempfile::TempDir;
 
-use crate::{generate_into, root};
+use super::{generate_into, root};
 
 /// A network and a folder with the SDK's certificates.
 struct Setting {

@@ -27,7 +27,7 @@ async fn the_command_prints_lines() {
             vec!["--node-certs", conf.to_str().unwrap(), "--max", "3"],
         ),
     ] {
-        let port = amop_tests::free_ports(1);
+        let port = amop_testkit::free_ports(1);
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));
         command
@@ -117,7 +117,7 @@ async fn listens(address: &str) {
 #[cfg(unix)]
 async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
     write_certificates(network, Leaf::Sdk, "sdk", dir);
-    let address = format!("127.0.0.1:{}", amop_tests::free_ports(1));
+    let address = format!("127.0.0.1:{}", amop_testkit::free_ports(1));
     let child = Command::new(env!("CARGO_BIN_EXE_amop"))
         .args(["tap", "--max", "16000", "--json", "--listen", &address])
         .args(["--to", network.endpoint(0), "--certs"])

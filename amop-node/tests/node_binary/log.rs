@@ -9,7 +9,7 @@ use std::{
 };
 
 use amop_node::layout::DevnetLayout;
-use amop_tests::{PATIENCE, Program};
+use amop_testkit::{PATIENCE, Program};
 use tempfile::TempDir;
 
 use super::{command, connect, exchange, layout, stopped};

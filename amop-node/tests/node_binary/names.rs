@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::SystemTime};
 
 use amop::Client;
 use amop_node::layout::DevnetLayout;
-use amop_tests::{PATIENCE, Program, within};
+use amop_testkit::{PATIENCE, Program, within};
 use amop_tls::{
     CertFiles, Identity,
     pki::{Agency, Validity},

@@ -1,6 +1,5 @@
 //! Tests of the node machine through its connections: the tests control SDK ends, peer links and
 //! time. Each file has one subject. All files are one program, so that it is linked only once.
-#![forbid(unsafe_code)]
 
 mod answers;
 mod backlog;

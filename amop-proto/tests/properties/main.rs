@@ -1,6 +1,5 @@
 //! Properties of the codecs for any input: written data can be read again, however it is split, and
 //! no input from a peer makes them panic.
-#![forbid(unsafe_code)]
 
 mod channel;
 mod p2p;

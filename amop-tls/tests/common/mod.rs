@@ -1,5 +1,5 @@
 //! Shared code of the TLS tests: fixtures, and handshakes in memory.
-#![allow(dead_code, unreachable_pub)]
+#![allow(unreachable_pub)]
 
 pub mod openssl;
 

@@ -12,7 +12,7 @@ mod trial;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
-use amop_tests::attack;
+use amop_testkit::attack;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 

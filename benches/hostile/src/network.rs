@@ -9,7 +9,7 @@ use std::{
 
 use amop_node::layout::{DevnetLayout, DevnetSpec, write_devnet};
 use amop_proto::p2p::NodeId;
-use amop_tests::{
+use amop_testkit::{
     attack::{Field, Target},
     free_ports, identity,
 };

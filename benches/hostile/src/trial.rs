@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_tests::attack::Program;
+use amop_testkit::attack::Program;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use tokio::{process::Command, time::sleep};

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf, process::Output};
 
-use amop_tests::{Projects, succeeded};
+use amop_testkit::{Projects, succeeded};
 use serde_json::Value;
 
 const BUILD: &str = r#"

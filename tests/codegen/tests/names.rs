@@ -3,8 +3,6 @@
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
-mod support;
-
 /// The generated code, in a crate that denies warnings.
 #[allow(clippy::all)] // Names and comments are the schema's.
 mod names {
@@ -12,8 +10,8 @@ mod names {
     pub use self::names::*;
 }
 
+use super::support::Schema;
 use amop::{Codec, Request, Topic};
-use support::Schema;
 
 include!(concat!(env!("OUT_DIR"), "/each_text.rs"));
 

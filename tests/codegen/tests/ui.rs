@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::Path};
 
-use amop_tests::Projects;
+use amop_testkit::Projects;
 use serde_json::Value;
 
 /// Every `ui/*.rs` is a program; `ui/*.stderr` has what the compiler says of it. With the variable

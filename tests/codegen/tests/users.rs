@@ -2,16 +2,14 @@
 #![deny(warnings)]
 #![allow(missing_docs, unreachable_pub, dead_code)]
 
-mod support;
-
 #[allow(clippy::all)] // Names and comments are the schema's.
 mod users {
     include!(concat!(env!("OUT_DIR"), "/users/all.rs"));
 }
 
+use super::support::Schema;
 use amop::{__private::prost::Message as _, Codec, MessageKind, Request, Topic};
 use amop_codegen_tests::comments;
-use support::Schema;
 use users::{aliases, enums, floats, marked, methods, old, replies, vec};
 
 fn schema() -> Schema {

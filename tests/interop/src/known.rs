@@ -2,7 +2,7 @@
 
 use amop_node::Network;
 use amop_proto::channel::FrameType;
-use amop_tests::{Sdk, within};
+use amop_testkit::{Sdk, within};
 use serde_json::Value;
 
 /// Waits until a node knows that `peers` of its peers have the topic. The node is queried over the

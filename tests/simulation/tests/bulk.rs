@@ -1,5 +1,4 @@
 //! Thousands of seeds; those that failed in the past come first.
-#![forbid(unsafe_code)]
 
 use amop_sim::{Plan, Summary, run, run_many};
 

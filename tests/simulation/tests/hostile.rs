@@ -1,5 +1,4 @@
 //! Hostile nodes and SDKs, and tests that the checks notice each removed defence.
-#![forbid(unsafe_code)]
 
 use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile, run_late};
 

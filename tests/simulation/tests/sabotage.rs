@@ -1,6 +1,5 @@
 //! Tests of the checks themselves: for each fault that the harness causes on purpose, the matching
 //! check finds it.
-#![forbid(unsafe_code)]
 
 use amop_sim::{Invariant, Plan, Profile, Sabotage, Topology, run};
 

@@ -1,6 +1,5 @@
 //! Line, ring, star, grid and random networks of 16 nodes: connected hosts reach each other, and no
 //! others do.
-#![forbid(unsafe_code)]
 
 use amop_sim::{Reach, Topology};
 

@@ -1,4 +1,5 @@
 //! Messages of any kind through each codec.
+#![allow(unreachable_pub)]
 
 #[path = "../../../../amop-schema/tests/compat_support/random.rs"]
 mod random;

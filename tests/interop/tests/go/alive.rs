@@ -8,12 +8,12 @@ use std::{
 use amop::{Client, TopicName};
 use amop_interop::known_at;
 use amop_node::{Network, Node};
-use amop_tests::{
+use amop_testkit::{
     PATIENCE, RawLink, client, free_ports, identity, network, network_with, patient, within,
 };
 use amop_tls::pki::Leaf;
 
-use crate::go_sdk;
+use super::go_sdk;
 
 /// A silent session is closed within this time, also on a busy machine.
 const TWO_MINUTES: Duration = Duration::from_secs(120);

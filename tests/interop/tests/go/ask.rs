@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 
 use amop_interop::{Event, GoSdk, known_at};
 use amop_node::Network;
-use amop_tests::{client, network, network_with};
+use amop_testkit::{client, network, network_with};
 use serde_json::json;
 
-use crate::go_sdk;
+use super::go_sdk;
 
 /// Starts a network that reports the id of another chain, and answers over HTTP, too.
 async fn other_chain() -> Network {

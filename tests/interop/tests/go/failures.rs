@@ -2,9 +2,9 @@
 
 use amop::{PublishErrorKind, TopicName, result_code};
 use amop_interop::known_at;
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 
-use crate::go_sdk;
+use super::go_sdk;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_subscriber_a_unicast_fails_and_a_multicast_does_not() {

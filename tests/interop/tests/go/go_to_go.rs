@@ -1,9 +1,9 @@
 //! go-sdk at both ends, with overlay nodes between them.
 
 use amop_interop::known_at;
-use amop_tests::network;
+use amop_testkit::network;
 
-use crate::{MIB, go_sdk};
+use super::{MIB, go_sdk};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unicasts_are_answered_across_nodes_and_within_one() {

@@ -1,9 +1,9 @@
 //! go-sdk publishes, the native client subscribes.
 
 use amop::{MessageKind, TopicName};
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 
-use crate::{MIB, binary, go_sdk};
+use super::{MIB, binary, go_sdk};
 
 #[amop::topic("ask", reply = "String")]
 #[derive(Debug, Clone, PartialEq)]

@@ -11,9 +11,9 @@ use amop::{
 };
 use amop_interop::{Go, GoSdk, known_at};
 use amop_node::Network;
-use amop_tests::{client, log, network, within};
+use amop_testkit::{client, log, network, within};
 
-use crate::go_sdk;
+use super::go_sdk;
 
 /// The key in `custodian.public.pem` as the chain's tools print it.
 const CUSTODIAN: &str = "0cbafde5a4eb882546b8bfebab334043409cc862281041d74307f81fa4b8b33d\

@@ -2,9 +2,9 @@
 
 use amop::TopicName;
 use amop_interop::known_at;
-use amop_tests::{client, network, within};
+use amop_testkit::{client, network, within};
 
-use crate::{MIB, binary, go_sdk};
+use super::{MIB, binary, go_sdk};
 
 #[amop::topic("greet", reply = "String")]
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@
 
 use amop_interop::{Java, JavaSdks, Mode};
 
-use crate::net::{Net, ask, topic};
+use super::net::{Net, ask, topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demos_of_the_chain_run_through() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use amop::{Client, PublishErrorKind, Reply, TopicName};
 use amop_interop::{Mode, SdkFiles};
 use amop_node::Node;
-use amop_tests::{PATIENCE, free_ports, identity, identity_of, log, patient, within};
+use amop_testkit::{PATIENCE, free_ports, identity, identity_of, log, patient, within};
 use amop_tls::{
     Identity,
     pki::{Agency, Authority, Leaf, RsaAuthority},

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use amop::{Client, Event, MessageKind, PrivateName, RawSubscription, TopicKey, TopicPublicKey};
 use amop_interop::{Java, JavaSdks, Mode, Running};
-use amop_tests::{log, within};
+use amop_testkit::{log, within};
 
-use crate::net::{Net, ask, topic};
+use super::net::{Net, ask, topic};
 
 const MIB: usize = 1 << 20;
 

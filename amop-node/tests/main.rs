@@ -1,0 +1,10 @@
+//! Tests of the node as a library and of the `amop-node` program. `faults.rs` is a program of its own.
+#![forbid(unsafe_code)]
+
+mod access;
+mod config;
+mod denial;
+mod http;
+mod layout;
+mod lock;
+mod node_binary;

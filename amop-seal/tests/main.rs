@@ -1,0 +1,5 @@
+//! Tests of sealed messages, and of the vectors that describe their format.
+#![forbid(unsafe_code)]
+
+mod sealing;
+mod vectors;

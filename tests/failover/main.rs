@@ -1,8 +1,0 @@
-//! Clients with several endpoints, while nodes stop and come back on their ports.
-#![forbid(unsafe_code)]
-
-mod chain;
-mod cuts;
-mod restarts;
-mod sdk_config;
-mod slow;

@@ -1,7 +1,0 @@
-//! A sender of many or long messages does not keep others waiting, and half-received frames have
-//! limits. These tests do not measure time: they check which bytes had to move.
-#![forbid(unsafe_code)]
-
-mod intake;
-mod links;
-mod meter;

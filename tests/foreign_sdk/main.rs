@@ -1,8 +1,0 @@
-//! Other SDKs and FISCO nodes at an overlay node: simulated with only rustls and the codecs. They
-//! behave as the original programs were observed to behave.
-#![forbid(unsafe_code)]
-
-mod peer;
-mod records;
-mod sessions;
-mod together;

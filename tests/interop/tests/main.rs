@@ -1,0 +1,5 @@
+//! Overlay nodes and native clients with SDKs in other languages.
+#![forbid(unsafe_code)]
+
+mod go;
+mod java;

@@ -1,0 +1,14 @@
+//! Clients and nodes over sockets. Each module has one subject. All are one program, so that it is linked only once and
+//! tests that wait do so at the same time; what loads the machine is in `attacks.rs`.
+#![forbid(unsafe_code)]
+
+mod bad_input;
+mod error_table;
+mod failover;
+mod fisco;
+mod foreign_sdk;
+mod multi_hop;
+mod plain_english;
+mod private;
+mod sealed;
+mod vertical;

@@ -1,0 +1,9 @@
+//! Runs of the simulation, with and without hostile hosts, and tests that its checks notice faults.
+#![forbid(unsafe_code)]
+
+mod bulk;
+mod graph;
+mod hostile;
+mod sabotage;
+mod scale;
+mod topologies;
