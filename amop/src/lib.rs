@@ -330,3 +330,14 @@ pub use topic::{Request, Topic};
 #[doc(hidden)]
 #[path = "generated.rs"]
 pub mod __private;
+
+/// The examples in the documentation of the macros. They are tests of this crate, because `amop-derive` does not depend
+/// on it.
+#[cfg(doctest)]
+mod macros {
+    #[doc = include_str!("../../amop-derive/src/topic.md")]
+    struct Topic;
+
+    #[doc = include_str!("../../amop-derive/src/amop_topic.md")]
+    struct AmopTopic;
+}
