@@ -10,5 +10,6 @@ mod foreign_sdk;
 mod multi_hop;
 mod plain_english;
 mod private;
+mod rooms;
 mod sealed;
 mod vertical;
