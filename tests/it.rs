@@ -15,5 +15,6 @@ mod packages;
 mod plain_english;
 mod private;
 mod public_api;
+mod rooms;
 mod sealed;
 mod vertical;
