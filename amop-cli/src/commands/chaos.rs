@@ -16,6 +16,7 @@ mod missing;
 mod net;
 mod node;
 mod plan;
+mod poll;
 mod proxy;
 mod report;
 mod run;
@@ -34,9 +35,6 @@ use self::{
     run::ChaosRun,
     topology::{NetworkShape, Topology},
 };
-
-/// The interval at which a state is polled.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Kills nodes and cuts links under a stream of numbered messages, and counts what arrives.
 ///

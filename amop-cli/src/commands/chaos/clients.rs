@@ -57,7 +57,7 @@ impl Sdk {
                     CONNECT.as_secs()
                 );
             }
-            sleep(super::LOOK).await;
+            sleep(super::poll::LOOK).await;
         }
         Ok(sdk)
     }

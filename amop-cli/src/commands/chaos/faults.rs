@@ -153,7 +153,7 @@ impl Faults {
             if safe && self.net.is_whole(fault) {
                 return true;
             }
-            sleep(super::LOOK).await;
+            sleep(super::poll::LOOK).await;
         }
         false
     }

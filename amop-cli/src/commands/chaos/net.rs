@@ -113,7 +113,7 @@ impl Net {
                 let (all, seconds) = (self.links.len(), MESH.as_secs());
                 bail!("only {up} of {all} links between nodes are up after {seconds} s");
             }
-            sleep(super::LOOK).await;
+            sleep(super::poll::LOOK).await;
         }
     }
 
