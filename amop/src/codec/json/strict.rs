@@ -12,7 +12,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::JsonError;
+use super::error::JsonError;
 
 /// The nesting limit of serde_json when it reads.
 const MAX_DEPTH: u32 = 127;
