@@ -170,6 +170,51 @@ impl Mesh {
         leads_to: u64,
         left: &mut usize,
     ) -> bool {
+        if !self.may_take((peer, sender), checked, leads_to) {
+            return false;
+        }
+        let (record, key) = (checked.record(), checked.key());
+        let taken = self.database.take(now, sender, checked, leads_to);
+        let evicted = self.database.take_evicted();
+        if !evicted.is_empty() {
+            self.outputs.push_back(MeshOutput::Evicted(evicted.len()));
+            self.forgotten(now, evicted);
+        }
+        let displaced = self.database.take_displaced();
+        if !displaced.is_empty() {
+            self.forgotten(now, displaced);
+        }
+        let named = record.neighbours.as_ref().map_or(0, Vec::len);
+        *left = left.saturating_sub(named / LINKS_A_TOPIC);
+        if let RecordOutcome::New { .. } | RecordOutcome::Old = taken {
+            self.work.refused.remove(&key);
+        } else if key == sender {
+            self.work.refused.insert(key);
+        }
+        match taken {
+            RecordOutcome::New { linked, unlinked } => {
+                *left = left.saturating_sub(linked.len() + unlinked.len());
+                self.work.news += 1;
+                let stub = matches!(record.subject, Subject::Stub { .. });
+                self.flood((stub, key), checked.signed().bytes(), Some(peer));
+                self.links_changed(now, key, &linked, &unlinked);
+                true
+            }
+            taken => {
+                self.not_new(now, (peer, sender), checked, taken);
+                false
+            }
+        }
+    }
+
+    /// Returns whether a record may be taken: its time is plausible, and it is not of this node or
+    /// one of its stubs, whose own records must win.
+    fn may_take(
+        &mut self,
+        (peer, sender): (PeerId, RoutingKey),
+        checked: &CheckedRecord,
+        leads_to: u64,
+    ) -> bool {
         let (record, key) = (checked.record(), checked.key());
         let ahead = MAX_AHEAD.as_micros() as u64;
         if record.version > self.clock().saturating_add(ahead) {
@@ -203,32 +248,21 @@ impl Mesh {
             self.outputs.push_back(MeshOutput::Refused(peer, what));
             return false;
         }
-        let taken = self.database.take(now, sender, checked, leads_to);
-        let evicted = self.database.take_evicted();
-        if !evicted.is_empty() {
-            self.outputs.push_back(MeshOutput::Evicted(evicted.len()));
-            self.forgotten(now, evicted);
-        }
-        let displaced = self.database.take_displaced();
-        if !displaced.is_empty() {
-            self.forgotten(now, displaced);
-        }
-        let named = record.neighbours.as_ref().map_or(0, Vec::len);
-        *left = left.saturating_sub(named / LINKS_A_TOPIC);
-        if let RecordOutcome::New { .. } | RecordOutcome::Old = taken {
-            self.work.refused.remove(&key);
-        } else if key == sender {
-            self.work.refused.insert(key);
-        }
+        true
+    }
+
+    /// Handles a record that brings nothing new, or was not taken.
+    fn not_new(
+        &mut self,
+        now: Instant,
+        (peer, sender): (PeerId, RoutingKey),
+        checked: &CheckedRecord,
+        taken: RecordOutcome,
+    ) {
+        let (record, key) = (checked.record(), checked.key());
         match taken {
-            RecordOutcome::New { linked, unlinked } => {
-                *left = left.saturating_sub(linked.len() + unlinked.len());
-                self.work.news += 1;
-                let stub = matches!(record.subject, Subject::Stub { .. });
-                self.flood((stub, key), checked.signed().bytes(), Some(peer));
-                self.links_changed(now, key, &linked, &unlinked);
-                return true;
-            }
+            // It was handled before.
+            RecordOutcome::New { .. } => {}
             RecordOutcome::Old => {
                 self.may_repeat(now, peer, 1);
             }
@@ -270,7 +304,6 @@ impl Mesh {
                 self.ask_again(now, peer);
             }
         }
-        false
     }
 
     pub(super) fn end_of_frame(
