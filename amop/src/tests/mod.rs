@@ -7,6 +7,7 @@ mod draining;
 mod failover;
 mod fake_nodes;
 mod first_connection;
+mod fisco;
 mod flow;
 #[cfg(feature = "legacy-rsa")]
 mod legacy_rsa;

@@ -1,0 +1,145 @@
+//! Tests with several FISCO nodes, which do not deliver to their own subscribers.
+
+use super::{fake_nodes::*, *};
+
+/// Returns the next connection to an endpoint, where a FISCO node answers the handshake.
+async fn fisco_node(fake_nodes: &mut FakeNodes, index: usize) -> Node {
+    let mut node = fake_nodes.arrival(index).await;
+    let hello = node.expect(FrameType::HANDSHAKE).await;
+    let body = "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n".into();
+    node.send(Frame { body, ..hello }).await;
+    node
+}
+
+/// Returns a client that is connected to two FISCO nodes.
+async fn at_fisco_nodes(builder: ClientBuilder) -> (FakeNodes, Client, [Node; 2]) {
+    let (mut fake_nodes, client) = FakeNodes::start(2, &builder);
+    let client = tokio::spawn(client);
+    let mut nodes = Vec::new();
+    for index in 0..2 {
+        nodes.push(fisco_node(&mut fake_nodes, index).await);
+    }
+    let client = client.await.unwrap().unwrap();
+    let mut events = client.events();
+    for _ in 0..2 {
+        assert!(matches!(events.next().await, Some(Event::Connected { .. })));
+    }
+    assert!(client.nodes().iter().all(|node| node.fisco));
+    let Ok(nodes) = nodes.try_into() else {
+        unreachable!("there are two")
+    };
+    (fake_nodes, client, nodes)
+}
+
+/// A FISCO node delivers nothing to its own subscribers, so a multicast is sent to two nodes.
+#[tokio::test(start_paused = true)]
+async fn a_multicast_goes_by_two_fisco_nodes() {
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let topic = hello();
+    let mut publisher = client.publisher_raw(&topic);
+    let publish = async {
+        client
+            .publish_multicast_raw(&topic, "x".into())
+            .await
+            .unwrap();
+        publisher.publish("y".into()).await.unwrap();
+        publisher.flush().await.unwrap();
+    };
+    let answer = async |node: &mut Node| {
+        let mut seqs = Vec::new();
+        for payload in ["x", "y"] {
+            let request = node.expect(FrameType::MULTICAST).await;
+            assert_eq!(request.body, framed(payload));
+            node.answer(&request, 0, request.body.clone()).await;
+            seqs.push(request.seq);
+        }
+        seqs
+    };
+    let ((), by_a, by_b) = tokio::join!(publish, answer(&mut a), answer(&mut b));
+    assert_eq!(by_a, by_b);
+    assert_eq!(publisher.unconfirmed(), 0);
+
+    // Sent once, if the program wants that.
+    let builder = Client::builder().multicast_copies(1);
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
+    let ((), ()) = tokio::join!(
+        async {
+            client
+                .publish_multicast_raw(&topic, "x".into())
+                .await
+                .unwrap()
+        },
+        async {
+            let request = a.expect(FrameType::MULTICAST).await;
+            a.answer(&request, 0, request.body.clone()).await;
+        }
+    );
+    assert!(b.is_quiet().await);
+}
+
+/// A unicast to a subscriber at the publisher's own node stalls, unless the program lets another
+/// node be asked.
+#[tokio::test(start_paused = true)]
+async fn a_unicast_that_stalls_at_a_fisco_node_goes_by_another_one_if_that_is_asked_for() {
+    let topic = hello();
+    let builder = Client::builder().ask_another_node_after(Duration::from_secs(1));
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(builder).await;
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, "x".into()), async {
+        let stalled = a.expect(FrameType::UNICAST).await;
+        let request = b.expect(FrameType::UNICAST).await;
+        assert_eq!(request, stalled);
+        // This is an answer of the node alone, and the other one has the message, too.
+        a.answer(&stalled, 103, Bytes::new()).await;
+        b.answer(&request, 0, framed("y")).await;
+    });
+    assert_eq!(reply.unwrap().payload, "y");
+
+    let (_fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
+    let (result, (), ()) = tokio::join!(
+        client.publish_unicast_raw(&topic, "x".into()),
+        async {
+            a.expect(FrameType::UNICAST).await;
+            a.lives(Duration::from_secs(11)).await;
+        },
+        b.lives(Duration::from_secs(11))
+    );
+    let error = result.unwrap_err();
+    assert!(matches!(
+        error.kind(),
+        PublishErrorKind::Timeout { fisco: true, .. }
+    ));
+    assert!(
+        error.to_string().contains("ask_another_node_after"),
+        "{error}"
+    );
+}
+
+/// A reply that only one of two nodes can carry is sent to it, and the other one is told that there
+/// is no reply.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
+    let (mut fake_nodes, connecting) = FakeNodes::start(2, &Client::builder());
+    let connecting = tokio::spawn(connecting);
+    let a = fake_nodes.welcome(0).await;
+    let mut b = fake_nodes.arrival(1).await;
+    b.shake_hands_within(3, false, Some(200)).await;
+    let client = connecting.await.unwrap().unwrap();
+    let mut events = client.events();
+    for _ in 0..2 {
+        let event = events.next().await;
+        assert!(matches!(event, Some(Event::Connected { .. })), "{event:?}");
+    }
+    let mut nodes = [a, b];
+    let mut deliveries = deliveries_at(&client, &mut nodes).await;
+    let seq = nodes[0].push(MessageKind::Unicast, 1, b"x").await;
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    nodes[1].push(MessageKind::Unicast, 1, b"x").await;
+    assert!(nodes[1].is_quiet().await);
+    let reply = [b'y'; 300];
+    delivery.reply_bytes(reply).unwrap();
+    assert_eq!(nodes[0].answered(seq).await, (0, reply.to_vec().into()));
+    assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
+    // A copy of the message gets the same answer.
+    nodes[1].push(MessageKind::Unicast, 1, b"x").await;
+    assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
+}
