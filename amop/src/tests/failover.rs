@@ -351,42 +351,6 @@ async fn multicasts_of_one_topic_go_by_one_node() {
     }
 }
 
-/// A message that goes by two nodes at once costs two connections at once, and is then not sent
-/// again, neither itself nor its copy.
-#[tokio::test(start_paused = true)]
-async fn a_message_and_its_copies_together_cost_two_connections() {
-    let (mut fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
-    let topic = hello();
-    let mut publisher = client.publisher_raw(&topic);
-    for pipelined in [true, false] {
-        let long = Bytes::from(vec![7; 100_000]);
-        let publish = async {
-            if !pipelined {
-                let published = client.publish_multicast_raw(&topic, long).await;
-                return (1, published.unwrap_err());
-            }
-            publisher.publish(long).await.unwrap();
-            let FlushError { failed, first, .. } = publisher.flush().await.unwrap_err();
-            (failed, first)
-        };
-        let cut = async {
-            let message = a.expect(FrameType::MULTICAST).await;
-            assert_eq!(b.expect(FrameType::MULTICAST).await, message);
-            drop((a, b));
-            let again = fisco_node(&mut fake_nodes, 0).await;
-            [again, fisco_node(&mut fake_nodes, 1).await]
-        };
-        let ((failed, error), nodes) = tokio::join!(publish, cut);
-        assert!(
-            matches!(error.kind(), PublishErrorKind::CutOff { .. }),
-            "{error:?}"
-        );
-        assert_eq!(failed, 1);
-        [a, b] = nodes;
-        assert!(a.is_quiet().await && b.is_quiet().await);
-    }
-}
-
 /// A message whose node is lost while the other node has not confirmed the copy yet.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_lost_waits_for_its_copy() {
