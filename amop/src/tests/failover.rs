@@ -350,32 +350,3 @@ async fn multicasts_of_one_topic_go_by_one_node() {
         _ = answer(b) => panic!("the first node is asked first"),
     }
 }
-
-/// A message whose node is lost while the other node has not confirmed the copy yet.
-#[tokio::test(start_paused = true)]
-async fn a_message_that_is_lost_waits_for_its_copy() {
-    let (fake_nodes, client, [mut a, mut b]) = at_fisco_nodes(Client::builder()).await;
-    let topic = hello();
-    let mut publisher = client.publisher_raw(&topic);
-    let (flushed, ()) = tokio::join!(
-        async {
-            publisher.publish("x".into()).await.unwrap();
-            publisher.flush().await
-        },
-        async {
-            let message = a.expect(FrameType::MULTICAST).await;
-            let copy = b.expect(FrameType::MULTICAST).await;
-            assert_eq!(message, copy);
-            fake_nodes.set_open(0, false);
-            drop(a);
-            assert!(b.is_quiet().await);
-            b.answer(&copy, 0, copy.body.clone()).await;
-            // Subscribers drop it: they have it already.
-            let again = b.expect(FrameType::MULTICAST).await;
-            assert_eq!(again, message);
-            b.answer(&again, 0, again.body.clone()).await;
-        }
-    );
-    flushed.unwrap();
-    assert_eq!(publisher.unconfirmed(), 0);
-}
