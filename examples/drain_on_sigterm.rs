@@ -6,7 +6,7 @@
 
 use std::{io, time::Duration};
 
-use amop::{Client, Deliveries};
+use amop::{Client, Deliveries, with_causes};
 use amop_examples::Nodes;
 
 #[amop::topic("order", reply = u64)]
@@ -54,7 +54,7 @@ async fn answer(mut orders: Deliveries<Order>) -> u64 {
 async fn order(customer: Client) -> u64 {
     for number in 0.. {
         if let Err(error) = (Order { number }).request(&customer).await {
-            println!("order {number}: {error}");
+            println!("order {number}: {}", with_causes(&error));
             return number;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use amop::{Client, PublishError, PublishErrorKind};
+use amop::{Client, PublishError, PublishErrorKind, with_causes};
 use amop_examples::Nodes;
 use axum::{
     Router,
@@ -57,7 +57,7 @@ async fn quote(
     let client = client.with_timeout(Duration::from_secs(3));
     match (Quote { symbol }).request(&client).await {
         Ok(cents) => Ok(format!("{cents}\n")),
-        Err(error) => Err((status(&error), format!("{error}\n"))),
+        Err(error) => Err((status(&error), format!("{}\n", with_causes(&error)))),
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! The network is in this process, because this program stops a node of it.
 
-use amop::{Client, Event, Events};
+use amop::{Client, Event, Events, with_causes};
 use amop_node::Network;
 use anyhow::Context;
 
@@ -35,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
     let mut prices = Price::subscribe(&client).await?;
     network.stop(0).await;
     let (endpoint, reason) = disconnected(&mut events).await?;
+    let reason = with_causes(&reason);
     println!("lost node {:?}: {reason}", name(&endpoint));
 
     Price { cents: 4200 }.publish_multicast(&client).await?;

@@ -9,6 +9,7 @@ const CRATES: &[&str] = &[
     "amop-build",
     "amop-cli",
     "amop-node",
+    "amop-node-cli",
     "amop-proto",
     "amop-protojson",
     "amop-schema",
@@ -132,7 +133,7 @@ fn no_error_contains_its_source() {
 fn repeated_sources_are_found() {
     for (text, expected) in [
         ("#[error(\"no {0}\")]\nNo(#[from] io::Error),", 1),
-        ("#[error(\"no {}\", .0)]\nNo(#[source] io::Error),", 0),
+        ("#[error(\"no {}\", .0)]\nNo(#[source] io::Error),", 1),
         ("#[error(\"no {0}\")]\nNo(String),", 0),
         (
             "#[error(\"no {1}\")]\nNo(&'static str, #[source] io::Error),",

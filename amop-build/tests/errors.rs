@@ -101,7 +101,7 @@ fn folders_have_to_exist() {
         .compile(&["a.proto"], &[dir.path()])
         .unwrap_err();
     assert!(
-        error.to_string().starts_with(&format!(
+        format!("{error:?}").starts_with(&format!(
             "cannot create a folder in {}: No such file or directory (os error 2)",
             missing.display()
         )),

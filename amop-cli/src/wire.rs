@@ -59,19 +59,20 @@ pub(crate) async fn connect(
         endpoint: endpoint.to_owned(),
         source,
     };
-    let failed = move |error| WireError::Tls {
+    let failed = |source| WireError::Tls {
         endpoint: endpoint.to_owned(),
-        source: HandshakeFailure::from_io(error, Side::Client, mode),
+        source,
     };
     let shake = move |_, tcp| {
         let handshake = TlsConnector::from(tls.clone()).connect(Identity::server_name(), tcp);
-        async { handshake.await.map_err(StepError::Tls) }
+        let explained = HandshakeFailure::explain(handshake, Side::Client, mode);
+        async { explained.await.map_err(StepError::Tls) }
     };
     let connecting = async {
         let addresses = lookup_host(endpoint).await.map_err(unreachable)?.collect();
         let won = race::connect(addresses, tcp, shake, StepError::rank).await;
         won.map(|(_, stream)| stream).map_err(|error| match error {
-            Some(StepError::Tls(error)) => failed(error),
+            Some(StepError::Tls(failure)) => failed(failure),
             Some(StepError::Tcp(error)) => unreachable(error),
             None => unreachable(io::Error::other("the name has no address")),
         })
@@ -96,7 +97,7 @@ pub(crate) async fn connect_tcp(endpoint: &str) -> io::Result<TcpStream> {
 /// The failed step of connecting to one address.
 enum StepError {
     Tcp(io::Error),
-    Tls(io::Error),
+    Tls(HandshakeFailure),
 }
 
 impl StepError {

@@ -132,7 +132,7 @@ fn refusals_of_json_name_the_place() {
     );
     assert_eq!(
         text,
-        "json codec: `nested.list[1]` is -inf, which is not a number in JSON: leave such values \
+        "the json codec failed: `nested.list[1]` is -inf, which is not a number in JSON: leave such values \
          out, or use another codec"
     );
     let (_, text) = refusal(&BTreeMap::from(

@@ -1,3 +1,5 @@
+use std::error::Error as _;
+
 use super::*;
 use crate::{KeyId, ReplayRefusal};
 
@@ -53,7 +55,9 @@ fn a_file_has_one_guard_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bank.replay");
     let guard = ReplayGuard::file(&path).unwrap();
-    let error = ReplayGuard::file(&path).unwrap_err().to_string();
+    let error = ReplayGuard::file(&path).unwrap_err();
+    let cause = error.source().unwrap();
+    let error = format!("{error}: {cause}");
     assert!(
         error.contains("bank.replay") && error.contains("another reader uses it"),
         "{error}"

@@ -43,7 +43,7 @@ async fn what_is_no_node_is_told_apart() {
             node.stream.write_all(bytes).await.unwrap();
             node.stream.shutdown().await.unwrap();
         });
-        let error = result.unwrap_err().to_string();
+        let error = with_causes(&result.unwrap_err()).to_string();
         assert!(error.contains(part) && error.contains("node:1"), "{error}");
         // The driver has ended.
         assert_eq!(node.next().await, None);
