@@ -53,6 +53,7 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
             "RoutingKey",
             "Seq",
             "SessionId",
+            "ShortId",
         ],
     ),
     (
@@ -110,7 +111,6 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
             "RecordsFault",
             "RefusalReason",
             "RequestOutcome",
-            "RouterEvent",
             "RpcPeer",
             "Sender",
             "SessionEvent",

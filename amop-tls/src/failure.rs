@@ -203,6 +203,10 @@ impl HandshakeFailure {
     ///
     /// # Errors
     /// The [`HandshakeFailure`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, so is the handshake.
     pub async fn explain<T>(
         handshake: impl Future<Output = io::Result<T>>,
         we: Side,

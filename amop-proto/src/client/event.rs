@@ -243,6 +243,7 @@ pub enum SessionNotice {
     match file { Some(file) => format!(" in {file}"), None => String::new() },
     Utc(*at)
 )]
+#[non_exhaustive]
 pub struct ExpiredCertificate {
     /// Whether it is this side's own certificate, and not the node's.
     pub own: bool,
@@ -252,6 +253,30 @@ pub struct ExpiredCertificate {
     pub file: Option<String>,
     /// The end of the validity in seconds since 1970.
     pub at: i64,
+}
+
+impl ExpiredCertificate {
+    /// Creates a value for this client's certificate, read from `file`.
+    pub fn of_client(subject: impl Into<String>, file: Option<String>, at: i64) -> Self {
+        let subject = subject.into();
+        Self {
+            own: true,
+            subject,
+            file,
+            at,
+        }
+    }
+
+    /// Creates a value for the node's certificate.
+    pub fn of_node(subject: impl Into<String>, at: i64) -> Self {
+        let subject = subject.into();
+        Self {
+            own: false,
+            subject,
+            file: None,
+            at,
+        }
+    }
 }
 
 /// Why a session has ended.

@@ -13,19 +13,10 @@ const LOOK: Duration = Duration::from_secs(60);
 pub(crate) fn first_to_expire(identity: &Identity, node: &Admitted) -> ExpiredCertificate {
     let (ours, theirs) = (identity.not_after(), node.standing.expires());
     if ours < theirs {
-        return ExpiredCertificate {
-            own: true,
-            subject: identity.subject().to_owned(),
-            file: Some(identity.cert_file().to_owned()),
-            at: ours,
-        };
+        let file = identity.cert_file().to_owned();
+        return ExpiredCertificate::of_client(identity.subject(), Some(file), ours);
     }
-    ExpiredCertificate {
-        own: false,
-        subject: node.info.subject.clone(),
-        file: None,
-        at: theirs,
-    }
+    ExpiredCertificate::of_node(&node.info.subject, theirs)
 }
 
 /// Returns how long a certificate is valid that expires at `at`: until the end of its last second.

@@ -239,12 +239,11 @@ mod tests {
         for reason in [CloseReason::Peer, CloseReason::DuringHandshake] {
             assert!(shown(reason).contains("does not let this client in"));
         }
-        let expired = CloseReason::from(Box::new(ExpiredCertificate {
-            own: true,
-            subject: "CN=sdk".to_owned(),
-            file: Some("conf/sdk.crt".to_owned()),
-            at: 1_609_459_200,
-        }));
+        let expired = CloseReason::from(Box::new(ExpiredCertificate::of_client(
+            "CN=sdk",
+            Some("conf/sdk.crt".to_owned()),
+            1_609_459_200,
+        )));
         let lost = CloseReason::Transport {
             kind: io::ErrorKind::TimedOut,
             message: "no route".to_owned(),
