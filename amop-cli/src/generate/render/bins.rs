@@ -47,8 +47,8 @@ fn subscriber_uses(access: TopicAccess) -> &'static [&'static str] {
 
 fn publisher_uses(access: TopicAccess) -> &'static [&'static str] {
     match access {
-        TopicAccess::Plain | TopicAccess::Private => &[],
-        TopicAccess::Sealed => &["SealingKey"],
+        TopicAccess::Plain | TopicAccess::Private => &["with_causes"],
+        TopicAccess::Sealed => &["SealingKey", "with_causes"],
     }
 }
 
@@ -83,7 +83,11 @@ fn responder(programs: &Programs) -> String {
     };
     let reply = programs.reply.as_ref();
     let reply_type = reply.and_then(|reply| reply.type_name.as_deref());
-    let others = [subscriber_uses(programs.access), &["MessageKind"]].concat();
+    let others = [
+        subscriber_uses(programs.access),
+        &["MessageKind", "with_causes"],
+    ]
+    .concat();
     fill(
         include_str!("../../../templates/responder.rs.in"),
         &[
