@@ -102,7 +102,9 @@ pub struct TlcpStream<IO> {
 
 /// Does the handshake as the client.
 ///
-/// It is cancel safe: `io` is closed when the future is dropped.
+/// # Cancel safety
+///
+/// `io` is closed when the future is dropped.
 ///
 /// # Errors
 ///
@@ -119,7 +121,9 @@ pub async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
 
 /// Does the handshake as the server.
 ///
-/// It is cancel safe: `io` is closed when the future is dropped.
+/// # Cancel safety
+///
+/// `io` is closed when the future is dropped.
 ///
 /// # Errors
 ///

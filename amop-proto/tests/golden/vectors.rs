@@ -27,7 +27,7 @@ impl Vectors {
         let constants = file["constants"].as_object().unwrap().clone();
         let all = file["vectors"].as_array().unwrap();
         let all = all.iter().map(Vector::read);
-        // No node of this project speaks the 12-byte header of 2.0.0-rc1.
+        // No overlay node speaks the 12-byte header of 2.0.0-rc1.
         let all = all.filter(|vector| !vector.name.starts_with("p2p_rc1_"));
         Self {
             all: all.collect(),

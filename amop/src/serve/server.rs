@@ -50,7 +50,8 @@ use crate::{DecodeError, Deliveries, Delivery, Request, ServerStats, report::War
 ///   is not stopped; its reply is sent, counted in [`ServerStats::late`] and logged.
 /// * **Shutdown.** The server ends when the client is [drained](crate::Client::drain): what was
 ///   accepted is answered before. [`run_until`](Self::run_until) ends this server alone in the same
-///   way. It also ends when the client is closed. It does not keep the client open.
+///   way. It also ends when the client is closed and the handlers that run have ended. It does not
+///   keep the client open.
 /// * **Drop.** If the future of `run` is dropped, the server takes no further requests and its
 ///   handlers stop where they are. The publishers of their requests get
 ///   [`PublishErrorKind::NoReply`](crate::PublishErrorKind::NoReply); requests in the queue are refused, so
