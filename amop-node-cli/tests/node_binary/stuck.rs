@@ -61,8 +61,8 @@ async fn a_node_that_cannot_reload_its_lists_serves_and_stops() {
     let list = layout.nodes[0].dir.join("conf/list.crl");
     make_pipe(&list);
     let text = fs::read_to_string(config).unwrap();
-    let lines = "[certificate_blacklist]\ncrl.0=list.crl\n";
-    fs::write(config, format!("{text}\n{lines}")).unwrap();
+    let lines = "[network_security]\nrevocation_list.0=list.crl\n";
+    fs::write(config, text.replace("[network_security]\n", lines)).unwrap();
     program.signal("HUP");
     let _held = wait_for_reader(&list);
     connect(&layout, 0).await.close().await;
