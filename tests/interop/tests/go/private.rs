@@ -64,6 +64,11 @@ fn node_id(network: &Network, node: usize) -> String {
     network.node(node).unwrap().node_id().to_string()
 }
 
+/// Returns the id of a node as log lines show it.
+fn logged_id(network: &Network, node: usize) -> String {
+    network.node(node).unwrap().node_id().short().to_string()
+}
+
 /// Returns the next event about the verification of a node's subscriber.
 async fn verification(events: &mut Events, of: &str) -> Result<(), VerificationFailure> {
     let next = async {
@@ -153,10 +158,10 @@ async fn go_sdk_verifies_subscribers_on_a_native_client() {
         let mut publisher = go_publisher(go, &network, mode, "deal", &key).await;
         // go-sdk logs both.
         log()
-            .wait_for(&[&node_id(&network, 2), "is refused for a private topic"])
+            .wait_for(&[&logged_id(&network, 2), "is refused for a private topic"])
             .await;
         log()
-            .wait_for(&[&node_id(&network, 1), "is verified for a private topic"])
+            .wait_for(&[&logged_id(&network, 1), "is verified for a private topic"])
             .await;
         for _ in 0..5 {
             let message = within("a message", messages.next()).await.unwrap();
@@ -198,7 +203,7 @@ async fn a_stranger_that_go_sdk_refused_does_not_keep_its_node_out() {
     let _nothing = subscribe(&stranger, &topic, "stranger").await;
     let publisher = go_publisher(go, &network, "unicast", "deal", CUSTODIAN).await;
     log()
-        .wait_for(&[&node_id(&network, 1), "is refused for a private topic"])
+        .wait_for(&[&logged_id(&network, 1), "is refused for a private topic"])
         .await;
     let custodian = client(&network, 1).await;
     let _messages = subscribe(&custodian, &topic, "custodian").await;
@@ -244,7 +249,7 @@ async fn go_sdk_verifies_go_sdk_across_overlay_nodes() {
     let topic = topic("deal");
     known_at(&network, 0, topic.topic().as_str(), 1).await;
     log()
-        .wait_for(&[&node_id(&network, 2), "is refused for a private topic"])
+        .wait_for(&[&logged_id(&network, 2), "is refused for a private topic"])
         .await;
     for _ in 0..5 {
         assert_eq!(answered(&mut publisher).await, "custodian");
