@@ -1,5 +1,7 @@
 //! Pinned nodes.
 
+use std::error::Error;
+
 use super::*;
 
 #[test]
@@ -19,7 +21,8 @@ fn pinned_nodes_are_the_only_ones() {
     let client = pinned(vec![foreign.clone(), id.into()]);
     assert!(handshake(client.clone(), channel(&right)).ok());
     let done = handshake(client, channel(&other));
-    let text = done.client_failure(Mode::Ec).to_string();
+    let failure = done.client_failure(Mode::Ec);
+    let text = failure.source().unwrap().to_string();
     let came = other.public_key().unwrap().to_string();
     assert!(text.contains(&came) && text.contains("node_keys"), "{text}");
     // An empty list accepts no node; a key that is listed twice does no harm.
