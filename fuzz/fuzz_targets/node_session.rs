@@ -73,7 +73,16 @@ struct Run {
 
 fn config() -> MachineConfig {
     MachineConfig {
-        limits: Limits::default().with(|limits| { limits.sessions = 8; limits.session_queue = 64 << 10; limits.session_queues = 256 << 10; limits.session_topics = 8; limits.subscriptions = 32; limits.topics = 16; limits.in_flight = 32; limits.session_in_flight = 16; }),
+        limits: Limits::default().with(|limits| {
+            limits.sessions = 8;
+            limits.session_queue = 64 << 10;
+            limits.session_queues = 256 << 10;
+            limits.session_topics = 8;
+            limits.subscriptions = 32;
+            limits.topics = 16;
+            limits.in_flight = 32;
+            limits.session_in_flight = 16;
+        }),
         ..node_config(NodeId([1; 64]))
     }
 }

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 use amop_fuzz::machine::facts;
-use amop_proto::{node::rpc::{RpcPeer, answer}, p2p::NodeId};
+use amop_proto::{
+    node::rpc::{RpcPeer, answer},
+    p2p::NodeId,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -31,7 +31,12 @@ pub fn node_config(node: NodeId) -> MachineConfig {
     MachineConfig {
         node,
         facts: facts(node),
-        limits: Limits::default().with(|limits| { limits.nodes = 32; limits.peer_topics = 64; limits.topics = 64; limits.in_flight = 64; }),
+        limits: Limits::default().with(|limits| {
+            limits.nodes = 32;
+            limits.peer_topics = 64;
+            limits.topics = 64;
+            limits.in_flight = 64;
+        }),
         timeouts: Timeouts::default(),
         stubs: [].into(),
         signer: Arc::new(SharedSecret::new(node)),
