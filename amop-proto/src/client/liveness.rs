@@ -22,8 +22,6 @@ const MAX_BYTES: usize = 192 * 1024;
 pub(super) struct Liveness {
     /// Since when something waits for the node.
     waiting: Option<Instant>,
-    /// Nothing waits any more, because it was given up: the node has not answered.
-    given_up: bool,
     /// When the node was probed.
     probed: Option<Instant>,
     /// The seq of the probe, if it was not a heartbeat.
@@ -36,9 +34,6 @@ impl Liveness {
     /// Records a sign of life of the node.
     pub(super) fn heard(&mut self) {
         self.probed = None;
-        if std::mem::take(&mut self.given_up) {
-            self.waiting = None;
-        }
     }
 
     /// Records that the node answered a frame: bytes that were sent before have arrived.
@@ -54,21 +49,12 @@ impl Liveness {
     /// Records that something waits for the node.
     pub(super) fn waits(&mut self, now: Instant) {
         self.waiting.get_or_insert(now);
-        self.given_up = false;
     }
 
-    /// Records that nothing waits for the node any more, because it has answered.
+    /// Records that nothing waits for the node any more.
     pub(super) fn rest(&mut self) {
         self.waiting = None;
         self.probed = None;
-        self.given_up = false;
-    }
-
-    /// Records that nothing waits for the node any more, although it has not answered. It is still
-    /// found out whether it is alive: messages that are given up soon would otherwise be sent to a
-    /// dead node again and again.
-    pub(super) fn give_up(&mut self) {
-        self.given_up = self.waiting.is_some();
     }
 
     /// Records that the node was probed.

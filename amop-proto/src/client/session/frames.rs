@@ -163,7 +163,6 @@ impl<T> ClientSession<T> {
             }
             self.events
                 .push_back(SessionEvent::TopicsSettled { version });
-            self.rest();
         }
     }
 }

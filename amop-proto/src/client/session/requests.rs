@@ -137,7 +137,7 @@ impl<T> ClientSession<T> {
     pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
         let request = self.requests.take(seq).map(|(_, ended)| ended.token);
         let token = request.or_else(|| self.multicasts.cancel(seq));
-        self.give_up();
+        self.rest();
         token
     }
 

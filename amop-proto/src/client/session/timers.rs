@@ -50,7 +50,7 @@ impl<T> ClientSession<T> {
             self.events
                 .push_back(SessionEvent::Finished { token, outcome });
         }
-        self.give_up();
+        self.rest();
         while let Some(request) = self.challenges.take_expired(now) {
             let outcome = RequestOutcome::TimedOut;
             self.notice(SessionNotice::Unproven { request, outcome });
@@ -114,14 +114,6 @@ impl<T> ClientSession<T> {
     pub(super) fn rest(&mut self) {
         if !self.is_waiting() {
             self.liveness.rest();
-        }
-    }
-
-    /// Records that nothing waits for the node any more, if this is so, although it has not
-    /// answered.
-    pub(super) fn give_up(&mut self) {
-        if !self.is_waiting() {
-            self.liveness.give_up();
         }
     }
 

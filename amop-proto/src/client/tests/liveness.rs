@@ -320,45 +320,6 @@ fn who_waits_for_nothing_asks_no_more_often_than_before() {
     }
 }
 
-/// A dead node is found out although each message is given up soon, by its own deadline or by its
-/// publisher.
-#[test]
-fn a_node_is_given_up_although_no_message_waits_for_long() {
-    for cancelled in [false, true] {
-        let mut harness = Harness::ready();
-        let mut passed = Duration::ZERO;
-        while !harness.session.is_closed() {
-            let timeout = if cancelled { seconds(10) } else { seconds(1) };
-            let seq = harness.request(MessageKind::Unicast, "", timeout, 1);
-            harness.sent();
-            harness.pass(seconds(1));
-            if cancelled {
-                assert!(harness.session.is_closed() || harness.session.cancel(&seq).is_some());
-            }
-            passed += seconds(1);
-            assert!(passed <= seconds(6), "cancelled: {cancelled}");
-        }
-        assert!(passed > seconds(4), "cancelled: {cancelled}");
-    }
-}
-
-/// A live node that answers later than a message waits is asked once, and then not any more.
-#[test]
-fn a_node_that_is_alive_is_asked_once_after_a_message_was_given_up() {
-    let mut harness = Harness::ready();
-    harness.request(MessageKind::Unicast, "", seconds(1), 1);
-    harness.sent();
-    harness.pass(seconds(1));
-    assert_eq!(harness.events(), [finished(1, RequestOutcome::TimedOut)]);
-    harness.pass(Duration::from_millis(1500));
-    let probe = harness.sent_one();
-    assert_eq!(probe.kind, FrameType::HEARTBEAT);
-    harness.answer_heartbeat(&probe);
-    harness.pass(seconds(7));
-    assert_eq!(harness.sent(), []);
-    assert!(!harness.session.is_closed());
-}
-
 #[test]
 fn what_is_still_on_its_way_gives_a_node_more_time() {
     let mut harness = Harness::ready();
