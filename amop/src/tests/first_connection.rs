@@ -169,7 +169,7 @@ async fn a_lazy_client_reports_wrong_settings_at_once() {
     let error = lazy(Client::builder().endpoint("no port"));
     assert!(matches!(error, ConnectError::InvalidEndpoint { .. }));
     let error = lazy(Client::builder().certificates("/no/such/folder"));
-    let error = crate::with_causes(&error).to_string();
+    let error = with_causes(&error).to_string();
     assert!(error.contains("/no/such/folder"), "{error}");
     let none: [&str; 0] = [];
     assert!(matches!(

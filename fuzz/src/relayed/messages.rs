@@ -7,7 +7,7 @@ use amop_proto::{
         PeerFrame,
         mesh::{
             self, MacPurpose, MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader,
-            RoutingKey, Seal, Statement, StatementSigner, UnicastHeader, packet,
+            RoutingKey, Seal, Statement, UnicastHeader, packet,
         },
         protocol,
     },

@@ -343,7 +343,7 @@ impl Run {
                     .handle(self.now, NodeEvent::SessionReply(session, reply));
             }
             Action::Restate(restatement) => self.node.handle(self.now, restatement.carry_out()),
-            Action::Notice(notice) => amop_fuzz::assert_one_line(&notice),
+            Action::Notice(notice) => crate::assert_one_line(&notice),
             Action::FragmentPeer { peer } => assert!(self.peers.contains(&peer)),
             Action::CoalesceSession { session }
             | Action::PauseSession { session }
