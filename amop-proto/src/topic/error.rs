@@ -58,7 +58,7 @@ pub enum TopicError {
 }
 
 impl TopicError {
-    /// Checks a name without creating a [`TopicName`].
+    /// Checks a name without creating a [`TopicName`](crate::TopicName).
     ///
     /// # Errors
     ///

@@ -255,7 +255,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the folder with `ca.crt`, `sdk.crt` and `sdk.key`. Default: see [`find_certificates`].
+    /// Sets the folder with `ca.crt`, `sdk.crt` and `sdk.key`. Default: see [`find_certificates`](crate::find_certificates).
     pub fn certificates(mut self, folder: impl Into<PathBuf>) -> Self {
         self.certificates = Certificates::Folder(folder.into());
         self

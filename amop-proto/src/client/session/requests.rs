@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl<T> ClientSession<T> {
-    /// Publishes a message; [`SessionEvent::Finished`] returns `token` with the outcome.
+    /// Publishes a message; [`SessionEvent::Finished`](crate::client::SessionEvent::Finished) returns `token` with the outcome.
     ///
     /// # Errors
     ///

@@ -105,14 +105,14 @@ impl Router {
 
     /// Returns the known nodes with their certificates (in DER, each node's own first; FISCO nodes
     /// behind others have none): for callers that check whether they are still believed. See
-    /// [`NodeEvent::Disbelieve`](super::NodeEvent::Disbelieve).
+    /// [`NodeEvent::Disbelieve`](crate::node::NodeEvent::Disbelieve).
     pub fn chains(&self) -> impl Iterator<Item = (Subject, &[Bytes])> {
         self.mesh.chains()
     }
 
     /// Returns whether there are overlay nodes that are not neighbours: messages for them are
     /// proven with a hash, which is best computed before the machine gets the message. See
-    /// [`SessionInput::digested`](super::SessionInput::digested).
+    /// [`SessionInput::digested`](crate::node::SessionInput::digested).
     pub fn has_distant(&self) -> bool {
         self.mesh.has_distant()
     }
