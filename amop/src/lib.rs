@@ -285,7 +285,13 @@
         feature = "sdk-config",
         feature = "private"
     )),
-    allow(dead_code, unused_imports)
+    allow(
+        dead_code,
+        unreachable_code,
+        unreachable_pub,
+        unused_imports,
+        unused_variables
+    )
 )]
 
 mod client;
