@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::*;
+use crate::p2p::mesh::*;
 use crate::{
     channel::{Frame, FrameType, Seq},
     p2p::{Body, FRAGMENT},
