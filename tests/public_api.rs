@@ -84,6 +84,10 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "the macros of the same version write it, with every field",
+        &["ProtoField", "ProtoKind"],
+    ),
+    (
         "a generator of code must handle every codec",
         &["TopicCodec"],
     ),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use amop_schema::{Schema, asyncapi, compat, rust_source};
+use amop_schema::{Schema, asyncapi, compat, descriptors};
 use anyhow::Context;
 
 /// Returns the folders of the files, where imports are looked up by default.
@@ -79,7 +79,8 @@ fn own_includes(file: &Path, other: &Path, includes: &[PathBuf]) -> Vec<PathBuf>
     [own, folders(&[file.to_owned()]), others].concat()
 }
 
-/// Describes the topics of `.proto` and Rust files as an AsyncAPI 3.0 document in JSON.
+/// Describes topics as an AsyncAPI 3.0 document in JSON. Files named `.json` are descriptors of Rust
+/// topics, all others are `.proto` files.
 ///
 /// # Errors
 ///
@@ -89,21 +90,30 @@ pub fn asyncapi(
     includes: &[PathBuf],
     info: &asyncapi::DocumentInfo,
 ) -> anyhow::Result<String> {
-    let (rust, proto): (Vec<_>, Vec<_>) = files
-        .iter()
-        .cloned()
-        .partition(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let named = |file: &Path, name: &str| file.extension().is_some_and(|it| it == name);
+    if let Some(rust) = files.iter().find(|file| named(file, "rs")) {
+        anyhow::bail!(
+            "{} is Rust code, which only the compiler reads: let a test of its crate write the topics \
+             with `amop::TopicDescriptors::new().with::<YourTopic>().write(\"topics.json\")`, and give \
+             topics.json here",
+            rust.display()
+        );
+    }
+    let (described, proto): (Vec<_>, Vec<_>) =
+        files.iter().cloned().partition(|file| named(file, "json"));
     let mut topics = Vec::new();
     if !proto.is_empty() {
         let includes: Vec<PathBuf> = includes.iter().cloned().chain(folders(&proto)).collect();
         let schema = Schema::load(&proto, &includes)?;
         topics.extend(schema.topics.iter().map(asyncapi::DeclaredTopic::from));
     }
-    topics.extend(rust_source::read(&rust)?);
+    for file in &described {
+        topics.extend(descriptors::read(file)?);
+    }
     anyhow::ensure!(
         !topics.is_empty(),
         "the files declare no topics: topics are messages with the option (amop.topic), and \
-         structs with #[amop::topic(...)] or #[amop(topic = ...)]"
+         structs that `amop::TopicDescriptors` describes"
     );
     Ok(format!("{:#}", asyncapi::document(&topics, info)))
 }

@@ -113,15 +113,18 @@ fn check_reads_descriptor_sets() {
 }
 
 #[test]
-fn asyncapi_takes_proto_and_rust_files() {
+fn asyncapi_takes_proto_files_and_descriptors() {
+    #[amop::topic("hello")]
+    struct Hello(#[allow(dead_code)] String);
+
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("quote.proto"), schema(1)).unwrap();
-    let source = "#[amop::topic(\"hello\")]\nstruct Hello(String);\n";
-    fs::write(dir.path().join("hello.rs"), source).unwrap();
+    let described = amop::TopicDescriptors::new().with::<Hello>();
+    described.write(dir.path().join("topics.json")).unwrap();
 
     let output = amop(
         dir.path(),
-        &["schema", "asyncapi", "quote.proto", "hello.rs"],
+        &["schema", "asyncapi", "quote.proto", "topics.json"],
     );
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -130,6 +133,16 @@ fn asyncapi_takes_proto_and_rust_files() {
     let mut addresses: Vec<_> = channels.values().map(|c| c["address"].as_str()).collect();
     addresses.sort_unstable();
     assert_eq!(addresses, [Some("hello"), Some("quote")]);
+}
+
+#[test]
+fn rust_code_is_refused_with_the_way_to_describe_it() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("hello.rs"), "").unwrap();
+    let output = amop(dir.path(), &["schema", "asyncapi", "hello.rs"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("amop::TopicDescriptors::new()"), "{said}");
 }
 
 /// A reader that has read enough, such as `head`, is not an error, and the exit code stays the

@@ -2,9 +2,10 @@
 
 mod requests;
 mod sealed;
+mod value;
 
 use crate::{
-    derives,
+    derives, describe,
     errors::Errors,
     format::CodecName,
     item,
@@ -51,7 +52,10 @@ pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
         }
     };
     match generated {
-        Some((derives, generated)) if errors.is_empty() => quote!(#derives #input #generated),
+        Some((derives, generated)) if errors.is_empty() => {
+            let described = describe::missing_derive(&item, &settings);
+            quote!(#derives #described #input #generated)
+        }
         _ => {
             let derived = derives::Derived::of(&item);
             item::strip(&mut item, derived.serialize || derived.deserialize);
@@ -106,7 +110,14 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let settings = options.finish(&mut errors);
     let plan = Expansion::new(&item, &settings, &mut errors);
     match plan.expand(&item, &settings) {
-        Some(generated) if errors.is_empty() => generated,
+        Some(generated) if errors.is_empty() => {
+            // amop-build's messages have these codecs, and serialize as the JSON mapping.
+            let serde = !matches!(plan.codec, Some(CodecName::Protobuf | CodecName::Own));
+            match describe::of_type(&item, &settings.krate, serde) {
+                Ok(described) => quote!(#generated #described),
+                Err(error) => error.into_compile_error(),
+            }
+        }
         _ => errors.into_compile_error(),
     }
 }
@@ -158,7 +169,7 @@ impl<'a> Expansion<'a> {
 
         let value = self
             .value
-            .map(|field| value_impl(item, field, codec, krate));
+            .map(|field| value::value_impl(item, field, codec, krate));
         let functions = if settings.sealed {
             sealed::functions(item, topic, settings)
         } else {
@@ -208,6 +219,7 @@ impl<'a> Expansion<'a> {
         };
 
         let functions = kept(quote!(#functions #request_functions), &settings.without);
+        let described = describe::of_topic(item, settings, topic, codec);
         // Generated code with the spans of the user's tokens, which errors need, is linted as the
         // user's code.
         let needs = features(codec, settings);
@@ -223,6 +235,7 @@ impl<'a> Expansion<'a> {
             }
             #request
             #value
+            #described
             // A program rarely uses all of them.
             #[allow(dead_code, deprecated, unused_qualifications)]
             impl #impl_generics #name #ty_generics #where_clause {
@@ -258,46 +271,6 @@ fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
         .into_iter()
         .filter(|item| !matches!(item, syn::ImplItem::Fn(of) if without.contains(&of.sig.ident)));
     quote!(#(#items)*)
-}
-
-/// Implements `TextValue` or `BytesValue` with the impl of the field.
-fn value_impl(item: &DeriveInput, field: &Field, codec: CodecName, krate: &Path) -> TokenStream {
-    let name = &item.ident;
-    let (impl_generics, ty_generics, where_clause) = item.generics.split_for_impl();
-    let ty = &field.ty;
-    let member = match &field.ident {
-        Some(ident) => quote!(#ident),
-        None => quote!(0),
-    };
-    if codec == CodecName::Text {
-        quote! {
-            #[automatically_derived]
-            #[allow(deprecated, unused_qualifications)]
-            impl #impl_generics #krate::codec::TextValue for #name #ty_generics #where_clause {
-                fn as_text(&self) -> &::core::primitive::str {
-                    <#ty as #krate::codec::TextValue>::as_text(&self.#member)
-                }
-
-                fn from_text(text: ::std::string::String) -> Self {
-                    Self { #member: <#ty as #krate::codec::TextValue>::from_text(text) }
-                }
-            }
-        }
-    } else {
-        quote! {
-            #[automatically_derived]
-            #[allow(deprecated, unused_qualifications)]
-            impl #impl_generics #krate::codec::BytesValue for #name #ty_generics #where_clause {
-                fn to_bytes(&self) -> #krate::__private::bytes::Bytes {
-                    <#ty as #krate::codec::BytesValue>::to_bytes(&self.#member)
-                }
-
-                fn from_bytes(bytes: #krate::__private::bytes::Bytes) -> Self {
-                    Self { #member: <#ty as #krate::codec::BytesValue>::from_bytes(bytes) }
-                }
-            }
-        }
-    }
 }
 
 /// Parts of the signatures of functions that publish. Their futures borrow the client but not the

@@ -19,6 +19,17 @@ pub(crate) enum CodecName {
 const NAMES: [&str; 4] = ["text", "json", "protobuf", "bytes"];
 
 impl CodecName {
+    /// Returns the name in the macros' options.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Protobuf => "protobuf",
+            Self::Bytes => "bytes",
+            Self::Own => "own",
+        }
+    }
+
     /// Returns the codec that an option's value names.
     pub(crate) fn parse(lit: &LitStr) -> syn::Result<Self> {
         let name = lit.value();

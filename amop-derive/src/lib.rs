@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod derives;
+mod describe;
 mod errors;
 mod expand;
 mod format;
@@ -26,4 +27,12 @@ pub fn topic(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(AmopTopic, attributes(amop))]
 pub fn derive_amop_topic(item: TokenStream) -> TokenStream {
     expand::derive(item.into()).into()
+}
+
+/// Describes the content of a type that topics contain, for documents about them.
+///
+/// See `amop::Describe`.
+#[proc_macro_derive(Describe, attributes(amop))]
+pub fn derive_describe(item: TokenStream) -> TokenStream {
+    describe::derive(item.into()).into()
 }

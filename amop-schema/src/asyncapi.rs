@@ -1,7 +1,7 @@
 //! Describes topics as an AsyncAPI 3.0 document, for catalogues, portals and code generators.
 //!
 //! Topics come from `.proto` files ([`Schema::topics`](crate::Schema)) and from Rust structs
-//! ([`rust_source`](crate::rust_source)) alike; both become [`DeclaredTopic`]s.
+//! ([`descriptors`](crate::descriptors)) alike; both become [`DeclaredTopic`]s.
 //!
 //! A topic is a channel with two operations, `send` and `receive`. The payload's schema is a JSON
 //! Schema for JSON, the `.proto` text for protobuf (AsyncAPI's parser requires `@RootNode` in the
@@ -36,14 +36,13 @@ mod proto_text;
 
 pub use declared::{DeclaredTopic, Payload, PayloadSchema};
 pub use document::document;
-pub(crate) use json_schema::describe;
 
 /// The comment that marks the main message of a `.proto` text, for AsyncAPI's own tools and for
 /// readers.
-pub(crate) const ROOT_MARK: &str = "// @RootNode";
+const ROOT_MARK: &str = "// @RootNode";
 
 /// The prefix of a `$ref` to a JSON schema in the document.
-pub(crate) const SCHEMAS: &str = "#/components/schemas/";
+const SCHEMAS: &str = "#/components/schemas/";
 
 /// General information for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]

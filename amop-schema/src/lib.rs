@@ -3,14 +3,13 @@
 
 pub mod asyncapi;
 pub mod compat;
+pub mod descriptors;
 mod error;
 mod load;
 mod model;
-pub mod rust_source;
 mod utf8;
 
-pub use amop_proto::{MAX_TOPIC_LEN, channel::MAX_PRIVATE_LEN};
 pub use error::{SchemaError, SchemaErrorKind, SchemaErrors};
 pub use load::{OPTIONS_PROTO, OPTIONS_PROTO_NAME};
-pub use model::{Location, Schema, TopicCodec, TopicDecl};
+pub use model::{Location, MAX_PRIVATE_LEN, MAX_TOPIC_LEN, Schema, TopicCodec, TopicDecl};
 pub use prost_reflect;

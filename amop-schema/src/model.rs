@@ -6,6 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The longest topic in bytes: the length byte on the wire counts itself (channel-v2 section 7.1).
+/// The same as `amop::MAX_TOPIC_LEN`, which build scripts need not compile.
+pub const MAX_TOPIC_LEN: usize = 254;
+
+/// The longest private topic in bytes: on the wire it has prefixes and a suffix (channel-v2 section
+/// 9.1). The same as `amop::MAX_PRIVATE_LEN`.
+pub const MAX_PRIVATE_LEN: usize = 185;
+
 /// The topics of a set of `.proto` files, and all types of these files.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -72,8 +80,7 @@ impl Schema {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TopicDecl {
-    /// The topic's name: 1 to [`MAX_TOPIC_LEN`](crate::MAX_TOPIC_LEN) bytes, or
-    /// [`MAX_PRIVATE_LEN`](crate::MAX_PRIVATE_LEN) if it is private, no tab.
+    /// The topic's name: 1 to [`MAX_TOPIC_LEN`] bytes, or [`MAX_PRIVATE_LEN`] if it is private, no tab.
     pub topic: String,
     /// How messages become payloads.
     pub codec: TopicCodec,

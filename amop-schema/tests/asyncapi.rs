@@ -5,10 +5,13 @@ use super::compat_support::random::{self, Random};
 use amop_schema::{
     Schema,
     asyncapi::{self, DeclaredTopic, DocumentInfo, PayloadSchema},
-    compat, rust_source,
+    compat, descriptors,
 };
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,6 +25,12 @@ fn load(files: &[&str]) -> Schema {
 
 fn declared(schema: &Schema) -> Vec<DeclaredTopic> {
     schema.topics.iter().map(DeclaredTopic::from).collect()
+}
+
+/// Returns the topics of tests/codegen/tests/describe/topics.rs, whose test writes the file.
+fn structs() -> Vec<DeclaredTopic> {
+    let topics = descriptors::read(&data("asyncapi/structs.json"));
+    topics.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Fails unless the document is a valid AsyncAPI 3.0.0 document and all its references exist.
@@ -93,9 +102,7 @@ fn proto_topics_are_described() {
 
 #[test]
 fn rust_topics_are_described() {
-    let topics = rust_source::read(&[data("asyncapi/topics.rs"), data("asyncapi/shared.rs")]);
-    let topics = topics.unwrap_or_else(|error| panic!("{error}"));
-    let document = asyncapi::document(&topics, &DocumentInfo::new("Structs", "0.1.0"));
+    let document = asyncapi::document(&structs(), &DocumentInfo::new("Structs", "0.1.0"));
     assert_valid(&document);
     assert_golden(&document, "asyncapi/rust.json");
 }
@@ -103,9 +110,7 @@ fn rust_topics_are_described() {
 #[test]
 fn proto_and_rust_topics_share_a_document() {
     let mut topics = declared(&load(&["hello.proto", "market.proto"]));
-    topics.extend(
-        rust_source::read(&[data("asyncapi/topics.rs"), data("asyncapi/shared.rs")]).unwrap(),
-    );
+    topics.extend(structs());
     let info = DocumentInfo::new("All", "1.0.0");
     let document = asyncapi::document(&topics, &info);
     assert_valid(&document);
@@ -245,44 +250,35 @@ fn demo_schemas_are_described() {
     ));
 }
 
-fn error(source: &str) -> String {
-    rust_source::parse([("src/topics.rs", source)])
-        .unwrap_err()
-        .to_string()
-}
-
 #[test]
-fn wrong_rust_topics_are_refused_with_their_place() {
-    assert!(error("struct").starts_with("src/topics.rs:1:"));
+fn wrong_descriptor_files_are_refused() {
+    let error = |text: &str| {
+        let error = descriptors::parse("topics.json", text).unwrap_err();
+        let source = error.source().map(ToString::to_string);
+        (error.to_string(), source.unwrap_or_default())
+    };
+    let form = "topics.json is not a file that `amop::TopicDescriptors` writes; write it again";
+    for (text, reason) in [
+        ("", "EOF while parsing a value"),
+        ("{}", "missing field `amop-topics`"),
+        (
+            r#"{ "amop-topics": 1, "topics": [{}] }"#,
+            "missing field `topic`",
+        ),
+    ] {
+        let (shown, source) = error(text);
+        assert_eq!(shown, form);
+        assert!(source.contains(reason), "{source}");
+    }
+    let (shown, _) = error(r#"{ "amop-topics": 2, "topics": [{ "new": true }] }"#);
     assert_eq!(
-        error("#[amop::topic(\"a\", codec = \"xml\")]\nstruct A;"),
-        "src/topics.rs:1:28: unknown codec \"xml\": the codecs are \"text\", \"json\", \
-         \"protobuf\" and \"bytes\""
+        shown,
+        "topics.json has version 2, but this program reads version 1; use the same version of `amop` \
+         and of the `amop` command"
     );
-    assert!(
-        error("\n#[amop::topic(codec = \"json\")]\nstruct A;")
-            .contains("2:1: the topic is missing")
+    let absent = descriptors::read(Path::new("absent.json")).unwrap_err();
+    assert_eq!(
+        absent.to_string(),
+        "cannot read absent.json; check the path"
     );
-    assert!(error("#[topic(\"\")] struct A;").contains("the topic is empty"));
-    assert!(error("#[topic(\"t\", codec = \"protobuf\")] struct A { x: u8 }").contains("#[prost("));
-    let missing = error(
-        "#[topic(\"t\", codec = \"protobuf\")] struct A { #[prost(message, tag = \"1\")] x: Option<Other> }",
-    );
-    assert!(
-        missing.contains("`Other` is not among the files"),
-        "{missing}"
-    );
-    let absent = rust_source::read(&[Path::new("absent.rs")]).unwrap_err();
-    assert!(absent.to_string().starts_with("cannot read absent.rs"));
-}
-
-#[test]
-fn circles_of_aliases_end() {
-    let source = "type A = Option<B>; type B = Vec<A>;
-        #[amop::topic(\"t\")] struct T { a: A, t: Option<Box<T>> }";
-    let topics = rust_source::parse([("a.rs", source)]).unwrap();
-    assert_valid(&asyncapi::document(
-        &topics,
-        &DocumentInfo::new("Circle", "1"),
-    ));
 }

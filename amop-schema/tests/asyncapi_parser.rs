@@ -7,7 +7,7 @@
 use amop_schema::{
     Schema,
     asyncapi::{self, DeclaredTopic, DocumentInfo},
-    rust_source,
+    descriptors,
 };
 use std::{
     collections::BTreeSet,
@@ -79,27 +79,6 @@ const SCHEMAS: [(&str, &str); 3] = [
     ),
 ];
 
-const RUST: &str = r#"
-    #[amop::topic("nothing")] struct Nothing();
-    #[amop::topic("unit")] struct Unit;
-    #[amop::topic("tuples")] struct Tuples { none: (), one: (u8,), two: (u8, String), empty: Empty, never: Never }
-    struct Empty();
-    enum Never {}
-    enum Some_ { A(), B(u8), C {}, D }
-    #[amop::topic("enums")] struct Enums { of: Some_, list: Vec<Some_>, array: [u8; 0] }
-    #[amop::topic("protobuf", codec = "protobuf")] struct Node {
-        #[prost(message, optional, tag = "1")] edge: Option<Box<Edge>>,
-        #[prost(enumeration = "FooBar", tag = "2")] one: i32,
-        #[prost(enumeration = "Foo", tag = "3")] two: i32,
-    }
-    struct Edge {
-        #[prost(message, optional, tag = "1")] node: Option<Box<Node>>,
-        #[prost(message, repeated, tag = "2")] edges: Vec<Edge>,
-    }
-    enum FooBar { Baz = 0 }
-    enum Foo { BarBaz = 0, FooBarBaz = 1 }
-"#;
-
 #[test]
 fn asyncapis_own_parser_reads_our_documents() {
     let Some(node) = env::var_os("AMOP_NODE") else {
@@ -137,15 +116,19 @@ fn asyncapis_own_parser_reads_our_documents() {
             ),
         ),
         ("odd.json", proto(dir.path(), &["odd.proto"])),
+        // tests/codegen/tests/describe writes these two.
         (
-            "structs.json",
-            rust_source::read(&[data.join("topics.rs"), data.join("shared.rs")]).unwrap(),
+            "rust.json",
+            descriptors::read(&data.join("structs.json")).unwrap(),
         ),
-        ("rust.json", rust_source::parse([("odd.rs", RUST)]).unwrap()),
+        (
+            "odd_rust.json",
+            descriptors::read(&data.join("odd.json")).unwrap(),
+        ),
     ] {
         expected.extend(write(dir.path(), name, &topics));
     }
-    let documents = ["market", "demos", "odd", "structs", "rust"];
+    let documents = ["market", "demos", "odd", "rust", "odd_rust"];
     let output = Command::new("node")
         .arg(tests().join("data/asyncapi-parser.cjs"))
         .arg(&node)

@@ -8,4 +8,3 @@ mod compat_proof;
 mod compat_support;
 mod errors;
 mod load;
-mod rust_source;

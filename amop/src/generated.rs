@@ -9,6 +9,7 @@ mod proto_json;
 #[path = "generated/wrappers.rs"]
 pub mod wrappers;
 
+pub use amop_derive::Describe;
 pub use bytes;
 #[cfg(all(feature = "json", feature = "protobuf"))]
 pub use proto_json::{Mapping, deserialize, mapping, serialize};
@@ -16,8 +17,34 @@ pub use proto_json::{Mapping, deserialize, mapping, serialize};
 pub use serde;
 
 pub use crate::{
-    __need_json as need_json, __need_private as need_private, __need_protobuf as need_protobuf,
+    __described as described, __need_json as need_json, __need_private as need_private,
+    __need_protobuf as need_protobuf,
 };
+
+/// What the derives call to describe topics.
+#[cfg(feature = "describe")]
+pub mod describe {
+    pub use crate::describe::{
+        Content, Described, DescribedPayload, Google, JsonTypes, Opaque, OtherMessage, Probe,
+        ProtoField, ProtoItem, ProtoKind, ProtoType, TopicDescriptor, TypeDescriptor, Wrapped,
+    };
+}
+
+/// Keeps the descriptors that the macros write.
+#[cfg(feature = "describe")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __described {
+    ($($descriptors:item)*) => { $($descriptors)* };
+}
+
+/// Drops the descriptors that the macros write.
+#[cfg(not(feature = "describe"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __described {
+    ($($descriptors:item)*) => {};
+}
 
 #[cfg(feature = "protobuf")]
 /// prost, changed so that it does not lose the sign of a floating-point zero.

@@ -297,6 +297,8 @@
 mod client;
 pub mod codec;
 mod connection;
+#[cfg(feature = "describe")]
+mod describe;
 mod error;
 mod private;
 mod receive;
@@ -310,7 +312,7 @@ mod serve;
 mod tests;
 mod topic;
 
-pub use amop_derive::{AmopTopic, topic};
+pub use amop_derive::{AmopTopic, Describe, topic};
 pub use amop_proto::{
     MAX_TOPIC_LEN, TopicError, TopicName,
     channel::{MAX_PRIVATE_LEN, ParseSeqError, PrivateName, Seq, result_code},
@@ -330,6 +332,8 @@ pub use client::{
     ReconnectPolicy, Tls, find_certificates,
 };
 pub use codec::{Codec, CodecError};
+#[cfg(feature = "describe")]
+pub use describe::{Describe, DescribedTopic, TopicDescriptors};
 pub use error::{
     CertificatesNotFound, ConnectError, ConnectStage, DecodeError, DrainError, FlushError,
     GrantError, KeyError, KeyProblem, PublishError, PublishErrorKind, ReplyError, SdkConfigError,

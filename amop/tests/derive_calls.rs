@@ -5,7 +5,10 @@ use recorder::Client;
 
 /// The parts of `amop` that the macros need, with another client.
 mod recorder {
-    pub(crate) use amop::{PublishError, Refusal, Request, SubscribeError, Topic, codec};
+    pub(crate) use amop::{
+        __private, Describe, DescribedTopic, PublishError, Refusal, Request, SubscribeError, Topic,
+        codec,
+    };
     use std::{marker::PhantomData, sync::Mutex};
 
     #[derive(Default)]

@@ -21,9 +21,10 @@ pub(crate) enum SchemaCommand {
         #[arg(long, value_name = "DIR")]
         include: Vec<PathBuf>,
     },
-    /// Prints an AsyncAPI 3.0 document of the topics in .proto and Rust files.
+    /// Prints an AsyncAPI 3.0 document of the topics in .proto files, and of Rust topics that
+    /// `amop::TopicDescriptors` describes.
     Asyncapi {
-        /// The files, which end in .proto or .rs.
+        /// The files, which end in .proto or .json.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// A folder in which to look up imports, in addition to the folders of the files; may be

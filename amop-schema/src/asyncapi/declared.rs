@@ -3,11 +3,12 @@
 use super::{comments::ProtoComments, json_schema, proto_text};
 use crate::{TopicCodec, TopicDecl};
 use prost_reflect::MessageDescriptor;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A topic that was declared in a `.proto` file or by a Rust struct.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct DeclaredTopic {
     /// The topic's name.
@@ -26,7 +27,7 @@ pub struct DeclaredTopic {
 }
 
 /// The payload of messages or replies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct Payload {
     /// The type's name, unique among a document's types.
@@ -34,11 +35,13 @@ pub struct Payload {
     /// The comment on the type.
     pub description: Option<String>,
     /// Its form.
+    #[serde(flatten)]
     pub content: PayloadSchema,
 }
 
 /// The form of a payload.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "codec", rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum PayloadSchema {
     /// JSON.
@@ -63,7 +66,8 @@ pub enum PayloadSchema {
     Bytes,
     /// Bytes in the form of a program's own codec.
     Own {
-        /// The codec's type, as written in the source.
+        /// The codec's name for its format.
+        #[serde(rename = "own_codec")]
         codec: String,
     },
 }

@@ -168,7 +168,7 @@ impl JsonSchemas {
 }
 
 /// Adds a description. In draft 7, members next to a `$ref` are ignored.
-pub(crate) fn describe(schema: Value, comment: &str) -> Value {
+fn describe(schema: Value, comment: &str) -> Value {
     match schema {
         Value::Object(mut map) if !map.contains_key("$ref") => {
             map.insert("description".to_owned(), json!(comment));

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod build_script;
+mod describe;
 mod macros;
 mod names;
 mod support;

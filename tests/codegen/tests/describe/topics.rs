@@ -1,6 +1,20 @@
 //! Topics in all the ways structs can declare them.
 
-use amop::AmopTopic;
+use std::collections::HashMap;
+
+use amop::{AmopTopic, Describe, topic};
+
+use super::{foreign, shared};
+
+/// Returns the descriptors.
+pub(crate) fn descriptors() -> amop::TopicDescriptors {
+    amop::TopicDescriptors::new()
+        .with::<Hello>()
+        .with::<Newtype>()
+        .with::<Quote>()
+        .with::<Chunk>()
+        .with::<Tick>()
+}
 
 /// A greeting.
 #[amop::topic("hello")]
@@ -30,41 +44,49 @@ struct Quote {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     history: Vec<Quote>,
     side: Side,
-    extra: std::collections::HashMap<String, shared::Detail>,
-    at: chrono::DateTime<chrono::Utc>,
-    #[serde(with = "hex")]
+    extra: HashMap<String, shared::Detail>,
+    at: foreign::DateTime<foreign::Utc>,
+    #[serde(with = "foreign::hex")]
     hash: [u8; 32],
     pair: (i32, f64),
     r#type: char,
 }
 
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Describe)]
 struct QuoteReply {
     accepted: bool,
     reason: Reason,
 }
 
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Describe)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Side {
     Buy,
     SellShort,
 }
 
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, Describe)]
 enum Reason {
     Nothing,
-    TooLate { by_seconds: u64 },
+    TooLate {
+        by_seconds: u64,
+    },
     Other(String),
     #[serde(skip)]
     Internal,
 }
 
 /// A file's chunk.
-#[topic("files", codec = "bytes", reply = "Vec<u64>", reply_codec = "json", sealed)]
+#[topic(
+    "files",
+    codec = "bytes",
+    reply = "Vec<u64>",
+    reply_codec = "json",
+    sealed
+)]
 struct Chunk(Vec<u8>);
 
-#[derive(AmopTopic, prost::Message)]
+#[derive(AmopTopic, Clone, PartialEq, prost::Message)]
 #[amop(topic = "ticks", codec = "protobuf")]
 struct Tick {
     /// The instrument.
@@ -86,7 +108,7 @@ struct Tick {
     at: Option<::prost_types::Timestamp>,
 }
 
-#[derive(prost::Message)]
+#[derive(Clone, PartialEq, prost::Message, Describe)]
 struct Level {
     #[prost(double, tag = "1")]
     bid: f64,
@@ -94,7 +116,7 @@ struct Level {
     next: Option<Box<Level>>,
 }
 
-#[derive(prost::Enumeration)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration, Describe)]
 #[repr(i32)]
 enum Phase {
     Closed = 0,
@@ -103,14 +125,13 @@ enum Phase {
 }
 
 mod tick {
-    #[derive(prost::Oneof)]
-    enum Source {
+    use amop::Describe;
+
+    #[derive(Clone, PartialEq, prost::Oneof, Describe)]
+    pub(crate) enum Source {
         #[prost(string, tag = "6")]
         Feed(String),
         #[prost(uint32, tag = "7")]
         DeskNumber(u32),
     }
 }
-
-/// Not a topic.
-struct Other;

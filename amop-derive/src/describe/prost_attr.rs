@@ -13,13 +13,25 @@ pub(super) enum Label {
     Repeated,
 }
 
+impl Label {
+    /// Returns the keyword.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Implicit => "",
+            Self::Optional => "optional",
+            Self::Required => "required",
+            Self::Repeated => "repeated",
+        }
+    }
+}
+
 /// A field's properties for prost.
 #[derive(Debug, Default)]
 pub(super) struct Prost {
     /// The type as in a `.proto` file, `message`, or `enumeration(Name)`.
     pub(super) of: String,
     pub(super) label: Label,
-    /// The number.
+    /// The number, if it is given; the last one of a oneof.
     pub(super) tag: String,
     /// The enum of a oneof.
     pub(super) oneof: Option<String>,
@@ -30,26 +42,19 @@ pub(super) struct Prost {
 }
 
 impl Prost {
-    /// Reads the attributes of a field at `place`.
-    pub(super) fn of(attrs: &[Attribute], place: proc_macro2::Span) -> syn::Result<Self> {
+    /// Reads the attributes of a field; `None` if it has none, or of a kind that is not described.
+    /// Prost's derive reports mistakes.
+    pub(super) fn of(attrs: &[Attribute]) -> Option<Self> {
         let mut found = Self::default();
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("prost")) {
-            attr.parse_nested_meta(|meta| found.read(&meta))?;
+            attr.parse_nested_meta(|meta| found.read(&meta)).ok()?;
         }
-        let typed = !found.of.is_empty() || found.map.is_some();
-        if found.oneof.is_some() || typed && !found.tag.is_empty() {
-            // A message may always be missing, even if the attribute does not say so.
-            if found.of == "message" && found.label == Label::Optional {
-                found.label = Label::Implicit;
-            }
-            Ok(found)
-        } else {
-            Err(syn::Error::new(
-                place,
-                "a field of a protobuf topic needs its type and number, as in `#[prost(string, \
-                 tag = \"1\")]`: add them, or use `codec = \"json\"`",
-            ))
+        // A message may always be missing, even if the attribute does not say so.
+        if found.of == "message" && found.label == Label::Optional {
+            found.label = Label::Implicit;
         }
+        let typed = !found.of.is_empty() || found.map.is_some() || found.oneof.is_some();
+        typed.then_some(found)
     }
 
     fn read(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
@@ -79,12 +84,16 @@ impl Prost {
             ("repeated", _) => self.label = Label::Repeated,
             ("packed", value) => self.packed = Some(value.as_deref() != Some("false")),
             ("default", value) => self.default = value,
-            ("boxed" | "tags", _) => {}
-            (other, _) => {
-                return Err(meta.error(format!(
-                    "`{other}` cannot be described here: give the `.proto` file instead"
-                )));
+            ("tags", Some(tags)) => {
+                self.tag = tags
+                    .rsplit(',')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned();
             }
+            ("boxed", _) => {}
+            _ => return Err(meta.error("not described")),
         }
         Ok(())
     }
