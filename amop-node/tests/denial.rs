@@ -16,16 +16,6 @@ fn identity_from(issued: &Issued, root: &str) -> Identity {
     identity_of(&issued.cert_pem, &issued.key_pem, root)
 }
 
-/// Waits until a node's counters fulfil `ready`.
-async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
-    within(what, async {
-        while !ready(&node.stats()) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
 async fn connect(node: &Node, identity: Identity) -> Result<Client, amop::ConnectError> {
     let builder = Client::builder()
         .endpoint(node.channel_address().to_string())
@@ -41,10 +31,7 @@ fn node_of(agency: &amop_tls::pki::Agency) -> NodeBuilder {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_sdks_on_the_allow_list_get_in() {
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let listed = identity(&agency, Leaf::Sdk, "listed");
     let other = identity(&agency, Leaf::Sdk, "other");
     let node = node_of(&agency)
@@ -67,10 +54,7 @@ async fn only_sdks_on_the_allow_list_get_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_allow_list_for_sdks_without_keys_is_refused() {
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let rsa = RsaAuthority::new("agency").unwrap();
     let issued = rsa.issue().unwrap();
     let channel = identity_of(&issued.cert_pem, &issued.key_pem, rsa.cert_pem());
@@ -123,10 +107,7 @@ async fn revoked_sdks_and_nodes_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_list_that_is_none_or_of_nobody_known_keeps_the_node_from_starting() {
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let stranger = Authority::new_ec("other")
         .unwrap()
         .agency("stranger")

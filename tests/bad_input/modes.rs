@@ -8,13 +8,6 @@ use amop_tls::{
     pki::{Agency, Authority, Leaf, RsaAuthority},
 };
 
-fn agency() -> Agency {
-    Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap()
-}
-
 fn rsa(authority: &RsaAuthority) -> Identity {
     let issued = authority.issue().unwrap();
     identity_of(&issued.cert_pem, &issued.key_pem, authority.cert_pem())

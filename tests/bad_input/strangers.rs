@@ -16,13 +16,6 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-fn agency() -> Agency {
-    Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap()
-}
-
 /// Serves each connection in its own task; returns the endpoint.
 async fn serve<F, Fut>(serve: F) -> String
 where

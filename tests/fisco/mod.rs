@@ -19,11 +19,7 @@ use amop_tls::pki::Authority;
 /// Starts FISCO nodes that are connected to each other.
 async fn chain(nodes: usize, habits: Habits) -> FiscoChain {
     log();
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
-    FiscoChain::start(&agency, nodes, habits).await
+    FiscoChain::start(&agency(), nodes, habits).await
 }
 
 fn builder(chain: &FiscoChain, nodes: &[usize]) -> ClientBuilder {

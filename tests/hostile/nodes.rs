@@ -16,16 +16,6 @@ fn relayed<'a>(nodes: impl Iterator<Item = &'a Node>) -> u64 {
     nodes.map(|node| node.stats().messages.relayed).sum()
 }
 
-/// Waits until the condition holds.
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    within(what, async {
-        while !holds() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
-
 /// A message that may cross four thousand million links crosses at most as many links as there are
 /// nodes.
 #[tokio::test(flavor = "multi_thread")]

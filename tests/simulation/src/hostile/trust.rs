@@ -1,13 +1,6 @@
 //! Checks that need to know who is hostile.
 
-use amop_proto::{
-    node::{Limits, PeerCloseReason, RecordsFault},
-    p2p::{
-        NodeId,
-        mesh::{Identified, IdentityRefusal, SharedSecret, StatementVerifier},
-    },
-};
-use bytes::Bytes;
+use amop_proto::node::{Limits, PeerCloseReason, RecordsFault};
 
 use crate::{
     Sabotage,
@@ -16,24 +9,6 @@ use crate::{
     violation::Invariant,
     world::World,
 };
-
-/// Accepts every signature, but no certificates of another node.
-#[derive(Debug)]
-pub(crate) struct Gullible(pub(crate) SharedSecret);
-
-impl StatementVerifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
-        self.0.identify(chain)
-    }
-
-    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal> {
-        self.0.admits(fisco)
-    }
-
-    fn is_signed(&self, _: u8, _: &[u8], _: &[u8], _: &[u8]) -> bool {
-        true
-    }
-}
 
 impl World {
     pub(crate) fn has_hostile(&self) -> bool {

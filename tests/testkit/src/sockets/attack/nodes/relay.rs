@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     super::{Attack, Field, Tally},
-    liar::{Kind, Liar, extension},
+    liar::{Kind, Liar},
 };
 
 /// The number of old messages that are kept and sent again later.
