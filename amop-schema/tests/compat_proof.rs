@@ -178,7 +178,14 @@ fn verdicts_hold_for_all_pairs_of_types() {
         for label in ["", "optional ", "repeated "] {
             let schemas: Vec<_> = TYPES[..24]
                 .iter()
-                .map(|of| side(topic("proto3", codec, &format!("{label}{of} a = 1;"), OTHERS)))
+                .map(|of| {
+                    side(topic(
+                        "proto3",
+                        codec,
+                        &format!("{label}{of} a = 1;"),
+                        OTHERS,
+                    ))
+                })
                 .collect();
             for (i, old) in schemas.iter().enumerate() {
                 for (j, new) in schemas.iter().enumerate().skip(i) {

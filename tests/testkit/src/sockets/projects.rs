@@ -138,7 +138,11 @@ pub fn succeeded(output: &Output) {
 /// with the features that it has in this workspace. With other features, it would be compiled again.
 fn same_features() -> String {
     // The examples depend on what the projects depend on.
-    let used = tree(&["-p=amop-build", "-p=amop-examples", "--edges=normal,build,dev"]);
+    let used = tree(&[
+        "-p=amop-build",
+        "-p=amop-examples",
+        "--edges=normal,build,dev",
+    ]);
     let mut features = BTreeMap::<_, BTreeSet<String>>::new();
     for (package, enabled) in tree(&["--workspace", "--edges=normal,build,dev"]) {
         if used.iter().any(|(used, _)| *used == package) {
