@@ -13,7 +13,7 @@ use amop_proto::{
             Record, RoutingKey, SignedRecord, StatementSigner, Subject, UnicastHeader, Whole,
             encode_hello, encode_known, packet,
         },
-        packet as topics_packet,
+        packet as topics_packet, protocol,
     },
 };
 use amop_tls::Identity;
