@@ -20,6 +20,7 @@ use super::{
     super::{Attack, Field, Tally},
     liar::{Kind, Liar},
 };
+use crate::machines::extension;
 
 /// The number of old messages that are kept and sent again later.
 const KEEP: usize = 32;
