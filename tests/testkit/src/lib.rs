@@ -3,6 +3,7 @@
 //! | part | what is in it |
 //! | --- | --- |
 //! | [`machines`] | configurations, frames and records for node machines in memory |
+//! | [`topology`] | shapes of networks |
 //!
 //! With the feature `sockets`, for tests of whole programs:
 //!
@@ -21,6 +22,7 @@
 pub mod machines;
 #[cfg(feature = "sockets")]
 mod sockets;
+pub mod topology;
 
 #[cfg(feature = "sockets")]
 pub use sockets::*;

@@ -1,14 +1,9 @@
 //! Checks that need to know who is hostile.
 
 use amop_proto::node::{Limits, PeerCloseReason, RecordsFault};
+use amop_testkit::topology::{Edge, distances};
 
-use crate::{
-    Sabotage,
-    graph::{Edge, distances},
-    net::ConnId,
-    violation::Invariant,
-    world::World,
-};
+use crate::{Sabotage, net::ConnId, violation::Invariant, world::World};
 
 impl World {
     pub(crate) fn has_hostile(&self) -> bool {

@@ -11,11 +11,14 @@ use amop_tls::{
     Identity,
     pki::{Agency, Leaf},
 };
+use rand::{SeedableRng, rngs::StdRng};
 
 use crate::{
     P2P_OFFSET, PATIENCE, agency,
     attack::{Field, Target},
-    free_ports, identity, log, patient, within,
+    free_ports, identity, log, patient,
+    topology::Topology,
+    within,
 };
 
 /// Nodes of one agency in one process. Each keeps its certificates and its ports when it stops and
@@ -34,12 +37,12 @@ pub struct Graph {
 impl Graph {
     /// Starts nodes in a row: each is connected to the one before and the one after it.
     pub async fn row(count: usize) -> Self {
-        Self::start(count, row(count)).await
+        Self::start(count, Topology::Line).await
     }
 
     /// Starts nodes in a row whose ends are connected, too.
     pub async fn ring(count: usize) -> Self {
-        Self::start(count, row(count).chain([(count - 1, 0)])).await
+        Self::start(count, Topology::Ring).await
     }
 
     /// Starts nodes that are all connected with each other.
@@ -54,18 +57,19 @@ impl Graph {
         agency: Agency,
         configure: impl Fn(usize, NodeBuilder) -> NodeBuilder + Send + Sync + 'static,
     ) -> Self {
-        let links = (0..count).flat_map(|n| (0..n).map(move |other| (n, other)));
-        Self::start_with(count, links.collect(), agency, Box::new(configure)).await
+        let links = links(count, Topology::Full);
+        Self::start_with(count, links, agency, Box::new(configure)).await
     }
 
     /// Starts nodes that are not connected at all.
     pub async fn apart(count: usize) -> Self {
-        Self::start(count, []).await
+        let configure = Box::new(|_, builder| builder);
+        Self::start_with(count, Vec::new(), agency(), configure).await
     }
 
-    async fn start(count: usize, links: impl IntoIterator<Item = (usize, usize)>) -> Self {
-        let links = links.into_iter().collect();
-        Self::start_with(count, links, agency(), Box::new(|_, builder| builder)).await
+    async fn start(count: usize, shape: Topology) -> Self {
+        let configure = Box::new(|_, builder| builder);
+        Self::start_with(count, links(count, shape), agency(), configure).await
     }
 
     async fn start_with(
@@ -229,9 +233,10 @@ impl Graph {
     }
 }
 
-/// Returns the links of nodes in a row.
-fn row(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    (1..count).map(|n| (n, n - 1))
+/// Returns the links of a network of this shape; the later node of each dials.
+fn links(count: usize, shape: Topology) -> Vec<(usize, usize)> {
+    let edges = shape.edges(count, &mut StdRng::seed_from_u64(0));
+    edges.into_iter().map(|(one, other)| (other, one)).collect()
 }
 
 /// Publishes until the node has learned of a subscriber: it knows those at its neighbours as soon
