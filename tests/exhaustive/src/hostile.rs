@@ -16,6 +16,7 @@ use amop_proto::{
         },
     },
 };
+use amop_testkit::machines::Claim;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
