@@ -358,8 +358,7 @@ async fn an_output_that_is_not_read_does_not_keep_it_from_stopping() {
     let (_unread, mut output) = std::io::pipe().unwrap();
     // A pipe holds 64 KiB.
     output.write_all(&[b'\n'; 64 * 1024]).unwrap();
-    let child = up(&dir, base, &[]).stdout(output).spawn().unwrap();
-    let mut child = Killed(child);
+    let program = Program::start_unread(up(&dir, base, &[]).stdout(output));
     let sdk = dir.join("127.0.0.1/sdk");
     let up = async {
         // The nodes greet each other before the program prints.
@@ -370,17 +369,9 @@ async fn an_output_that_is_not_read_does_not_keep_it_from_stopping() {
     within("the network", up).await;
     exchange(base, base + 1, &sdk).await;
 
-    let id = child.0.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(sent.success());
-    let ended = async {
-        loop {
-            match child.0.try_wait().unwrap() {
-                Some(status) => break status,
-                None => tokio::task::yield_now().await,
-            }
-        }
-    };
+    program.signal("TERM");
+    let ended = tokio::task::spawn_blocking(|| program.finish());
     // It does not wait until it is ended by force, which gives exit code 1.
-    assert_eq!(within("the end", ended).await.code(), Some(0));
+    let ended = within("the end", ended).await.unwrap();
+    assert_eq!(ended.status.code(), Some(0));
 }

@@ -9,14 +9,14 @@ use std::{
 
 use amop::{Client, CloseReason, ReconnectPolicy};
 use amop_node::{
-    AccessLists, Node, NodeBuilder, NodeId, Stats, Timeouts,
+    AccessLists, Node, NodeBuilder, NodeId, Timeouts,
     config::NodeConfig,
     layout::{DevnetSpec, write_devnet},
 };
-use amop_testkit::{PATIENCE, RawLink, identity, identity_of, log, within};
+use amop_testkit::{PATIENCE, RawLink, agency, counted, identity, issued_by, log, within};
 use amop_tls::{
     ClientOptions, Identity, PeerOptions, PublicKey,
-    pki::{Agency, Authority, Issued, Leaf, Validity},
+    pki::{Agency, Leaf, Validity},
 };
 use tempfile::TempDir;
 

@@ -4,8 +4,10 @@
 use std::{fs, time::SystemTime};
 
 use amop::{Client, TopicName};
-use amop_node::{Limits, ListenLimits, Network, Node, NodeBuilder, StartError, Stats};
-use amop_testkit::{PATIENCE, RawLink, client, identity, identity_of, log, network_with, within};
+use amop_node::{Limits, ListenLimits, Network, Node, NodeBuilder, StartError};
+use amop_testkit::{
+    PATIENCE, RawLink, agency, client, counted, identity, identity_of, log, network_with, within,
+};
 use amop_tls::{
     Identity,
     pki::{Authority, Issued, Leaf, RsaAuthority, Validity},

@@ -9,10 +9,10 @@ use std::{
 
 use amop::Client;
 use amop_node::{Node, NodeBuilder};
-use amop_testkit::{PATIENCE, free_ports, identity, within};
+use amop_testkit::{P2P_OFFSET, PATIENCE, agency, free_ports, identity, within};
 use amop_tls::{
     Identity,
-    pki::{Agency, Authority, Leaf},
+    pki::{Agency, Leaf},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::yield_now};
 

@@ -8,7 +8,7 @@ use std::{
 use amop::{Client, ConnectError, HandshakeFailure};
 use amop_node::Network;
 use amop_testkit::{
-    Bystanders, PATIENCE, RawLink, builder, identity, identity_of, log, network, within,
+    Bystanders, PATIENCE, RawLink, agency, builder, identity, identity_of, log, network, within,
 };
 use amop_tls::{
     Identity,

@@ -2,10 +2,10 @@
 
 use amop::{Client, ConnectError, HandshakeFailure, Identity};
 use amop_node::{Node, StartError};
-use amop_testkit::{PATIENCE, identity, identity_of, log, within};
+use amop_testkit::{PATIENCE, agency, identity, identity_of, log, within};
 use amop_tls::{
     TlsError,
-    pki::{Agency, Authority, Leaf, RsaAuthority},
+    pki::{Leaf, RsaAuthority},
 };
 
 fn rsa(authority: &RsaAuthority) -> Identity {

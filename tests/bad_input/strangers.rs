@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use amop::{
     Client, CloseReason, ConnectError, ConnectStage, HandshakeFailure, Identity, PublishErrorKind,
 };
-use amop_testkit::{PATIENCE, identity, log, network, within};
+use amop_testkit::{PATIENCE, agency, identity, log, network, within};
 use amop_tls::{
     ServerOptions,
-    pki::{Agency, Authority, Leaf},
+    pki::{Agency, Leaf},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use amop::{Client, TopicName};
 use amop_node::{Limits, Node};
-use amop_testkit::{PATIENCE, identity, log, patient, within};
+use amop_testkit::{PATIENCE, agency, identity, log, patient, within};
 use amop_tls::{
     Identity,
-    pki::{Agency, Authority, Leaf},
+    pki::{Agency, Leaf},
 };
 use bytes::Bytes;
 use tokio::task::JoinSet;

@@ -10,11 +10,10 @@ mod subscribing;
 
 use amop::{Client, ClientBuilder, Event};
 use amop_testkit::{
-    PATIENCE, Sdk,
+    PATIENCE, Sdk, agency,
     fisco::{FiscoChain, Habits},
     log, within,
 };
-use amop_tls::pki::Authority;
 
 /// Starts FISCO nodes that are connected to each other.
 async fn chain(nodes: usize, habits: Habits) -> FiscoChain {

@@ -6,9 +6,8 @@ use amop_node::{AccessLists, Limits, Node};
 use amop_testkit::{
     Graph,
     attack::{Field, Lie, Size, liars, program, relay},
-    client, log, network, network_with, once_known, within,
+    client, log, network, network_with, once_known, until, within,
 };
-use tokio::time::sleep;
 
 use super::innocents::Innocents;
 

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 
 use amop_node::{Network, Node, NodeBuilder, layout};
 use amop_proto::channel::{Frame, FrameType};
-use amop_testkit::{Finished, Program, devnet, write_certificates};
+use amop_testkit::{Finished, Program, devnet, free_ports, write_certificates};
 use amop_tls::pki::Leaf;
 use serde_json::Value;
 use tempfile::TempDir;

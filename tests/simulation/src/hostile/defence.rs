@@ -12,6 +12,7 @@ use amop_proto::{
         protocol,
     },
 };
+use amop_testkit::machines::extension;
 use bytes::Bytes;
 
 use super::forge;
