@@ -7,6 +7,7 @@ mod bad_input;
 mod error_chains;
 mod error_table;
 mod error_texts;
+mod every_test_runs;
 mod failover;
 mod fisco;
 mod foreign_sdk;

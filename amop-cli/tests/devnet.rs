@@ -7,18 +7,14 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use amop::Client;
-use amop_testkit::{PATIENCE, Program, free_ports, ping, within};
+use amop_testkit::{
+    P2P_OFFSET as P2P, PATIENCE, Program, RPC_OFFSET as RPC, free_ports, ping, within,
+};
 use tempfile::TempDir;
-
-/// The distance of the P2P ports above the channel ports.
-const P2P: u16 = 10_100;
-
-/// The distance of the JSON-RPC ports below the channel ports.
-const RPC: u16 = 11_655;
 
 fn up(dir: &Path, base: u16, options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));
@@ -330,11 +326,11 @@ async fn nobody_needs_to_read_what_it_prints() {
         let temp = TempDir::new().unwrap();
         let base = free_ports(2);
         let mut command = up(temp.path(), base, &[]);
-        let mut devnet = Killed(command.stdout(out).stderr(log).spawn().unwrap());
+        let mut devnet = Program::start_unread(command.stdout(out).stderr(log));
         for port in [base, base + 1] {
             let listening = async {
                 while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-                    assert!(devnet.0.try_wait().unwrap().is_none(), "it ended");
+                    assert!(devnet.is_running(), "it ended");
                     tokio::task::yield_now().await;
                 }
             };
@@ -346,20 +342,10 @@ async fn nobody_needs_to_read_what_it_prints() {
                 .close()
                 .await;
         }
-        let kill = Command::new("kill").arg(devnet.0.id().to_string()).status();
-        assert!(kill.unwrap().success());
-        let status = tokio::task::spawn_blocking(move || devnet.0.wait().unwrap());
-        assert_eq!(within("the end", status).await.unwrap().code(), Some(0));
-    }
-}
-
-/// A process that is killed at the end of the test.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        devnet.signal("TERM");
+        let finished = tokio::task::spawn_blocking(|| devnet.finish());
+        let finished = within("the end", finished).await.unwrap();
+        assert_eq!(finished.status.code(), Some(0));
     }
 }
 
@@ -372,8 +358,7 @@ async fn an_output_that_is_not_read_does_not_keep_it_from_stopping() {
     let (_unread, mut output) = std::io::pipe().unwrap();
     // A pipe holds 64 KiB.
     output.write_all(&[b'\n'; 64 * 1024]).unwrap();
-    let child = up(&dir, base, &[]).stdout(output).spawn().unwrap();
-    let mut child = Killed(child);
+    let program = Program::start_unread(up(&dir, base, &[]).stdout(output));
     let sdk = dir.join("127.0.0.1/sdk");
     let up = async {
         // The nodes greet each other before the program prints.
@@ -384,17 +369,9 @@ async fn an_output_that_is_not_read_does_not_keep_it_from_stopping() {
     within("the network", up).await;
     exchange(base, base + 1, &sdk).await;
 
-    let id = child.0.id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(sent.success());
-    let ended = async {
-        loop {
-            match child.0.try_wait().unwrap() {
-                Some(status) => break status,
-                None => tokio::task::yield_now().await,
-            }
-        }
-    };
+    program.signal("TERM");
+    let ended = tokio::task::spawn_blocking(|| program.finish());
     // It does not wait until it is ended by force, which gives exit code 1.
-    assert_eq!(within("the end", ended).await.code(), Some(0));
+    let ended = within("the end", ended).await.unwrap();
+    assert_eq!(ended.status.code(), Some(0));
 }

@@ -9,39 +9,20 @@ use std::{
 
 use amop::{Client, CloseReason, ReconnectPolicy};
 use amop_node::{
-    AccessLists, Node, NodeBuilder, NodeId, Stats, Timeouts,
+    AccessLists, Node, NodeBuilder, NodeId, Timeouts,
     config::NodeConfig,
     layout::{DevnetSpec, write_devnet},
 };
-use amop_testkit::{PATIENCE, RawLink, identity, identity_of, log, within};
+use amop_testkit::{PATIENCE, RawLink, agency, counted, identity, issued_by, log, within};
 use amop_tls::{
     ClientOptions, Identity, PeerOptions, PublicKey,
-    pki::{Agency, Authority, Issued, Leaf, Validity},
+    pki::{Agency, Leaf, Validity},
 };
 use tempfile::TempDir;
-
-fn agency() -> Agency {
-    let root = Authority::new_ec("chain").unwrap();
-    root.agency("agency").unwrap()
-}
 
 fn node_of(agency: &Agency) -> NodeBuilder {
     log();
     Node::builder().identity(identity(agency, Leaf::Node, "node"))
-}
-
-fn own(issued: &Issued, agency: &Agency) -> Identity {
-    identity_of(&issued.cert_pem, &issued.key_pem, agency.root_pem())
-}
-
-/// Waits until a node's counters fulfil `ready`.
-async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
-    within(what, async {
-        while !ready(&node.stats()) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 async fn connect(node: &Node, identity: Identity) -> Result<Client, amop::ConnectError> {
@@ -88,11 +69,11 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
         issue(Leaf::Node, "revoked-node"),
     );
     let listed = issue(Leaf::Node, "blacklisted-node");
-    let good = connect(&node, own(&good, &agency)).await.unwrap();
-    let refused = connect(&node, own(&bad, &agency)).await.unwrap();
-    let _friend = peer(&node, &own(&friend, &agency)).await.unwrap();
-    let enemy = peer(&node, &own(&foe, &agency)).await.unwrap();
-    let black = peer(&node, &own(&listed, &agency)).await.unwrap();
+    let good = connect(&node, issued_by(&agency, &good)).await.unwrap();
+    let refused = connect(&node, issued_by(&agency, &bad)).await.unwrap();
+    let _friend = peer(&node, &issued_by(&agency, &friend)).await.unwrap();
+    let enemy = peer(&node, &issued_by(&agency, &foe)).await.unwrap();
+    let black = peer(&node, &issued_by(&agency, &listed)).await.unwrap();
     peers(&node, 3).await;
 
     let folder = TempDir::new().unwrap();
@@ -120,9 +101,9 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
         .await;
 
     // The ones on the lists cannot come back, others can.
-    connect(&node, own(&bad, &agency)).await.unwrap_err();
+    connect(&node, issued_by(&agency, &bad)).await.unwrap_err();
     counted(&node, "the SDK", |stats| stats.revoked == 1).await;
-    assert!(peer(&node, &own(&listed, &agency)).await.is_err());
+    assert!(peer(&node, &issued_by(&agency, &listed)).await.is_err());
     counted(&node, "the node", |stats| stats.unlisted == 1).await;
 
     // A list that cannot be used changes nothing.
@@ -133,7 +114,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
         text.contains("stay in force") && text.contains("agency.crl"),
         "{text}"
     );
-    connect(&node, own(&bad, &agency)).await.unwrap_err();
+    connect(&node, issued_by(&agency, &bad)).await.unwrap_err();
     assert!(good.is_connected());
 
     // An allow list where there was none, then no list again.
@@ -142,7 +123,7 @@ async fn new_lists_close_those_they_refuse_and_no_others() {
     let reloaded = node.reload(lists).await.unwrap();
     assert_eq!((reloaded.sessions_closed, reloaded.peers_closed), (1, 0));
     assert_eq!(within("the end", good.closed()).await, CloseReason::Peer);
-    connect(&node, own(&bad, &agency))
+    connect(&node, issued_by(&agency, &bad))
         .await
         .unwrap()
         .close()
@@ -160,7 +141,7 @@ async fn nobody_slips_in_while_lists_change() {
     let agency = agency();
     let node = node_of(&agency).start().await.unwrap();
     let sdk = agency.issue(Leaf::Sdk, "slippery").unwrap();
-    let identity = own(&sdk, &agency);
+    let identity = issued_by(&agency, &sdk);
     let mut nobody = AccessLists::default();
     nobody.sdk_allowlist = Some(HashSet::new());
     for _ in 0..20 {
@@ -205,7 +186,7 @@ async fn expired_certificates_end_sessions_and_peers() {
     let node = node_of(&agency).timeouts(timeouts).start().await.unwrap();
     let issue = |leaf| {
         let issued = agency.issue_with(leaf, "mayfly", valid_for(LIFE)).unwrap();
-        own(&issued, &agency)
+        issued_by(&agency, &issued)
     };
     let (sdk, other) = (issue(Leaf::Sdk), issue(Leaf::Node));
     let lasting = connect(&node, identity(&agency, Leaf::Sdk, "lasting"))
@@ -242,7 +223,7 @@ async fn a_client_of_a_node_that_expires_is_told_so() {
     let issued = agency
         .issue_with(Leaf::Node, "mayfly", valid_for(8))
         .unwrap();
-    let server = own(&issued, &agency);
+    let server = issued_by(&agency, &issued);
     let at = server.not_after();
     let node = Node::builder().identity(server).start().await.unwrap();
     let client = Client::builder()
@@ -298,7 +279,7 @@ async fn a_start_on_a_chain_that_does_not_tell_roles_says_so() {
     let start = async |unit: &str, name: &str, change: fn(NodeBuilder) -> NodeBuilder| {
         let validity = Validity::starting(SystemTime::now());
         let issued = agency.issue_as(unit, name, validity).unwrap();
-        let node = change(Node::builder().identity(own(&issued, &agency)));
+        let node = change(Node::builder().identity(issued_by(&agency, &issued)));
         node.start().await.unwrap().shutdown().await;
     };
     let said = |name: &str| {

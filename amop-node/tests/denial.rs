@@ -4,8 +4,10 @@
 use std::{fs, time::SystemTime};
 
 use amop::{Client, TopicName};
-use amop_node::{Limits, ListenLimits, Network, Node, NodeBuilder, StartError, Stats};
-use amop_testkit::{PATIENCE, RawLink, client, identity, identity_of, log, network_with, within};
+use amop_node::{Limits, ListenLimits, Network, Node, NodeBuilder, StartError};
+use amop_testkit::{
+    PATIENCE, RawLink, agency, client, counted, identity, identity_of, log, network_with, within,
+};
 use amop_tls::{
     Identity,
     pki::{Authority, Issued, Leaf, RsaAuthority, Validity},
@@ -14,16 +16,6 @@ use tempfile::TempDir;
 
 fn identity_from(issued: &Issued, root: &str) -> Identity {
     identity_of(&issued.cert_pem, &issued.key_pem, root)
-}
-
-/// Waits until a node's counters fulfil `ready`.
-async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
-    within(what, async {
-        while !ready(&node.stats()) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
 
 async fn connect(node: &Node, identity: Identity) -> Result<Client, amop::ConnectError> {
@@ -41,10 +33,7 @@ fn node_of(agency: &amop_tls::pki::Agency) -> NodeBuilder {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_sdks_on_the_allow_list_get_in() {
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let listed = identity(&agency, Leaf::Sdk, "listed");
     let other = identity(&agency, Leaf::Sdk, "other");
     let node = node_of(&agency)
@@ -67,10 +56,7 @@ async fn only_sdks_on_the_allow_list_get_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_allow_list_for_sdks_without_keys_is_refused() {
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let rsa = RsaAuthority::new("agency").unwrap();
     let issued = rsa.issue().unwrap();
     let channel = identity_of(&issued.cert_pem, &issued.key_pem, rsa.cert_pem());
@@ -123,10 +109,7 @@ async fn revoked_sdks_and_nodes_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_list_that_is_none_or_of_nobody_known_keeps_the_node_from_starting() {
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let stranger = Authority::new_ec("other")
         .unwrap()
         .agency("stranger")

@@ -9,10 +9,10 @@ use std::{
 
 use amop::Client;
 use amop_node::{Node, NodeBuilder};
-use amop_testkit::{PATIENCE, free_ports, identity, within};
+use amop_testkit::{P2P_OFFSET, PATIENCE, agency, free_ports, identity, within};
 use amop_tls::{
     Identity,
-    pki::{Agency, Authority, Leaf},
+    pki::{Agency, Leaf},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::yield_now};
 
@@ -69,12 +69,9 @@ async fn a_log_that_panics_stops_no_task_for_good() {
         .init();
     // The panics of this test are intended.
     std::panic::set_hook(Box::new(|_| {}));
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
+    let agency = agency();
     let sdk = identity(&agency, Leaf::Sdk, "sdk");
-    let peer_port = free_ports(1) + 10_100;
+    let peer_port = free_ports(1) + P2P_OFFSET;
     let peer = format!("127.0.0.1:{peer_port}").parse().unwrap();
     let listens_at = SocketAddr::from(([127, 0, 0, 1], peer_port));
     let dials = node(&agency, "dials").peer(peer).start().await.unwrap();

@@ -28,17 +28,28 @@ fn applies(finding: &Finding, forward: bool) -> bool {
     }
 }
 
+/// A schema with its JSON mapping, which is made once for all the schemas that it is compared with.
+struct Side {
+    schema: Schema,
+    mapping: Mapping,
+}
+
+fn side(schema: Schema) -> Side {
+    let mapping = Mapping::decode(&schema.pool.encode_to_vec()).unwrap();
+    Side { schema, mapping }
+}
+
 /// Checks one direction, and returns the error if there is one.
 fn prove(
-    old: &Schema,
-    new: &Schema,
+    old: &Side,
+    new: &Side,
     report: &CompatReport,
     wire: Wire,
     forward: bool,
 ) -> Result<(), String> {
     let (writer, reader) = if forward { (new, old) } else { (old, new) };
-    let mappings = [writer, reader].map(|of| Mapping::decode(&of.pool.encode_to_vec()).unwrap());
-    let (writer, reader) = (&writer.topics[0].message, &reader.topics[0].message);
+    let mappings = (&writer.mapping, &reader.mapping);
+    let [writer, reader] = [writer, reader].map(|side| &side.schema.topics[0].message);
     let breaks = report
         .findings
         .iter()
@@ -52,7 +63,7 @@ fn prove(
     let (mut refused, mut differs) = (false, false);
     for seed in 0..MESSAGES {
         let message = random::message(&mut Random::new(seed), writer, 3);
-        match meaning::send(&message, reader, wire, (&mappings[0], &mappings[1])) {
+        match meaning::send(&message, reader, wire, mappings) {
             Outcome::Same => {}
             Outcome::Refused if !breaks => {
                 return Err(format!(
@@ -76,13 +87,13 @@ fn prove(
 }
 
 /// Checks both directions.
-fn prove_both(old: &Schema, new: &Schema, wire: Wire) -> Result<(), String> {
+fn prove_both(old: &Side, new: &Side, wire: Wire) -> Result<(), String> {
     let mut options = CompatOptions::default();
     options.json_unknown_fields = match wire {
         Wire::StrictJson => UnknownFields::Refused,
         Wire::Json | Wire::Protobuf => UnknownFields::Ignored,
     };
-    let report = compat::check_with(old, new, options);
+    let report = compat::check_with(&old.schema, &new.schema, options);
     for forward in [true, false] {
         prove(old, new, &report, wire, forward)
             .map_err(|error| format!("{} {error}\n{report}", if forward { ">" } else { "<" }))?;
@@ -97,13 +108,14 @@ proptest! {
     fn protobuf_verdicts_hold((old, new) in messages()) {
         let old = topic("proto3", "PROTOBUF", &members(&old), OTHERS);
         let new = topic("proto3", "PROTOBUF", &members(&new), OTHERS);
-        prove_both(&old, &new, Wire::Protobuf).map_err(TestCaseError::fail)?;
+        prove_both(&side(old), &side(new), Wire::Protobuf).map_err(TestCaseError::fail)?;
     }
 
     #[test]
     fn json_verdicts_hold((old, new) in messages()) {
         let old = topic("proto3", "JSON", &members(&old), OTHERS);
         let new = topic("proto3", "JSON", &members(&new), OTHERS);
+        let (old, new) = (side(old), side(new));
         for wire in [Wire::Json, Wire::StrictJson] {
             prove_both(&old, &new, wire).map_err(TestCaseError::fail)?;
         }
@@ -139,6 +151,7 @@ proptest! {
         let (Some(old), Some(new)) = (of(&old), of(&new)) else {
             return Err(TestCaseError::reject("the names clash"));
         };
+        let (old, new) = (side(old), side(new));
         for wire in [Wire::Json, Wire::StrictJson] {
             prove_both(&old, &new, wire).map_err(TestCaseError::fail)?;
         }
@@ -150,7 +163,7 @@ proptest! {
 fn verdicts_hold_where_two_fields_are_read_as_one() {
     let two = "int32 foo_bar = 1 [json_name = \"foo_bar\"];\noptional int32 y = 2;\n";
     let one = "optional int32 y = 1 [json_name = \"foo_bar\"];\n";
-    let [two, one] = [two, one].map(|members| topic("proto3", "JSON", members, OTHERS));
+    let [two, one] = [two, one].map(|members| side(topic("proto3", "JSON", members, OTHERS)));
     for wire in [Wire::Json, Wire::StrictJson] {
         prove_both(&two, &one, wire).unwrap();
         prove_both(&one, &two, wire).unwrap();
@@ -165,7 +178,14 @@ fn verdicts_hold_for_all_pairs_of_types() {
         for label in ["", "optional ", "repeated "] {
             let schemas: Vec<_> = TYPES[..24]
                 .iter()
-                .map(|of| topic("proto3", codec, &format!("{label}{of} a = 1;"), OTHERS))
+                .map(|of| {
+                    side(topic(
+                        "proto3",
+                        codec,
+                        &format!("{label}{of} a = 1;"),
+                        OTHERS,
+                    ))
+                })
                 .collect();
             for (i, old) in schemas.iter().enumerate() {
                 for (j, new) in schemas.iter().enumerate().skip(i) {
@@ -199,11 +219,11 @@ fn verdicts_hold_for_proto2() {
     ];
     let others = "message G { optional int32 b = 1; }";
     let mut wrong = Vec::new();
-    for old in members {
-        for new in members {
-            let schemas = [old, new].map(|members| topic("proto2", "PROTOBUF", members, others));
-            if let Err(error) = prove_both(&schemas[0], &schemas[1], Wire::Protobuf) {
-                wrong.push(format!("{old} {new}: {error}"));
+    let schemas = members.map(|members| side(topic("proto2", "PROTOBUF", members, others)));
+    for (old, was) in schemas.iter().zip(members) {
+        for (new, is) in schemas.iter().zip(members) {
+            if let Err(error) = prove_both(old, new, Wire::Protobuf) {
+                wrong.push(format!("{was} {is}: {error}"));
             }
         }
     }
@@ -241,7 +261,7 @@ fn verdicts_hold_for_all_pairs_of_enums() {
     for (codec, wire) in [("PROTOBUF", Wire::Protobuf), ("JSON", Wire::Json)] {
         for field in fields {
             let schemas =
-                enums.map(|of| topic("proto3", codec, field, &format!("enum E {{ {of} }}")));
+                enums.map(|of| side(topic("proto3", codec, field, &format!("enum E {{ {of} }}"))));
             for (old, was) in schemas.iter().zip(enums) {
                 for (new, is) in schemas.iter().zip(enums) {
                     if let Err(error) = prove_both(old, new, wire) {
@@ -362,7 +382,7 @@ fn verdicts_hold_for_defaults_of_enums() {
         for of in enums {
             for field in fields {
                 let schema = topic("proto2", codec, field, &format!("enum E {{ {of} }}"));
-                schemas.push((schema, format!("{field} {of}")));
+                schemas.push((side(schema), format!("{field} {of}")));
             }
         }
         for (old, was) in &schemas {

@@ -14,17 +14,17 @@ use amop_proto::{
     channel::{Frame, FrameType, Seq, encode_topics},
     node::{
         Action, Checker, Limits, MachineConfig, NodeEvent, NodeMachine, PeerId, PeerIdentity,
-        SessionId, SessionIdentity, Timeouts, rpc::NodeFacts,
+        SessionId, SessionIdentity,
     },
     p2p::{
-        NodeId, PeerFrame,
+        NodeId,
         mesh::{
-            self, Identified, IdentityRefusal, Record, RoutingKey, SharedSecret, StatementSigner,
-            StatementVerifier, Subject, Whole, packet,
+            self, Identified, IdentityRefusal, RoutingKey, SharedSecret, StatementSigner,
+            StatementVerifier, Subject, packet,
         },
-        protocol,
     },
 };
+use amop_testkit::machines::{self, Claim, extension};
 use bytes::{Bytes, BytesMut};
 
 /// Longer than any bench takes, so that silent connections stay open.
@@ -123,28 +123,12 @@ fn key(n: usize) -> RoutingKey {
 }
 
 fn config(n: usize) -> MachineConfig {
-    MachineConfig {
-        stubs: Default::default(),
-        node: node_id(n),
-        signer: Arc::new(Unsigned(node_id(n))),
-        facts: NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: node_id(n).to_string(),
-            name: format!("node{n}"),
-            agency: "agency".into(),
-            address: "127.0.0.1:30300".into(),
-            groups: Vec::new(),
-        },
-        limits: Limits::default(),
-        timeouts: Timeouts::default().with(|timeouts| {
-            timeouts.session_idle = PATIENCE;
-            timeouts.peer_idle = PATIENCE;
-            timeouts.link_idle = PATIENCE;
-        }),
-        epoch: 1000,
-        seed: [n as u8; 32],
-    }
+    let mut config = machines::config(node_id(n), n);
+    config.signer = Arc::new(Unsigned(node_id(n)));
+    config.timeouts.session_idle = PATIENCE;
+    config.timeouts.peer_idle = PATIENCE;
+    config.timeouts.link_idle = PATIENCE;
+    config
 }
 
 impl Net {
@@ -383,30 +367,13 @@ impl Net {
 fn record(n: usize, neighbours: impl IntoIterator<Item = usize>, out: &mut BytesMut) {
     let topic = |k| (Bytes::from(format!("node{n}.topic{k}")), 1);
     let signer = Unsigned(node_id(n));
-    let record = Record {
-        subject: Subject::Node(node_id(n)),
-        version: 1000,
-        base: 0,
-        whole: Some(Whole {
-            agreement: agreement(n).public(),
-            chain: signer.chain(),
-        }),
-        neighbours: Some(neighbours.into_iter().map(key).collect()),
+    let claim = Claim {
+        version: machines::EPOCH,
+        agreement: machines::agreement(node_id(n), n).public(),
+        neighbours: neighbours.into_iter().map(key).collect(),
         topics: (0..10).map(topic).collect(),
     };
+    let record = claim.of(Subject::Node(node_id(n)), signer.chain());
     let signed = record.sign(&signer).expect("a test's signer signs");
     out.extend_from_slice(signed.bytes());
-}
-
-fn agreement(n: usize) -> mesh::Agreement {
-    mesh::Agreement::new(node_id(n), &[n as u8; 32], 1000)
-}
-
-fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
-    PeerFrame {
-        protocol: protocol::EXTENSION,
-        packet,
-        seq,
-        body,
-    }
 }

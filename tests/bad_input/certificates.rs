@@ -8,7 +8,7 @@ use std::{
 use amop::{Client, ConnectError, HandshakeFailure};
 use amop_node::Network;
 use amop_testkit::{
-    Bystanders, PATIENCE, RawLink, builder, identity, identity_of, log, network, within,
+    Bystanders, PATIENCE, RawLink, agency, builder, identity, identity_of, log, network, within,
 };
 use amop_tls::{
     Identity,
@@ -17,13 +17,6 @@ use amop_tls::{
 };
 
 use super::roles;
-
-fn foreign_agency() -> Agency {
-    Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap()
-}
 
 /// Returns the error when connecting with an identity; its message must name the endpoint.
 async fn failure(endpoint: &str, identity: Identity) -> (HandshakeFailure, String) {
@@ -42,7 +35,7 @@ async fn beside_bystanders<F: AsyncFnOnce(&Network)>(test: F) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_another_chain_does_not_trust_the_node() {
     beside_bystanders(async |network| {
-        let stranger = identity(&foreign_agency(), Leaf::Sdk, "stranger");
+        let stranger = identity(&agency(), Leaf::Sdk, "stranger");
         let (failure, text) = failure(network.endpoint(1), stranger).await;
         assert!(
             matches!(failure, HandshakeFailure::PeerUnknownIssuer { .. }),
@@ -62,7 +55,7 @@ async fn a_client_of_another_chain_does_not_trust_the_node() {
 async fn a_node_does_not_trust_a_client_of_another_chain() {
     beside_bystanders(async |network| {
         // The right ca.crt with the wrong sdk.crt.
-        let issued = foreign_agency().issue(Leaf::Sdk, "stranger").unwrap();
+        let issued = agency().issue(Leaf::Sdk, "stranger").unwrap();
         let mixed = mixed(&issued, network.agency());
         let (failure, text) = failure(network.endpoint(0), mixed).await;
         assert!(
@@ -122,7 +115,7 @@ async fn an_expired_client_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_node_is_not_trusted() {
-    let agency = foreign_agency();
+    let agency = agency();
     let issued = agency.issue_with(Leaf::Node, "node0", expired()).unwrap();
     let node = amop_node::Node::builder()
         .identity(mixed(&issued, &agency))

@@ -2,18 +2,11 @@
 
 use amop::{Client, ConnectError, HandshakeFailure, Identity};
 use amop_node::{Node, StartError};
-use amop_testkit::{PATIENCE, identity, identity_of, log, within};
+use amop_testkit::{PATIENCE, agency, identity, identity_of, log, within};
 use amop_tls::{
     TlsError,
-    pki::{Agency, Authority, Leaf, RsaAuthority},
+    pki::{Leaf, RsaAuthority},
 };
-
-fn agency() -> Agency {
-    Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap()
-}
 
 fn rsa(authority: &RsaAuthority) -> Identity {
     let issued = authority.issue().unwrap();

@@ -5,23 +5,16 @@ use std::{sync::Arc, time::Duration};
 use amop::{
     Client, CloseReason, ConnectError, ConnectStage, HandshakeFailure, Identity, PublishErrorKind,
 };
-use amop_testkit::{PATIENCE, identity, log, network, within};
+use amop_testkit::{PATIENCE, agency, identity, log, network, within};
 use amop_tls::{
     ServerOptions,
-    pki::{Agency, Authority, Leaf},
+    pki::{Agency, Leaf},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
-
-fn agency() -> Agency {
-    Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap()
-}
 
 /// Serves each connection in its own task; returns the endpoint.
 async fn serve<F, Fut>(serve: F) -> String

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop::{Client, TopicName};
 use amop_node::{Node, NodeBuilder};
-use amop_testkit::{PATIENCE, identity, patient, within};
-use amop_tls::pki::{Agency, Authority, Leaf};
+use amop_testkit::{PATIENCE, agency, identity, patient, within};
+use amop_tls::pki::{Agency, Leaf};
 use bytes::Bytes;
 use tokio::{
     io::copy_bidirectional,
@@ -76,8 +76,7 @@ struct Pair {
 
 impl Pair {
     async fn start(both: bool) -> Self {
-        let chain = Authority::new_ec("chain").unwrap();
-        let agency = chain.agency("agency").unwrap();
+        let agency = agency();
         let lines = [Line::start().await, Line::start().await];
         let mut nodes = Vec::new();
         for (index, name) in ["node0", "node1"].into_iter().enumerate() {

@@ -1,17 +1,17 @@
 //! Nodes that stop and come back under publishers and subscribers.
 
 use amop::{ConnectionPolicy, Event, OfflinePolicy, PublishErrorKind};
-use amop_testkit::within;
+use amop_testkit::{Graph, within};
 use tokio::sync::watch;
 
-use super::chain::{Chain, Number, is_verdict, judge, next_event, publish_all, take_all};
+use super::chain::{Number, connect, is_verdict, judge, next_event, publish_all, take_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unicasts_survive_restarts_and_arrive_once() {
     const NUMBERS: u32 = 10_000;
-    let mut chain = Chain::start(3).await;
-    let publisher = chain.client(&[0, 1]).await;
-    let subscriber = chain.client(&[1, 2]).await;
+    let mut chain = Graph::full(3).await;
+    let publisher = connect(&chain, &[0, 1]).await;
+    let subscriber = connect(&chain, &[1, 2]).await;
     let taken = take_all(Number::subscribe(&subscriber).await.unwrap());
 
     let (done, mut progress) = watch::channel(0);
@@ -59,9 +59,9 @@ async fn unicasts_survive_restarts_and_arrive_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_delivered_once_though_its_only_node_restarts() {
     const NUMBERS: u32 = 2000;
-    let mut chain = Chain::start(1).await;
-    let publisher = chain.client(&[0]).await;
-    let subscriber = chain.client(&[0]).await;
+    let mut chain = Graph::full(1).await;
+    let publisher = connect(&chain, &[0]).await;
+    let subscriber = connect(&chain, &[0]).await;
     let taken = take_all(Number::subscribe(&subscriber).await.unwrap());
     let (done, mut progress) = watch::channel(0);
     let publishing = tokio::spawn({
@@ -92,9 +92,9 @@ async fn a_message_is_delivered_once_though_its_only_node_restarts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_multicast_arrives_once_by_two_nodes() {
-    let chain = Chain::start(2).await;
-    let publisher = chain.client(&[0, 1]).await;
-    let subscriber = chain.client(&[0, 1]).await;
+    let chain = Graph::full(2).await;
+    let publisher = connect(&chain, &[0, 1]).await;
+    let subscriber = connect(&chain, &[0, 1]).await;
     let mut numbers = Number::subscribe(&subscriber).await.unwrap();
     for number in 0..300 {
         let message = Number(number.to_string());
@@ -116,8 +116,8 @@ async fn a_multicast_arrives_once_by_two_nodes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_came_back() {
-    let mut chain = Chain::start(2).await;
-    let subscriber = chain.client(&[0, 1]).await;
+    let mut chain = Graph::full(2).await;
+    let subscriber = connect(&chain, &[0, 1]).await;
     let mut numbers = Number::subscribe(&subscriber).await.unwrap();
     let mut events = subscriber.events();
     let message = Number("1".to_owned());
@@ -136,7 +136,7 @@ async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_ca
             .map(|node| node.endpoint)
             .collect();
         assert_eq!(nodes, [chain.endpoint(1 - stopped)]);
-        let publisher = chain.client(&[1 - stopped]).await;
+        let publisher = connect(&chain, &[1 - stopped]).await;
         let (published, received) = tokio::join!(
             message.publish_unicast(&publisher),
             within("a unicast", numbers.next())
@@ -152,7 +152,7 @@ async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_ca
         )
         .await;
         // The client reported the connection only after its topics were there.
-        let publisher = chain.client(&[stopped]).await;
+        let publisher = connect(&chain, &[stopped]).await;
         let (published, received) = tokio::join!(
             message.publish_unicast(&publisher),
             within("a unicast", numbers.next())
@@ -160,7 +160,7 @@ async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_ca
         published.unwrap();
         assert_eq!(received.as_ref(), Some(&message));
         within("a client's end", publisher.close()).await;
-        chain.meshed().await;
+        chain.connected().await;
     }
     within("a client's end", subscriber.close()).await;
     next_event(&mut events, |event| matches!(event, Event::Closed { .. })).await;
@@ -170,8 +170,8 @@ async fn a_subscriber_is_reached_by_the_node_that_is_left_and_by_the_one_that_ca
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_node_publishers_wait_or_fail_as_told() {
-    let mut chain = Chain::start(1).await;
-    let waiting = chain.client(&[0]).await;
+    let mut chain = Graph::full(1).await;
+    let waiting = connect(&chain, &[0]).await;
     let hasty = chain.builder(&[0]).offline(OfflinePolicy::FailFast);
     let hasty = hasty.connect().await.unwrap();
     let mut of_waiting = waiting.events();
@@ -204,13 +204,13 @@ async fn without_a_node_publishers_wait_or_fail_as_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spare_takes_over() {
-    let mut chain = Chain::start(3).await;
+    let mut chain = Graph::full(3).await;
     let builder = chain
         .builder(&[0, 1])
         .connections(ConnectionPolicy::AtMost(1));
     let client = builder.connect().await.unwrap();
     let mut events = client.events();
-    let subscriber = chain.client(&[2]).await;
+    let subscriber = connect(&chain, &[2]).await;
     let taken = take_all(Number::subscribe(&subscriber).await.unwrap());
     let (done, mut progress) = watch::channel(0);
     let publishing = tokio::spawn({
@@ -220,7 +220,7 @@ async fn a_spare_takes_over() {
     within("progress", progress.wait_for(|&done| done >= 100))
         .await
         .unwrap();
-    assert_eq!(chain.nodes[1].as_ref().unwrap().session_count(), 0);
+    assert_eq!(chain.node(1).session_count(), 0);
     chain.stop(0).await;
     let spare = chain.endpoint(1);
     next_event(
@@ -248,9 +248,9 @@ async fn a_spare_takes_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn multicasts_by_two_nodes_keep_their_order() {
     const NUMBERS: u32 = 1000;
-    let chain = Chain::start(2).await;
-    let publisher = chain.client(&[0, 1]).await;
-    let subscriber = chain.client(&[1]).await;
+    let chain = Graph::full(2).await;
+    let publisher = connect(&chain, &[0, 1]).await;
+    let subscriber = connect(&chain, &[1]).await;
     let mut numbers = Number::subscribe(&subscriber).await.unwrap();
     let publish = async {
         for number in 0..NUMBERS {

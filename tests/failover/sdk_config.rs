@@ -1,19 +1,17 @@
 //! Clients configured by the files of other SDKs.
 
 use amop::{Client, TopicName};
-use amop_testkit::within;
+use amop_testkit::{Graph, within};
 use amop_tls::pki::Leaf;
-
-use super::chain::Chain;
 
 /// A client created from another SDK's file, with the certificates that the file names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_connects_as_a_java_or_go_sdks_file_says() {
-    let chain = Chain::start(2).await;
+    let chain = Graph::full(2).await;
     let folder = tempfile::tempdir().unwrap();
-    let issued = chain.agency.issue(Leaf::Sdk, "sdk").unwrap();
+    let issued = chain.agency().issue(Leaf::Sdk, "sdk").unwrap();
     let files = [
-        ("ca.crt", chain.agency.root_pem()),
+        ("ca.crt", chain.agency().root_pem()),
         ("sdk.crt", &issued.cert_pem),
         ("sdk.key", &issued.key_pem),
     ];

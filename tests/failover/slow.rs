@@ -6,15 +6,15 @@ use std::sync::{
 };
 
 use amop::{Client, Event, OverflowPolicy};
-use amop_testkit::within;
+use amop_testkit::{Graph, within};
 use tokio::sync::watch;
 
-use super::chain::{Chain, Number, judge, next_event, publish_all, take_all};
+use super::chain::{Number, connect, judge, next_event, publish_all, take_all};
 
 /// Sends 100 numbers to a subscription that is not read and has room for 8.
-async fn flood(overflow: OverflowPolicy) -> (Chain, [Client; 2], amop::Subscription<Number>) {
-    let chain = Chain::start(1).await;
-    let (publisher, slow) = (chain.client(&[0]).await, chain.client(&[0]).await);
+async fn flood(overflow: OverflowPolicy) -> (Graph, [Client; 2], amop::Subscription<Number>) {
+    let chain = Graph::full(1).await;
+    let (publisher, slow) = (connect(&chain, &[0]).await, connect(&chain, &[0]).await);
     let numbers = slow
         .subscription::<Number>()
         .queue(8)
@@ -57,8 +57,8 @@ async fn a_slow_subscriber_loses_the_newest_or_the_oldest() {
 /// The sum of the events is the number of lost messages, although nothing follows the burst.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_subscriber_is_told_of_every_loss() {
-    let chain = Chain::start(1).await;
-    let (publisher, slow) = (chain.client(&[0]).await, chain.client(&[0]).await);
+    let chain = Graph::full(1).await;
+    let (publisher, slow) = (connect(&chain, &[0]).await, connect(&chain, &[0]).await);
     let numbers = slow.subscription::<Number>().queue(8).subscribe().await;
     let numbers = numbers.unwrap();
     let mut events = slow.events();
@@ -86,7 +86,7 @@ async fn a_slow_subscriber_that_blocks_loses_nothing_and_holds_up_nobody_else() 
         }
     })
     .await;
-    let other = chain.client(&[0]).await;
+    let other = connect(&chain, &[0]).await;
     let mut elsewhere = Number::subscribe_to(&other, "elsewhere").await.unwrap();
     let message = Number("elsewhere".to_owned());
     let (published, received) = tokio::join!(
@@ -108,9 +108,9 @@ async fn a_slow_subscriber_that_blocks_loses_nothing_and_holds_up_nobody_else() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subscriber_that_drains_loses_nothing() {
     const NUMBERS: u32 = 2000;
-    let chain = Chain::start(2).await;
-    let publisher = chain.client(&[0]).await;
-    let (leaving, staying) = (chain.client(&[0, 1]).await, chain.client(&[1]).await);
+    let chain = Graph::full(2).await;
+    let publisher = connect(&chain, &[0]).await;
+    let (leaving, staying) = (connect(&chain, &[0, 1]).await, connect(&chain, &[1]).await);
     let taken_by_leaving = Arc::new(AtomicUsize::new(0));
     let mut deliveries = Number::deliveries(&leaving).await.unwrap();
     let of_leaving = tokio::spawn({

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use amop::{Client, TopicName};
 use amop_node::{Limits, Node};
-use amop_testkit::{PATIENCE, identity, log, patient, within};
+use amop_testkit::{PATIENCE, agency, identity, log, patient, within};
 use amop_tls::{
     Identity,
-    pki::{Agency, Authority, Leaf},
+    pki::{Agency, Leaf},
 };
 use bytes::Bytes;
 use tokio::task::JoinSet;
@@ -33,8 +33,7 @@ impl Pair {
     /// Starts two nodes whose only link is metered in the direction from the first to the second.
     async fn start() -> Self {
         log();
-        let chain = Authority::new_ec("chain").unwrap();
-        let agency = chain.agency("agency").unwrap();
+        let agency = agency();
         let builder = |name: &str| {
             let timeouts = patient().with(|timeouts| {
                 // A link that lets nothing through must not count as broken in this test.

@@ -10,20 +10,15 @@ mod subscribing;
 
 use amop::{Client, ClientBuilder, Event};
 use amop_testkit::{
-    PATIENCE, Sdk,
+    PATIENCE, Sdk, agency,
     fisco::{FiscoChain, Habits},
     log, within,
 };
-use amop_tls::pki::Authority;
 
 /// Starts FISCO nodes that are connected to each other.
 async fn chain(nodes: usize, habits: Habits) -> FiscoChain {
     log();
-    let agency = Authority::new_ec("chain")
-        .unwrap()
-        .agency("agency")
-        .unwrap();
-    FiscoChain::start(&agency, nodes, habits).await
+    FiscoChain::start(&agency(), nodes, habits).await
 }
 
 fn builder(chain: &FiscoChain, nodes: &[usize]) -> ClientBuilder {

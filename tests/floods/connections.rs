@@ -8,15 +8,13 @@ use std::{
 
 use amop::{Client, TopicName};
 use amop_node::{ListenLimits, Network};
-use amop_testkit::{Bystanders, RawLink, client, network, network_with, within};
+use amop_testkit::{Bystanders, RawLink, client, counted, network, network_with, within};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     task::JoinSet,
     time::{sleep, timeout},
 };
-
-use super::counted;
 
 /// The beginning of a ClientHello of 512 bytes.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";

@@ -10,16 +10,3 @@ mod shares;
 mod strangers;
 mod texts;
 mod topics;
-
-use amop_node::{Node, Stats};
-use amop_testkit::within;
-
-/// Waits until a node's counters fulfil `ready`.
-async fn counted(node: &Node, what: &str, ready: impl Fn(&Stats) -> bool) {
-    within(what, async {
-        while !ready(&node.stats()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await;
-}

@@ -6,9 +6,7 @@ use std::time::Duration;
 use amop::{Client, TopicName};
 use amop_node::{Limits, Timeouts};
 use amop_proto::channel::FrameType;
-use amop_testkit::{Bystanders, Sdk, builder, network_with, patient, within};
-
-use super::counted;
+use amop_testkit::{Bystanders, Sdk, builder, counted, network_with, patient, within};
 
 const PAYLOAD: usize = 64 * 1024;
 

@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use amop::{SubscribeError, TopicName};
 use amop_node::{Limits, ListenLimits};
 use amop_proto::channel::FrameType;
-use amop_testkit::{Bystanders, Sdk, builder, client, identity, network_with, within};
+use amop_testkit::{Bystanders, Sdk, builder, client, counted, identity, network_with, within};
 use amop_tls::pki::Leaf;
-
-use super::counted;
 
 fn set(prefix: &str, count: usize) -> String {
     let topics: Vec<String> = (0..count).map(|n| format!("\"{prefix}{n}\"")).collect();

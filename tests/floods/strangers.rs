@@ -13,7 +13,8 @@ use std::{
 
 use amop_node::{ListenLimits, Network, Node, NodeBuilder};
 use amop_testkit::{
-    Bystanders, PATIENCE, client, free_ports, identity, identity_of, log, network_with, within,
+    Bystanders, PATIENCE, client, counted, free_ports, identity, identity_of, log, network_with,
+    within,
 };
 use amop_tls::{
     Identity,
@@ -26,8 +27,6 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
-
-use super::counted;
 
 /// The beginning of a ClientHello of 512 bytes.
 const HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";

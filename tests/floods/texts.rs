@@ -2,9 +2,7 @@
 
 use amop_node::Limits;
 use amop_proto::channel::FrameType;
-use amop_testkit::{Bystanders, Sdk, network, network_with};
-
-use super::counted;
+use amop_testkit::{Bystanders, Sdk, counted, network, network_with};
 
 /// Returns a set of 2 MB whose topics are all ignored.
 fn long_set() -> String {

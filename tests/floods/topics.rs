@@ -6,10 +6,8 @@ use amop_proto::{
     channel::FrameType,
     p2p::{packet, protocol},
 };
-use amop_testkit::{Bystanders, Peer, Sdk, identity, network};
+use amop_testkit::{Bystanders, Peer, Sdk, counted, identity, network};
 use amop_tls::pki::Leaf;
-
-use super::counted;
 
 const MILLION: usize = 1_000_000;
 

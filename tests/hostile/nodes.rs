@@ -6,24 +6,13 @@ use amop_node::{AccessLists, Limits, Node};
 use amop_testkit::{
     Graph,
     attack::{Field, Lie, Size, liars, program, relay},
-    client, log, network, network_with, once_known, within,
+    client, log, network, network_with, once_known, until, within,
 };
-use tokio::time::sleep;
 
 use super::innocents::Innocents;
 
 fn relayed<'a>(nodes: impl Iterator<Item = &'a Node>) -> u64 {
     nodes.map(|node| node.stats().messages.relayed).sum()
-}
-
-/// Waits until the condition holds.
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    within(what, async {
-        while !holds() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
 }
 
 /// A message that may cross four thousand million links crosses at most as many links as there are

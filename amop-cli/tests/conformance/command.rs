@@ -5,7 +5,8 @@ use std::{path::Path, process::Command};
 
 use amop_node::{Network, Node, NodeBuilder, layout};
 use amop_proto::channel::{Frame, FrameType};
-use amop_testkit::{Finished, Program, free_ports};
+use amop_testkit::{Finished, Program, devnet, free_ports, write_certificates};
+use amop_tls::pki::Leaf;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -25,11 +26,7 @@ async fn conformance(endpoint: &str, certs: &Path, options: &[&str]) -> Finished
 
 /// Starts a node from files in the layout of `amop devnet up`.
 async fn node(dir: &TempDir) -> (Node, layout::DevnetLayout) {
-    let mut spec = layout::DevnetSpec::new(dir.path(), 1);
-    spec.base_channel_port = free_ports(1);
-    spec.base_p2p_port = spec.base_channel_port + 10_100;
-    spec.base_rpc_port = spec.base_channel_port - 11_655;
-    let layout = layout::write_devnet(&spec).unwrap();
+    let layout = layout::write_devnet(&devnet(dir.path(), 1)).unwrap();
     let builder = NodeBuilder::from_config_file(&layout.nodes[0].config).unwrap();
     (builder.start().await.unwrap(), layout)
 }
@@ -86,17 +83,7 @@ impl Fault for Mute {
 async fn a_failure_is_exit_code_1() {
     let dir = TempDir::new().unwrap();
     let network = Network::start(1).await.unwrap();
-    let issued = network
-        .agency()
-        .issue(amop_tls::pki::Leaf::Sdk, "sdk")
-        .unwrap();
-    for (name, text) in [
-        ("sdk.crt", issued.cert_pem.as_str()),
-        ("sdk.key", issued.key_pem.as_str()),
-        ("ca.crt", network.agency().root_pem()),
-    ] {
-        std::fs::write(dir.path().join(name), text).unwrap();
-    }
+    write_certificates(network.agency(), Leaf::Sdk, dir.path());
     let node = FaultyNode::start(&network, || Mute).await;
     let only = ["--only", "multicast-one", "--only", "multicast-nobody"];
     let finished = conformance(&node.endpoint(), dir.path(), &only).await;

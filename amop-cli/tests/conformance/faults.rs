@@ -15,17 +15,38 @@ use super::{
 /// A check that waits long, and that none of these faults affects.
 const SLOW: &str = "unicast-unanswered";
 
-/// Runs all checks of one node against a faulty node and returns the checks that fail.
-async fn failures<F: Fault>(fault: impl Fn() -> F + Send + 'static) -> Vec<CheckResult> {
-    let network = Network::start(1).await.unwrap();
-    let node = FaultyNode::start(&network, fault).await;
-    let only: Vec<String> = amop_cli::conformance::names()
+/// The number of faulty nodes that share the checks. Checks wait most of the time, so they run at the
+/// same time.
+const NODES: usize = 6;
+
+/// Runs all checks of one node against faulty nodes and returns the checks that fail.
+async fn failures<F: Fault>(fault: impl Fn() -> F + Clone + Send + 'static) -> Vec<CheckResult> {
+    let checks: Vec<String> = amop_cli::conformance::names()
         .into_iter()
         .filter(|name| name != SLOW && !name.starts_with("across/"))
         .collect();
-    let only: Vec<&str> = only.iter().map(String::as_str).collect();
+    assert!(checks.len() > 50, "{}", checks.len());
+    let parts = checks.chunks(checks.len().div_ceil(NODES));
+    let runs: Vec<_> = parts
+        .map(|part| tokio::spawn(failures_of(part.to_vec(), fault.clone())))
+        .collect();
+    let mut failures = Vec::new();
+    for run in runs {
+        failures.extend(run.await.unwrap());
+    }
+    failures
+}
+
+/// Runs these checks against a faulty node and returns those that fail.
+async fn failures_of<F: Fault>(
+    checks: Vec<String>,
+    fault: impl Fn() -> F + Send + 'static,
+) -> Vec<CheckResult> {
+    let network = Network::start(1).await.unwrap();
+    let node = FaultyNode::start(&network, fault).await;
+    let only: Vec<&str> = checks.iter().map(String::as_str).collect();
     let report = run(&network, &node.endpoint(), None, &only).await;
-    assert!(report.results.len() > 50, "{}", report.results.len());
+    assert_eq!(report.results.len(), checks.len());
     assert!(
         !report
             .results

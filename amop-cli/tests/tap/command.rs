@@ -2,15 +2,6 @@
 
 use super::*;
 
-/// Writes the certificates of a leaf in the layout of the chain's script.
-fn write_certificates(network: &Network, leaf: Leaf, name: &str, dir: &Path) {
-    fs::create_dir_all(dir).unwrap();
-    let issued = network.agency().issue(leaf, name).unwrap();
-    fs::write(dir.join(format!("{name}.crt")), &issued.cert_pem).unwrap();
-    fs::write(dir.join(format!("{name}.key")), issued.key_pem.as_str()).unwrap();
-    fs::write(dir.join("ca.crt"), network.agency().root_pem()).unwrap();
-}
-
 /// Runs the program with both ways to give it certificates and both output formats.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
@@ -18,8 +9,8 @@ async fn the_command_prints_lines() {
     let network = network(2).await;
     let dir = TempDir::new().unwrap();
     let (sdk, conf) = (dir.path().join("sdk"), dir.path().join("conf"));
-    write_certificates(&network, Leaf::Sdk, "sdk", &sdk);
-    write_certificates(&network, Leaf::Node, "node", &conf);
+    write_certificates(network.agency(), Leaf::Sdk, &sdk);
+    write_certificates(network.agency(), Leaf::Node, &conf);
     for (signal, options) in [
         ("INT", vec!["--json"]),
         (
@@ -78,27 +69,11 @@ async fn the_command_prints_lines() {
     network.shutdown().await;
 }
 
-/// A process that is killed at the end of the test.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Killed {
-    fn ended(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
+/// Waits until the program ends, and returns its exit code.
+#[cfg(unix)]
+async fn ends(program: Program) -> Option<i32> {
+    let finished = tokio::task::spawn_blocking(|| program.finish());
+    finished.await.unwrap().status.code()
 }
 
 /// Waits until the program accepts connections.
@@ -115,17 +90,16 @@ async fn listens(address: &str) {
 /// Starts the program with an output that is not read. A publisher has sent this many multicasts
 /// through it.
 #[cfg(unix)]
-async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
-    write_certificates(network, Leaf::Sdk, "sdk", dir);
+async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Program {
+    write_certificates(network.agency(), Leaf::Sdk, dir);
     let address = format!("127.0.0.1:{}", amop_testkit::free_ports(1));
-    let child = Command::new(env!("CARGO_BIN_EXE_amop"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amop"));
+    command
         .args(["tap", "--max", "16000", "--json", "--listen", &address])
         .args(["--to", network.endpoint(0), "--certs"])
         .arg(dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let child = Killed(child);
+        .stdout(Stdio::piped());
+    let program = Program::start_unread(&mut command);
     listens(&address).await;
     let publisher = client(&address, network.sdk()).await;
     let topic = "hello".parse().unwrap();
@@ -134,7 +108,7 @@ async fn unread(network: &Network, dir: &Path, multicasts: usize) -> Killed {
         within("a multicast", sent).await.unwrap();
     }
     publisher.close().await;
-    child
+    program
 }
 
 /// Lines that could not be written are counted; the traffic goes on.
@@ -145,7 +119,7 @@ async fn an_output_that_nobody_reads_stops_no_traffic() {
     let dir = TempDir::new().unwrap();
     let multicasts = 200;
     let mut program = unread(&network, dir.path(), multicasts).await;
-    let output = program.0.stdout.take().unwrap();
+    let output = program.output();
     let (tell, lost) = tokio::sync::oneshot::channel();
     let reading = tokio::task::spawn_blocking(move || {
         let lines = BufReader::new(output).lines().map(Result::unwrap);
@@ -161,11 +135,9 @@ async fn an_output_that_nobody_reads_stops_no_traffic() {
         records
     });
     within("a loss", lost).await.unwrap();
-    let id = program.0.id().to_string();
-    let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(told.success());
+    program.signal("TERM");
     let records = within("the output", reading).await.unwrap();
-    assert_eq!(program.ended(), Some(0));
+    assert_eq!(ends(program).await, Some(0));
     let shown = |record: &&Value| record["type"] == "multicast";
     let shown = records.iter().filter(shown).count();
     let lost = records.iter().filter_map(|record| record["lines"].as_u64());
@@ -180,10 +152,8 @@ async fn an_output_that_nobody_reads_stops_no_traffic() {
 async fn an_output_that_nobody_reads_keeps_it_from_ending_for_a_second_only() {
     let network = network(1).await;
     let dir = TempDir::new().unwrap();
-    let mut program = unread(&network, dir.path(), 20).await;
-    let id = program.0.id().to_string();
-    let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-    assert!(told.success());
-    assert_eq!(program.ended(), Some(0));
+    let program = unread(&network, dir.path(), 20).await;
+    program.signal("TERM");
+    assert_eq!(ends(program).await, Some(0));
     network.shutdown().await;
 }

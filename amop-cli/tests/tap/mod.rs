@@ -4,18 +4,19 @@ mod command;
 mod streams;
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use amop::Client;
 use amop_cli::tap::{Direction, FrameRecord, Style, Tap, TapOptions, TapRecord, TapRecords, What};
 use amop_node::Network;
 use amop_proto::channel::{Frame, FrameType};
-use amop_testkit::{PATIENCE, Program, RawLink, identity, network, ping, seq, within};
+use amop_testkit::{
+    PATIENCE, Program, RawLink, identity, network, ping, seq, within, write_certificates,
+};
 use amop_tls::{Identity, ServerOptions, pki::Leaf};
 use bytes::BytesMut;
 use serde_json::Value;

@@ -17,17 +17,13 @@ use std::{
 use amop::Client;
 use amop_node::{
     config::NodeConfig,
-    layout::{DevnetLayout, DevnetSpec, write_devnet},
+    layout::{DevnetLayout, write_devnet},
 };
-use amop_testkit::{Finished, PATIENCE, Program, free_ports, within};
+use amop_testkit::{Finished, PATIENCE, Program, devnet, within};
 use tempfile::TempDir;
 
 fn layout(dir: &TempDir, nodes: u16) -> DevnetLayout {
-    let mut spec = DevnetSpec::new(dir.path(), nodes);
-    spec.base_channel_port = free_ports(nodes);
-    spec.base_p2p_port = spec.base_channel_port + 10_100;
-    spec.base_rpc_port = spec.base_channel_port - 11_655;
-    write_devnet(&spec).unwrap()
+    write_devnet(&devnet(dir.path(), nodes)).unwrap()
 }
 
 fn command(config: &Path) -> Command {

@@ -29,7 +29,7 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
 /// that create them parse text.
 #[test]
 fn no_source_of_the_node_reads_json_but_those_that_read_before_it() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/node");
     let mut found = Vec::new();
     sources(&folder, &mut found);
     assert!(found.len() > 20);

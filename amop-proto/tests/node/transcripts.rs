@@ -64,10 +64,7 @@ struct Replay {
 
 #[test]
 fn overlay_nodes_write_what_fisco_nodes_wrote() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/transcripts-2.11.1.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/transcripts-2.11.1.json");
     let text = std::fs::read_to_string(path).unwrap();
     let recording: Recording = serde_json::from_str(&text).unwrap();
     assert_eq!(recording.flows.len(), 12);

@@ -10,7 +10,7 @@ use std::{
 use amop_node::layout::{DevnetLayout, DevnetSpec, write_devnet};
 use amop_testkit::{
     attack::{Field, Target},
-    free_ports, identity,
+    devnet, identity,
 };
 use amop_tls::{
     Identity,
@@ -38,7 +38,7 @@ pub(crate) struct Network {
 impl Network {
     pub(crate) async fn start(node_binary: &Path) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let layout = write_devnet(&spec(dir.path(), Some(free_ports(NODES))))?;
+        let layout = write_devnet(&devnet(dir.path(), NODES))?;
         let mut nodes = Vec::new();
         for node in &layout.nodes {
             let log = File::create(log_of(dir.path(), node.index))?;
@@ -115,16 +115,6 @@ impl Network {
     }
 }
 
-fn spec(dir: &Path, ports: Option<u16>) -> DevnetSpec {
-    let mut spec = DevnetSpec::new(dir, NODES);
-    if let Some(base) = ports {
-        spec.base_channel_port = base;
-        spec.base_p2p_port = base + 10_100;
-        spec.base_rpc_port = base - 11_655;
-    }
-    spec
-}
-
 fn log_of(dir: &Path, node: u16) -> PathBuf {
     dir.join(format!("node{node}.log"))
 }
@@ -132,7 +122,7 @@ fn log_of(dir: &Path, node: u16) -> PathBuf {
 /// Returns the attacker's data about the network in a folder; its agency issues the attacker's
 /// certificates.
 pub(crate) fn field(dir: &Path) -> Result<Field> {
-    let layout = write_devnet(&spec(dir, None))?;
+    let layout = write_devnet(&DevnetSpec::new(dir, NODES))?;
     let read = |path: &str| {
         fs::read_to_string(dir.join("cert").join(path)).with_context(|| path.to_owned())
     };

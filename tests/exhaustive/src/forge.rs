@@ -5,13 +5,12 @@ use amop_proto::{
     p2p::{
         PeerFrame,
         mesh::{
-            MulticastHeader, Record, RelayedMulticastHeader, RelayedUnicastHeader, RoutingKey,
-            Seal, SharedSecret, SignedRecord, StatementSigner, Subject, UnicastHeader, Whole,
-            packet,
+            MulticastHeader, RelayedMulticastHeader, RelayedUnicastHeader, RoutingKey, Seal,
+            SharedSecret, SignedRecord, StatementSigner, Subject, UnicastHeader, packet,
         },
-        protocol,
     },
 };
+use amop_testkit::machines::{Claim, extension};
 use bytes::Bytes;
 
 use crate::{
@@ -33,15 +32,6 @@ const NO_SEAL: Seal = Seal {
     mac: [0; 16],
 };
 
-fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
-    PeerFrame {
-        protocol: protocol::EXTENSION,
-        packet,
-        seq,
-        body,
-    }
-}
-
 pub(crate) fn records(body: Bytes) -> PeerFrame {
     extension(packet::RECORDS, 1, body)
 }
@@ -51,35 +41,15 @@ pub(crate) fn decoded(frame: &PeerFrame) -> Vec<SignedRecord> {
     SignedRecord::decode_all(frame.body.clone(), usize::MAX).unwrap_or_default()
 }
 
-/// A node's statement, true or false.
-pub(crate) struct Claim {
-    pub(crate) signer: usize,
-    pub(crate) version: u64,
-    pub(crate) neighbours: Vec<RoutingKey>,
-    pub(crate) topics: Vec<(Bytes, u32)>,
-}
-
-impl Claim {
-    /// Returns it as a complete record of `subject`, with the certificates of that node.
-    pub(crate) fn of(self, subject: Subject) -> Option<PeerFrame> {
-        let chain = match &subject {
-            Subject::Node(node) => Some(SharedSecret::new(*node).chain()),
-            Subject::Stub { .. } => None,
-        };
-        let record = Record {
-            subject,
-            version: self.version,
-            base: 0,
-            neighbours: chain.is_some().then_some(self.neighbours),
-            whole: chain.map(|chain| Whole {
-                agreement: [9; 32],
-                chain,
-            }),
-            topics: self.topics,
-        };
-        let signed = record.sign(&SharedSecret::new(id_of(self.signer)))?;
-        Some(records(signed.bytes().clone()))
-    }
+/// Returns a claim as a complete record of `subject`, with the certificates of that node.
+pub(crate) fn claimed(claim: Claim, subject: Subject, signer: usize) -> Option<PeerFrame> {
+    let chain = match &subject {
+        Subject::Node(node) => SharedSecret::new(*node).chain(),
+        Subject::Stub { .. } => Vec::new(),
+    };
+    let record = claim.of(subject, chain);
+    let signed = record.sign(&SharedSecret::new(id_of(signer)))?;
+    Some(records(signed.bytes().clone()))
 }
 
 fn forged(kind: FrameType, seq: Seq) -> Frame {

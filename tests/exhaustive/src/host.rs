@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use amop_proto::{
-    node::{Checker, Limits, MachineConfig, NodeMachine, Timeouts, rpc::NodeFacts},
+    node::{Checker, Limits, NodeMachine},
     p2p::{
         NodeId,
-        mesh::{Identified, IdentityRefusal, RoutingKey, SharedSecret, StatementVerifier},
+        mesh::{RoutingKey, SharedSecret, StatementVerifier},
     },
 };
-use bytes::Bytes;
+use amop_testkit::machines::{Gullible, config};
 
 use crate::scenario::{Sabotage, Scenario};
 
@@ -33,53 +33,18 @@ pub(crate) fn key_of(host: usize) -> RoutingKey {
     RoutingKey::from(&id_of(host))
 }
 
-/// Accepts every signature, but no certificates of another node.
-#[derive(Debug)]
-struct Gullible(SharedSecret);
-
-impl StatementVerifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
-        self.0.identify(chain)
-    }
-
-    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal> {
-        self.0.admits(fisco)
-    }
-
-    fn is_signed(&self, _: u8, _: &[u8], _: &[u8], _: &[u8]) -> bool {
-        true
-    }
-}
-
 impl Host {
     /// Creates a node that starts at time `now` after the first one.
     pub(crate) fn new(host: usize, scenario: &Scenario, now: Duration) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&scenario.seed.to_le_bytes());
         bytes[8] = host as u8;
-        let (limits, mut timeouts) = (Limits::default(), Timeouts::default());
+        let mut config = config(id_of(host), host);
         if scenario.does(Sabotage::NoSignsOfLife) {
-            timeouts.link_idle = Duration::from_secs(3600);
+            config.timeouts.link_idle = Duration::from_secs(3600);
         }
-        let node = id_of(host);
-        let config = MachineConfig {
-            node,
-            signer: Arc::new(SharedSecret::new(node)),
-            facts: NodeFacts {
-                fisco_version: "2.11.1".into(),
-                chain_id: "1".into(),
-                node_id: node.to_string(),
-                name: format!("node{host}"),
-                agency: "agency".into(),
-                address: format!("node{host}"),
-                groups: Vec::new(),
-            },
-            limits,
-            timeouts,
-            stubs: BTreeSet::new(),
-            epoch: EPOCH + now.as_micros() as u64,
-            seed: bytes,
-        };
+        config.epoch = EPOCH + now.as_micros() as u64;
+        config.seed = bytes;
         Self {
             node: NodeMachine::new(config),
             digest: 0,

@@ -16,10 +16,11 @@ use amop_proto::{
         },
     },
 };
+use amop_testkit::machines::Claim;
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    forge::{self, Claim},
+    forge,
     host::{EPOCH, id_of, key_of},
     links::End,
     scenario::Sabotage,
@@ -204,11 +205,12 @@ impl State {
         let (liar, other) = (hostile.host, hostile.other());
         let soon = self.clock() + 1_000_000;
         let of = |version| Claim {
-            signer: liar,
             version,
+            agreement: [9; 32],
             neighbours: vec![key_of(0), key_of(other)],
             topics: Vec::new(),
         };
+        let says = |claim, subject| forge::claimed(claim, subject, liar);
         let [unicast, multicast] = &hostile.seen;
         let passed = multicast.as_ref().or(unicast.as_ref());
         let alone = |version| Claim {
@@ -217,20 +219,20 @@ impl State {
         };
         let own = Subject::Node(id_of(liar));
         match wile {
-            Wile::ForgeRecord => alone(soon).of(Subject::Node(id_of(other))),
+            Wile::ForgeRecord => says(alone(soon), Subject::Node(id_of(other))),
             Wile::ReplayRecord => hostile.old.clone().map(forge::records),
             Wile::Claim => {
                 let mut claim = of(soon);
                 claim.neighbours.push(RoutingKey(7));
                 claim.topics = vec![(Bytes::from_static(b"u"), u32::MAX)];
-                claim.of(own)
+                says(claim, own)
             }
-            Wile::FarVersion => alone(self.clock() + FAR).of(own),
-            Wile::LastVersion => alone(forge::LAST_VERSION).of(own),
-            Wile::Stub => of(soon).of(Subject::Stub {
-                fisco: id_of(0),
-                border: id_of(liar),
-            }),
+            Wile::FarVersion => says(alone(self.clock() + FAR), own),
+            Wile::LastVersion => says(alone(forge::LAST_VERSION), own),
+            Wile::Stub => {
+                let (fisco, border) = (id_of(0), id_of(liar));
+                says(of(soon), Subject::Stub { fisco, border })
+            }
             Wile::ForgeMulticast => Some(forge::multicast(key_of(0))),
             Wile::ForgeRelayed => Some(forge::relayed(key_of(0), key_of(other))),
             Wile::Preempt => forge::altered(passed?),

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use amop_proto::client::MessageKind;
+use amop_testkit::topology::distances;
 
 use crate::{
-    graph::distances,
     ledger::{Message, MessageId, Verdict},
     net::{At, Conn, Owner},
     violation::Invariant,

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use amop_proto::node::{Limits, Timeouts};
+use amop_testkit::topology::Topology;
 use clap::ValueEnum;
-
-use crate::graph::Topology;
 
 /// The faults in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

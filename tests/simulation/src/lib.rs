@@ -90,7 +90,6 @@
 mod bulk;
 mod checks;
 mod config;
-mod graph;
 mod hostile;
 mod ledger;
 mod log;
@@ -104,9 +103,9 @@ mod truth;
 mod violation;
 mod world;
 
+pub use amop_testkit::topology::{Edge, Topology, distances};
 pub use bulk::{run_each, run_many};
 pub use config::{Config, Profile, Sabotage};
-pub use graph::{Edge, Topology, distances};
 pub use hostile::{HostilePlan, WILES, Wile, run_hostile, run_late};
 pub use ledger::{MessageId, Verdict};
 pub use reach::Reach;

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use amop_testkit::topology::{Topology, distances};
 use rand::RngExt;
 
 use crate::{
     config::Config,
-    graph::{Topology, distances},
     ledger::{MessageId, Verdict},
     scenario::BOUND,
     violation::{Invariant, Violation},

@@ -2,11 +2,11 @@
 
 use std::{fmt, time::Duration};
 
+use amop_testkit::topology::Topology;
 use rand::RngExt;
 
 use crate::{
     config::Config,
-    graph::Topology,
     ledger::{MessageId, Verdict},
     traffic::Volume,
     violation::Violation,

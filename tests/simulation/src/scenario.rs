@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use amop_testkit::topology::Topology;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::{
     config::{Config, Profile, Sabotage},
-    graph::Topology,
     net::At,
     summary::Summary,
     world::{Behaviour, Event, PATIENCE, Step, World},

@@ -3,10 +3,10 @@
 use std::{fmt, time::Duration};
 
 use amop_proto::client::MessageKind;
+use amop_testkit::topology::Topology;
 
 use crate::{
-    config::Profile, graph::Topology, ledger::Verdict, traffic::Volume, violation::Violation,
-    world::World,
+    config::Profile, ledger::Verdict, traffic::Volume, violation::Violation, world::World,
 };
 
 /// The result of a run.

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use amop_testkit::topology::distances;
 use bytes::Bytes;
 
 use crate::{
     config::Sabotage,
-    graph::distances,
     net::{At, Owner},
     violation::Invariant,
     world::World,

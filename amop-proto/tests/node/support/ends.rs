@@ -17,9 +17,9 @@ use amop_proto::{
 use bytes::BytesMut;
 
 use super::{
+    extension,
     frames::{
-        change, extension, hello, known, records, reply, seq, state, taken, topic_list, topic_seq,
-        with_header,
+        change, hello, known, records, reply, seq, state, taken, topic_list, topic_seq, with_header,
     },
     net::{Link, Net, PeerEnd, Sdk, SdkEnd, node_id, number},
 };

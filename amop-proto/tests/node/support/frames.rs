@@ -12,9 +12,10 @@ use amop_proto::{
         packet, protocol,
     },
 };
-use bytes::{Bytes, BytesMut};
+use amop_testkit::machines;
+use bytes::Bytes;
 
-use super::net::{EPOCH, node_id};
+use super::{extension, net::node_id, peer_frame};
 
 /// Returns a seq that shows its number.
 pub(crate) fn seq(n: u64) -> Seq {
@@ -63,20 +64,6 @@ pub(crate) fn topic_list(seq: u32, text: &str) -> PeerFrame {
     )
 }
 
-pub(crate) fn peer_frame(
-    protocol: i32,
-    packet: u16,
-    seq: u32,
-    body: impl Into<Bytes>,
-) -> PeerFrame {
-    PeerFrame {
-        protocol,
-        packet,
-        seq,
-        body: body.into(),
-    }
-}
-
 /// Wraps a channel frame in the form in which one node sends it to another.
 pub(crate) fn from_node(seq: u32, inner: &Frame) -> PeerFrame {
     peer_frame(protocol::AMOP, packet::UNICAST, seq, inner.to_bytes())
@@ -93,11 +80,6 @@ pub(crate) fn key(n: usize) -> RoutingKey {
     RoutingKey::from(&node_id(n))
 }
 
-/// Returns a packet of the extension that overlay nodes use.
-pub(crate) fn extension(packet: u16, seq: u32, body: impl Into<Bytes>) -> PeerFrame {
-    peer_frame(protocol::EXTENSION, packet, seq, body)
-}
-
 /// Returns the first packet of an overlay node, which is also its sign of life.
 pub(crate) fn hello() -> PeerFrame {
     extension(mesh::packet::HELLO, 0, mesh::encode_hello())
@@ -111,7 +93,7 @@ pub(crate) fn known(versions: &[(usize, u64)]) -> PeerFrame {
 
 /// Returns the key pair of node number `n` that its machine has when it starts at [`EPOCH`].
 pub(crate) fn agreement(n: usize) -> Agreement {
-    Agreement::new(node_id(n), &[n as u8; 32], EPOCH)
+    machines::agreement(node_id(n), n)
 }
 
 /// Returns the whole state of node number `n`.
@@ -164,11 +146,7 @@ pub(crate) fn records(seq: u32, records: &[Record]) -> PeerFrame {
 }
 
 pub(crate) fn signed_records(seq: u32, records: &[SignedRecord]) -> PeerFrame {
-    let mut body = BytesMut::new();
-    for record in records {
-        body.extend_from_slice(record.bytes());
-    }
-    extension(mesh::packet::RECORDS, seq, body.freeze())
+    machines::records(seq, records)
 }
 
 /// Returns the records in a records packet.

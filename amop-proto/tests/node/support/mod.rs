@@ -8,8 +8,10 @@ mod ends;
 mod frames;
 mod net;
 
+pub(crate) use amop_testkit::machines::{EPOCH, extension, frame as peer_frame};
+
 pub(crate) use self::{
     ends::{bad_messages, silent, topics_of},
     frames::*,
-    net::{EPOCH, Link, Net, Sdk, config, node_id},
+    net::{Link, Net, Sdk, config, node_id},
 };

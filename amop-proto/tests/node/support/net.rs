@@ -1,7 +1,7 @@
 //! Runs the machines.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     mem::take,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,12 +10,12 @@ use std::{
 use amop_proto::{
     channel::{Frame, FrameDecoder},
     node::{
-        Action, Checker, Lane, Limits, MachineConfig, NodeEvent, NodeMachine, NodeNotice,
-        PeerCloseReason, PeerId, PeerIdentity, Restatement, SessionCloseReason, SessionId,
-        Timeouts, rpc::NodeFacts,
+        Action, Checker, Lane, MachineConfig, NodeEvent, NodeMachine, NodeNotice, PeerCloseReason,
+        PeerId, PeerIdentity, Restatement, SessionCloseReason, SessionId,
     },
     p2p::{NodeId, PeerCodec, PeerFrame, mesh::SharedSecret},
 };
+use amop_testkit::machines;
 use bytes::{Bytes, BytesMut};
 
 /// The SDK's end of a session.
@@ -95,9 +95,6 @@ pub(crate) struct Net {
     pub(crate) log: Option<Vec<String>>,
 }
 
-/// The first version of every node's state.
-pub(crate) const EPOCH: u64 = 1000;
-
 /// Returns the ID of node number `n`; lower numbers have lower IDs.
 pub(crate) fn node_id(n: usize) -> NodeId {
     NodeId([n as u8 + 1; 64])
@@ -109,24 +106,7 @@ pub(super) fn number(id: &NodeId) -> usize {
 }
 
 pub(crate) fn config(n: usize) -> MachineConfig {
-    MachineConfig {
-        node: node_id(n),
-        signer: Arc::new(SharedSecret::new(node_id(n))),
-        facts: NodeFacts {
-            fisco_version: "2.11.1".into(),
-            chain_id: "1".into(),
-            node_id: node_id(n).to_string(),
-            name: format!("node{n}"),
-            agency: "agency".into(),
-            address: format!("127.0.0.1:{}", 30300 + n),
-            groups: Vec::new(),
-        },
-        limits: Limits::default(),
-        timeouts: Timeouts::default(),
-        stubs: BTreeSet::new(),
-        epoch: EPOCH,
-        seed: [n as u8; 32],
-    }
+    machines::config(node_id(n), n)
 }
 
 impl TestNode {

@@ -1,27 +1,21 @@
 //! Nodes in either mode that come back on their ports, and the files that SDKs need for them.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use amop::{Client, PublishErrorKind, Reply, TopicName};
 use amop_interop::{Mode, SdkFiles};
-use amop_node::Node;
-use amop_testkit::{PATIENCE, free_ports, identity, identity_of, log, patient, within};
+use amop_node::NodeBuilder;
+use amop_testkit::{Graph, PATIENCE, agency, identity_of, within};
 use amop_tls::{
     Identity,
-    pki::{Agency, Authority, Leaf, RsaAuthority},
+    pki::{Leaf, RsaAuthority},
 };
 use bytes::Bytes;
 
 pub(crate) struct Net {
-    agency: Agency,
-    /// Whether SDKs may sign with SHA-1.
-    sha1: bool,
+    graph: Graph,
     /// In RSA mode the channel has separate certificates.
-    channel: Option<RsaAuthority>,
-    identities: Vec<Identity>,
-    nodes: Vec<Option<Node>>,
-    /// The channel and the P2P port of each.
-    ports: Vec<(SocketAddr, SocketAddr)>,
+    channel: Option<Arc<RsaAuthority>>,
 }
 
 impl Net {
@@ -33,119 +27,80 @@ impl Net {
         Self::start_with(Mode::Ec, 1, false).await
     }
 
+    /// Starts nodes; `sha1` says whether SDKs may sign with SHA-1.
     async fn start_with(mode: Mode, nodes: usize, sha1: bool) -> Self {
-        log();
-        let agency = Authority::new_ec("chain")
-            .unwrap()
-            .agency("agency")
-            .unwrap();
-        let identities = (0..nodes).map(|n| identity(&agency, Leaf::Node, &format!("node{n}")));
-        let mut net = Self {
-            identities: identities.collect(),
-            channel: (mode == Mode::Rsa).then(|| RsaAuthority::new("agency").unwrap()),
-            agency,
-            sha1,
-            nodes: Vec::new(),
-            ports: Vec::new(),
+        let rsa = mode == Mode::Rsa;
+        let channel = rsa.then(|| Arc::new(RsaAuthority::new("agency").unwrap()));
+        let of_nodes = channel.clone();
+        let configure = move |_, builder: NodeBuilder| {
+            let builder = builder.groups([1]).sha1_client_signatures(sha1);
+            match &of_nodes {
+                Some(channel) => builder.channel_identity(identity_from(&files_of(channel))),
+                None => builder,
+            }
         };
-        // Not ports that the system might give to other programs while a node is stopped.
-        let base = free_ports(nodes as u16);
-        for index in 0..nodes {
-            let at = |port| SocketAddr::from(([127, 0, 0, 1], port + index as u16));
-            net.ports.push((at(base), at(base + 10_100)));
-            let node = net.run(index).await;
-            net.nodes.push(Some(node));
-        }
-        net.meshed().await;
-        net
-    }
-
-    async fn run(&self, index: usize) -> Node {
-        let (channel, p2p) = self.ports[index];
-        let mut builder = Node::builder()
-            .identity(self.identities[index].clone())
-            .channel_listen(channel)
-            .p2p_listen(p2p)
-            .groups([1])
-            .sha1_client_signatures(self.sha1)
-            .timeouts(patient());
-        if self.channel.is_some() {
-            builder = builder.channel_identity(self.channel_identity());
-        }
-        // Each node dials those before it.
-        for (_, p2p) in &self.ports[..index] {
-            builder = builder.peer(p2p.to_string().parse().unwrap());
-        }
-        builder.start().await.unwrap()
-    }
-
-    async fn meshed(&self) {
-        let others = self.nodes.iter().flatten().count() - 1;
-        for node in self.nodes.iter().flatten() {
-            node.wait_for_peers(others, PATIENCE).await.unwrap();
+        Self {
+            graph: Graph::full_with(nodes, agency(), configure).await,
+            channel,
         }
     }
 
     /// Stops a node and starts it again on its ports; other nodes that dial it find it.
     pub(crate) async fn restart(&mut self, index: usize) {
-        let node = self.nodes[index].take().unwrap();
-        within("a node's end", node.shutdown()).await;
-        self.nodes[index] = Some(self.run(index).await);
-        self.meshed().await;
+        self.graph.stop(index).await;
+        self.graph.start_again(index).await;
     }
 
     pub(crate) fn endpoint(&self, index: usize) -> String {
-        self.ports[index].0.to_string()
+        self.graph.endpoint(index)
     }
 
     pub(crate) fn node_id(&self, index: usize) -> String {
-        self.nodes[index].as_ref().unwrap().node_id().to_string()
+        self.graph.node(index).node_id().to_string()
     }
 
     /// Returns the files of an SDK with this name in its certificate.
     pub(crate) fn files(&self, name: &str) -> SdkFiles {
         match &self.channel {
             None => {
-                let issued = self.agency.issue(Leaf::Sdk, name).unwrap();
+                let agency = self.graph.agency();
+                let issued = agency.issue(Leaf::Sdk, name).unwrap();
                 SdkFiles {
-                    ca: self.agency.root_pem().to_owned(),
+                    ca: agency.root_pem().to_owned(),
                     cert: issued.cert_pem.to_string(),
                     key: issued.key_pem.to_string(),
                 }
             }
-            Some(channel) => {
-                let issued = channel.issue().unwrap();
-                SdkFiles {
-                    ca: channel.cert_pem().to_owned(),
-                    cert: issued.cert_pem.to_string(),
-                    key: issued.key_pem.to_string(),
-                }
-            }
+            Some(channel) => files_of(channel),
         }
-    }
-
-    fn channel_identity(&self) -> Identity {
-        let SdkFiles { ca, cert, key } = self.files("channel");
-        identity_of(&cert, &key, &ca)
     }
 
     /// Connects a native client to a node.
     pub(crate) async fn client(&self, index: usize) -> Client {
         let builder = Client::builder()
             .endpoint(self.endpoint(index))
-            .identity(self.channel_identity())
+            .identity(identity_from(&self.files("channel")))
             .timeout(PATIENCE);
         within("connecting", builder.connect()).await.unwrap()
     }
 
     pub(crate) async fn end(self, clients: impl IntoIterator<Item = Client>) {
-        for client in clients {
-            within("a client's end", client.close()).await;
-        }
-        for node in self.nodes.into_iter().flatten() {
-            within("a node's end", node.shutdown()).await;
-        }
+        self.graph.end(clients).await;
     }
+}
+
+/// Returns new certificates of an authority in RSA mode.
+fn files_of(channel: &RsaAuthority) -> SdkFiles {
+    let issued = channel.issue().unwrap();
+    SdkFiles {
+        ca: channel.cert_pem().to_owned(),
+        cert: issued.cert_pem.to_string(),
+        key: issued.key_pem.to_string(),
+    }
+}
+
+fn identity_from(files: &SdkFiles) -> Identity {
+    identity_of(&files.cert, &files.key, &files.ca)
 }
 
 /// Returns a topic with this name.

@@ -12,6 +12,7 @@ use amop_proto::{
         protocol,
     },
 };
+use amop_testkit::machines::extension;
 use bytes::Bytes;
 
 use super::forge;
@@ -81,7 +82,7 @@ impl World {
         }
         match self.config.sabotage {
             Some(Sabotage::AnswerAll) if [packet::KNOWN, packet::ASK].contains(&frame.packet) => {
-                let answer = forge::extension(packet::TAKEN, u32::MAX, Bytes::new());
+                let answer = extension(packet::TAKEN, u32::MAX, Bytes::new());
                 for _ in 0..ANSWERS {
                     self.write_more(end, &answer);
                 }

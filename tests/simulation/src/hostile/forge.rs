@@ -7,12 +7,13 @@ use amop_proto::{
         mesh::{
             MacPurpose, MulticastHeader, PairKey, Record, RelayedMulticastHeader,
             RelayedUnicastHeader, RoutingKey, Seal, SharedSecret, SignedRecord, Statement,
-            StatementSigner, Subject, UnicastHeader, Whole, content_digest, encode_keys,
-            encode_known, packet,
+            StatementSigner, Subject, UnicastHeader, content_digest, encode_keys, encode_known,
+            packet,
         },
         protocol,
     },
 };
+use amop_testkit::machines::{Claim, extension};
 use bytes::{BufMut, Bytes, BytesMut};
 use rand::{RngExt, rngs::StdRng};
 
@@ -23,15 +24,6 @@ const HOPS: u32 = u32::MAX;
 
 /// The number of ids that are guessed at once.
 const NEXT_IDS: u64 = 16;
-
-pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
-    PeerFrame {
-        protocol: protocol::EXTENSION,
-        packet,
-        seq,
-        body,
-    }
-}
 
 pub(super) fn is_message(frame: &PeerFrame) -> bool {
     is_relayed(frame)
@@ -276,18 +268,13 @@ pub(super) struct Claims<'a> {
 
 impl Claims<'_> {
     fn whole(&self, subject: Subject, chain_of: &NodeId) -> Option<SignedRecord> {
-        let whole = matches!(subject, Subject::Node(_)).then(|| Whole {
-            agreement: self.agreement,
-            chain: SharedSecret::new(*chain_of).chain(),
-        });
-        let record = Record {
-            subject,
+        let claim = Claim {
             version: self.version,
-            base: 0,
-            neighbours: whole.is_some().then(|| self.neighbours.to_vec()),
-            whole,
+            agreement: self.agreement,
+            neighbours: self.neighbours.to_vec(),
             topics: self.topics.clone(),
         };
+        let record = claim.of(subject, SharedSecret::new(*chain_of).chain());
         record.sign(&SharedSecret::new(self.signer))
     }
 

@@ -5,9 +5,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::Wile;
+use amop_testkit::topology::Topology;
+
 use crate::{
     config::{Config, Sabotage},
-    graph::Topology,
     scenario::{BOUND, Scenario},
     summary::Summary,
     violation::Invariant,

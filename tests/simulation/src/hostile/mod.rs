@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use amop_proto::p2p::{PeerFrame, mesh::Agreement};
 use rand::{RngExt, rngs::StdRng};
 
-pub(crate) use self::{defence::Missing, sdk::Rogue, trust::Gullible};
+pub(crate) use self::{defence::Missing, sdk::Rogue};
 pub use self::{
     late::run_late,
     plan::{HostilePlan, run_hostile},

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{WILES, Wile};
+use amop_testkit::topology::Topology;
+
 use crate::{
     config::{Config, Profile, Sabotage},
-    graph::Topology,
     scenario::{BOUND, Scenario},
     summary::Summary,
     violation::Invariant,

@@ -1,39 +1,9 @@
 //! Checks that need to know who is hostile.
 
-use amop_proto::{
-    node::{Limits, PeerCloseReason, RecordsFault},
-    p2p::{
-        NodeId,
-        mesh::{Identified, IdentityRefusal, SharedSecret, StatementVerifier},
-    },
-};
-use bytes::Bytes;
+use amop_proto::node::{Limits, PeerCloseReason, RecordsFault};
+use amop_testkit::topology::{Edge, distances};
 
-use crate::{
-    Sabotage,
-    graph::{Edge, distances},
-    net::ConnId,
-    violation::Invariant,
-    world::World,
-};
-
-/// Accepts every signature, but no certificates of another node.
-#[derive(Debug)]
-pub(crate) struct Gullible(pub(crate) SharedSecret);
-
-impl StatementVerifier for Gullible {
-    fn identify(&self, chain: &[Bytes]) -> Result<Identified, IdentityRefusal> {
-        self.0.identify(chain)
-    }
-
-    fn admits(&self, fisco: &NodeId) -> Result<(), IdentityRefusal> {
-        self.0.admits(fisco)
-    }
-
-    fn is_signed(&self, _: u8, _: &[u8], _: &[u8], _: &[u8]) -> bool {
-        true
-    }
-}
+use crate::{Sabotage, net::ConnId, violation::Invariant, world::World};
 
 impl World {
     pub(crate) fn has_hostile(&self) -> bool {

@@ -4,16 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use amop_proto::{
     channel::{Frame, FrameType, split_topic},
-    node::{
-        Action, Checker, Lane, MachineConfig, NodeEvent, NodeMachine, NodeNotice, PeerId,
-        SessionId, rpc::NodeFacts,
-    },
+    node::{Action, Checker, Lane, NodeEvent, NodeMachine, NodeNotice, PeerId, SessionId},
     p2p::{
         NodeId, PeerFrame,
         mesh::{CONFIRMS, RoutingKey, SharedSecret, StatementVerifier, packet},
         protocol,
     },
 };
+use amop_testkit::machines::{Gullible, config};
 use bytes::Bytes;
 use rand::{RngExt, rngs::StdRng};
 
@@ -21,7 +19,7 @@ use super::{Event, World};
 use crate::{
     Sabotage,
     checks::MAX_CROSSINGS,
-    hostile::{Attacker, FORGED, Gullible},
+    hostile::{Attacker, FORGED},
     ledger::number_of,
     net::{At, ConnId, Owner},
     violation::Invariant,
@@ -88,25 +86,12 @@ impl World {
         let seed = self.rng.random();
         let epoch = self.clock();
         let Host { id, index, .. } = self.hosts[host];
-        let node = NodeMachine::new(MachineConfig {
-            node: id,
-            signer: Arc::new(SharedSecret::new(id)),
-            facts: NodeFacts {
-                fisco_version: "2.11.1".into(),
-                chain_id: "1".into(),
-                node_id: id.to_string(),
-                name: format!("node{index}"),
-                agency: "agency".into(),
-                address: format!("node{index}"),
-                groups: Vec::new(),
-            },
-            limits: self.node_limits(),
-            timeouts: self.config.timeouts,
-            stubs: std::collections::BTreeSet::new(),
-            epoch,
-            seed,
-        });
-        self.hosts[host].node = Some(node);
+        let mut config = config(id, index);
+        config.limits = self.node_limits();
+        config.timeouts = self.config.timeouts;
+        config.epoch = epoch;
+        config.seed = seed;
+        self.hosts[host].node = Some(NodeMachine::new(config));
         self.hosts[host].armed = None;
         for edge in 0..self.edges.len() {
             for side in 0..2 {

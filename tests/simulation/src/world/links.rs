@@ -5,10 +5,9 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::{Event, World};
-use crate::{
-    graph::Edge,
-    net::{At, Conn, ConnId, Line, Owner, Severed},
-};
+use amop_testkit::topology::Edge;
+
+use crate::net::{At, Conn, ConnId, Line, Owner, Severed};
 
 /// A link over which two nodes may be connected.
 #[derive(Debug)]

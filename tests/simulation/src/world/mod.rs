@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use amop_testkit::topology::Edge;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub(crate) use self::{
@@ -20,7 +21,6 @@ pub(crate) use self::{
 };
 use crate::{
     config::{Config, Sabotage},
-    graph::Edge,
     hostile::{Missing, Rogue},
     ledger::{Ledger, MessageId},
     log::Log,

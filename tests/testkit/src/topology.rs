@@ -1,4 +1,6 @@
 //! Shapes of networks, and breadth-first search in them.
+//!
+//! The simulation is optimised and this crate is not: functions are marked for inlining.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -27,6 +29,7 @@ pub enum Topology {
 
 impl Topology {
     /// Returns the links of a network of this shape. The graph is connected.
+    #[inline]
     pub fn edges(self, nodes: usize, rng: &mut StdRng) -> Vec<Edge> {
         let mut edges = BTreeSet::new();
         match self {
@@ -67,6 +70,7 @@ impl Topology {
 }
 
 /// Returns the distance of every node from `from` in links; `None` where it cannot be reached.
+#[inline]
 pub fn distances(nodes: usize, edges: &[Edge], from: usize) -> Vec<Option<u32>> {
     let mut next = vec![Vec::new(); nodes];
     for &(a, b) in edges {

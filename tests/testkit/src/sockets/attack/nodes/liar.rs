@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use super::super::{Link, Target};
+use crate::machines::extension;
 
 /// The longest message that is examined.
 const LONGEST: usize = 64 << 20;
@@ -343,15 +344,6 @@ fn ended(read: usize) -> io::Result<()> {
     match read {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),
-    }
-}
-
-pub(super) fn extension(packet: u16, seq: u32, body: Bytes) -> PeerFrame {
-    PeerFrame {
-        protocol: protocol::EXTENSION,
-        packet,
-        seq,
-        body,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Projects as users have them, built by the Cargo that runs the tests.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -9,7 +10,8 @@ use std::{
 use tempfile::TempDir;
 
 /// What all projects depend on. Features of dependencies are united over a workspace: with the same
-/// dependencies everywhere, each is built once for all tests.
+/// dependencies everywhere, each is built once for all tests. The member [`BASE`] adds the features
+/// that this workspace uses, so that the dependencies which it has built need not be built again.
 const DEPENDENCIES: &str = r#"
 amop = "0.1"
 anyhow = "1.0"
@@ -44,7 +46,12 @@ impl Projects {
             dir: TempDir::new().unwrap(),
             members: members.iter().map(|name| (*name).to_owned()).collect(),
         };
-        projects.write(BASE, "Cargo.toml", &Self::manifest("amop-tests-base"));
+        let features = same_features();
+        let manifest = Self::manifest("amop-tests-base").replace(
+            "\n[build-dependencies]\n",
+            &format!("{features}\n[build-dependencies]\n{features}"),
+        );
+        projects.write(BASE, "Cargo.toml", &manifest);
         projects.write(BASE, "src/lib.rs", "");
         projects
     }
@@ -125,6 +132,56 @@ impl Projects {
 pub fn succeeded(output: &Output) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
+}
+
+/// Returns every package that the projects depend on, directly or through others, as a dependency
+/// with the features that it has in this workspace. With other features, it would be compiled again.
+fn same_features() -> String {
+    // The examples depend on what the projects depend on.
+    let used = tree(&[
+        "-p=amop-build",
+        "-p=amop-examples",
+        "--edges=normal,build,dev",
+    ]);
+    let mut features = BTreeMap::<_, BTreeSet<String>>::new();
+    for (package, enabled) in tree(&["--workspace", "--edges=normal,build,dev"]) {
+        if used.iter().any(|(used, _)| *used == package) {
+            features.entry(package).or_default().extend(enabled);
+        }
+    }
+    let lines = features.iter().enumerate();
+    let lines = lines.map(|(number, ((name, version), features))| {
+        format!(
+            "same-{number} = {{ package = {name:?}, version = \"={version}\", \
+             default-features = false, features = {:?} }}\n",
+            features.iter().collect::<Vec<_>>(),
+        )
+    });
+    lines.collect()
+}
+
+/// Returns the packages of other projects in a dependency tree, each with its version and features.
+fn tree(options: &[&str]) -> Vec<((String, String), Vec<String>)> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges=normal,build", "--prefix=none"])
+        .args(["--format={p}|{f}"])
+        .args(options)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    succeeded(&output);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let packages = text.lines().filter_map(|line| {
+        let (package, features) = line.trim_end_matches(" (*)").split_once('|')?;
+        let mut words = package.split(' ');
+        let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+        // A package of this workspace is followed by its folder.
+        let of_others = words.all(|word| word == "(proc-macro)");
+        let features = features.split(',').filter(|feature| !feature.is_empty());
+        let features = features.map(str::to_owned).collect();
+        of_others.then(|| ((name.to_owned(), version.to_owned()), features))
+    });
+    packages.collect()
 }
 
 /// The folder of this workspace.

@@ -130,9 +130,14 @@ impl RawLink {
     }
 }
 
-fn is_end(error: &io::Error) -> bool {
+/// Returns whether an error only means that the other side closed the connection, with or without
+/// an alert.
+pub fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
     )
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -47,30 +47,58 @@ impl Program {
     ///
     /// If it cannot be started.
     pub fn start_with(command: &mut Command, errors: Stdio) -> Self {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let mut program = Self::start_unread(command.stdout(Stdio::piped()).stderr(errors));
         let (sender, lines) = channel();
-        let output = child.stdout.take().unwrap();
+        let output = program.output();
         std::thread::spawn(move || pass_on(output, &sender));
-        let errors = child.stderr.take().map(|mut errors| {
+        program.lines = lines;
+        program.errors = program.child.stderr.take().map(|mut errors| {
             std::thread::spawn(move || {
                 let mut text = Vec::new();
                 let _ = errors.read_to_end(&mut text);
                 String::from_utf8_lossy(&text).into_owned()
             })
         });
+        program
+    }
+
+    /// Starts a program whose output goes where the caller says; nothing reads it.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start_unread(command: &mut Command) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         Self {
             child,
             name,
-            lines,
+            lines: channel().1,
             seen: Vec::new(),
-            errors,
+            errors: None,
         }
+    }
+
+    /// Returns the standard output of a program that was started with
+    /// [`start_unread`](Self::start_unread) and a pipe.
+    ///
+    /// # Panics
+    ///
+    /// If it has no such pipe.
+    pub fn output(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("its output is a pipe")
+    }
+
+    /// Returns whether it has not ended.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system does not say so.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Returns the next line of its standard output.
@@ -122,7 +150,7 @@ impl Program {
     ///
     /// If it does not end in time.
     pub fn finish(mut self) -> Finished {
-        // Its standard output ends with it.
+        // Its standard output ends with it, if it is read.
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -132,7 +160,13 @@ impl Program {
                 Err(RecvTimeoutError::Timeout) => self.fail("the end"),
             }
         }
-        let status = self.child.wait().unwrap();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => self.fail("the end"),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
         Finished {
             status,
             lines: std::mem::take(&mut self.seen),

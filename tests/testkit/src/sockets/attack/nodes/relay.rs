@@ -18,8 +18,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     super::{Attack, Field, Tally},
-    liar::{Kind, Liar, extension},
+    liar::{Kind, Liar},
 };
+use crate::machines::extension;
 
 /// The number of old messages that are kept and sent again later.
 const KEEP: usize = 32;

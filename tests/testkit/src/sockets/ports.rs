@@ -2,15 +2,18 @@
 
 use std::{
     net::{Ipv4Addr, TcpListener},
+    path::Path,
     process,
     sync::Mutex,
 };
 
+use amop_node::layout::DevnetSpec;
+
 /// The P2P ports of a network start this far above its channel ports.
-const P2P_OFFSET: u16 = 10_100;
+pub const P2P_OFFSET: u16 = 10_100;
 
 /// The JSON-RPC ports of a network start this far below its channel ports.
-const RPC_OFFSET: u16 = 11_655;
+pub const RPC_OFFSET: u16 = 11_655;
 
 /// The range is below the ports that operating systems assign by themselves, P2P ports included.
 const RANGE: std::ops::Range<u16> = 20_300..22_600;
@@ -42,4 +45,17 @@ pub fn free_ports(count: u16) -> u16 {
         at = (at + 1) % len;
     }
     panic!("no {count} free ports in a row in {RANGE:?}");
+}
+
+/// Returns the description of a devnet in a folder, with free ports.
+///
+/// # Panics
+///
+/// If there are no free ports.
+pub fn devnet(folder: &Path, nodes: u16) -> DevnetSpec {
+    let mut spec = DevnetSpec::new(folder, nodes);
+    spec.base_channel_port = free_ports(nodes);
+    spec.base_p2p_port = spec.base_channel_port + P2P_OFFSET;
+    spec.base_rpc_port = spec.base_channel_port - RPC_OFFSET;
+    spec
 }
