@@ -49,7 +49,7 @@ async fn memory_is_given_back(network: &Network, name: &str) {
 /// Checks that refusals are logged, with the name of the neighbour that they came from, and only up
 /// to a limit.
 fn is_logged(field: &Field, nodes: usize, time: Duration) {
-    let lines = log().find_all(&[&field.attacker().to_string()]);
+    let lines = log().find_all(&[&field.attacker().short().to_string()]);
     assert!(!lines.is_empty(), "nothing was logged of the attacker");
     let windows = 2 + time.as_secs() / WINDOW.as_secs();
     let most = LINES * KINDS * nodes * windows as usize;

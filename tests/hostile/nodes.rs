@@ -168,7 +168,7 @@ async fn a_white_list_lets_no_issued_node_in() {
         assert!(node.stats().messages.records_refused > 0);
     }
     // The line names the node that sent the record, and the setting that helps.
-    let attacker = format!("node {}", field.attacker());
+    let attacker = format!("node {}", field.attacker().short());
     log()
         .wait_for(&[&attacker, "sent a record of node", "lists"])
         .await;

@@ -88,9 +88,9 @@ impl TypeDescriptor {
         let mut types = JsonTypes::default();
         let schema = types.of(self);
         let mut definitions = Map::new();
-        while let Some((unique, definition, doc)) = types.queue.pop() {
-            let definition = definition(&mut types);
-            definitions.insert(unique, documented(definition, doc));
+        while let Some(Pending { name, schema, doc }) = types.queue.pop() {
+            let definition = schema(&mut types);
+            definitions.insert(name, documented(definition, doc));
         }
         (schema, definitions)
     }
@@ -101,8 +101,14 @@ impl TypeDescriptor {
 pub struct JsonTypes {
     /// The names of definitions, by the names of the types.
     names: HashMap<&'static str, String>,
-    /// Definitions that are not written yet, with their names and comments.
-    queue: Vec<(String, fn(&mut Self) -> Value, &'static str)>,
+    queue: Vec<Pending>,
+}
+
+/// A definition that is not written yet.
+struct Pending {
+    name: String,
+    schema: fn(&mut JsonTypes) -> Value,
+    doc: &'static str,
 }
 
 impl JsonTypes {
@@ -124,7 +130,11 @@ impl JsonTypes {
                 unique.push('_');
             }
             self.names.insert(of.id, unique.clone());
-            self.queue.push((unique.clone(), schema, of.doc));
+            self.queue.push(Pending {
+                name: unique.clone(),
+                schema,
+                doc: of.doc,
+            });
             unique
         });
         json!({ "$ref": format!("#/components/schemas/{name}") })

@@ -10,33 +10,33 @@ use super::{read, schema};
 #[amop::topic("kept")]
 struct Kept {
     x: u8,
-    #[cfg(all())]
+    #[cfg(test)]
     y: u8,
-    #[cfg(any())]
+    #[cfg(not(test))]
     z: u8,
-    #[cfg_attr(all(), serde(rename = "renamed"))]
+    #[cfg_attr(test, serde(rename = "renamed"))]
     named: Choice,
 }
 
 #[derive(Serialize, Deserialize, Describe)]
 enum Choice {
-    #[cfg(all())]
+    #[cfg(test)]
     One,
-    #[cfg(any())]
+    #[cfg(not(test))]
     Two,
 }
 
 #[amop::topic("text")]
 struct Text {
     text: String,
-    #[cfg(any())]
+    #[cfg(not(test))]
     more: u8,
 }
 
 #[amop::topic("not text")]
 struct NotText {
     text: String,
-    #[cfg(all())]
+    #[cfg(test)]
     more: u8,
 }
 
