@@ -44,6 +44,7 @@ fn no_source_of_the_node_reads_json_but_those_that_read_before_it() {
         "TopicList::parse",
     ];
     let mut reading = 0;
+    found.retain(|(name, _)| name != "tests.rs");
     for (name, text) in found {
         let reads = readers.iter().any(|reader| text.contains(reader));
         let may = ["input.rs", "topic_set.rs", "peer_input.rs"].contains(&&*name);

@@ -19,7 +19,7 @@ use bytes::Bytes;
 /// ```no_run
 /// use amop::Refusal;
 ///
-/// #[amop::topic("convert", reply = f64)]
+/// #[amop::topic("convert", reply = f64, reply_codec = "json")]
 /// struct Convert {
 ///     fahrenheit: String,
 /// }

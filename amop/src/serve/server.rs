@@ -19,7 +19,7 @@ use crate::{DecodeError, Deliveries, Delivery, Request, ServerStats, report::War
 /// [`Client::try_serve`](crate::Client::try_serve), which have subscribed to the topic.
 ///
 /// ```no_run
-/// #[amop::topic("quote", reply = u64)]
+/// #[amop::topic("quote", reply = u64, reply_codec = "json")]
 /// struct Quote {
 ///     symbol: String,
 /// }
@@ -114,7 +114,7 @@ where
     /// request that has arrived, and returns.
     ///
     /// ```no_run
-    /// # #[amop::topic("quote", reply = u64)]
+    /// # #[amop::topic("quote", reply = u64, reply_codec = "json")]
     /// # struct Quote { symbol: String }
     /// # async fn run(client: amop::Client) -> Result<(), amop::SubscribeError> {
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

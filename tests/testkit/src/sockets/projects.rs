@@ -47,9 +47,10 @@ impl Projects {
             members: members.iter().map(|name| (*name).to_owned()).collect(),
         };
         let features = same_features();
-        let manifest = Self::manifest("amop-tests-base").replace(
-            "\n[build-dependencies]\n",
-            &format!("{features}\n[build-dependencies]\n{features}"),
+        let manifest = format!(
+            "[package]\nname = \"amop-tests-base\"\nedition = \"2024\"\n\n\
+             [dependencies]\namop = \"0.1\"\n{features}\n\
+             [build-dependencies]\namop-build = \"0.1\"\n{features}"
         );
         projects.write(BASE, "Cargo.toml", &manifest);
         projects.write(BASE, "src/lib.rs", "");
@@ -175,6 +176,8 @@ fn tree(options: &[&str]) -> Vec<((String, String), Vec<String>)> {
         let (package, features) = line.trim_end_matches(" (*)").split_once('|')?;
         let mut words = package.split(' ');
         let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+        // What follows a `+` does not tell versions apart.
+        let version = version.split('+').next()?;
         // A package of this workspace is followed by its folder.
         let of_others = words.all(|word| word == "(proc-macro)");
         let features = features.split(',').filter(|feature| !feature.is_empty());
