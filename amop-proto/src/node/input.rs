@@ -49,11 +49,15 @@ impl SessionInput {
             FrameType::RPC => FrameText::Rpc(RpcRequest::read(&frame.body)),
             FrameType::VERIFY_RESULT => FrameText::Verdict(Verdict::parse(&frame.body)),
             // A message, an answer or a heartbeat.
-            _ => {
-                return Self {
-                    message: frame.into(),
-                    text: None,
+            kind => {
+                let digest = FrameDigest::UNKNOWN;
+                let digest = match kind {
+                    FrameType::MULTICAST => digest.with_long_body(&frame.body),
+                    _ => digest,
                 };
+                let message = HashedFrame { frame, digest };
+                let text = None;
+                return Self { message, text };
             }
         };
         Self {
@@ -82,7 +86,7 @@ impl SessionInput {
     #[must_use]
     pub fn digested(mut self) -> Self {
         if self.undigested() > 0 {
-            self.message.digest = FrameDigest::of_long(&self.message.frame);
+            self.message.digest = self.message.digest.with_long(&self.message.frame);
         }
         self
     }

@@ -111,36 +111,42 @@ impl PeerInput {
 
     fn digest(frame: &PeerFrame, ends: &Ends) -> FrameDigest {
         let body = &frame.body;
+        let unknown = FrameDigest::UNKNOWN;
         match (frame.protocol.unsigned_abs() as i32, frame.packet) {
             (protocol::EXTENSION, mesh_packet::RELAYED_UNICAST | mesh_packet::RELAYED_ANSWER)
                 if UnicastHeader::target_of(body).is_some_and(|target| ends.has(target)) =>
             {
-                FrameDigest::of_long(RelayedUnicastHeader::content_of(body))
+                unknown.with_long(RelayedUnicastHeader::content_of(body))
             }
             (protocol::EXTENSION, mesh_packet::RELAYED_MULTICAST)
                 if RelayedMulticastHeader::targets_of(body).any(|target| ends.has(target)) =>
             {
-                FrameDigest::of_long(RelayedMulticastHeader::content_of(body))
+                let content = RelayedMulticastHeader::content_of(body);
+                unknown.with_long(content).with_long_body_in(content)
             }
-            // This multicast is named by its content; the name must be checked.
-            (protocol::EXTENSION, mesh_packet::MULTICAST)
-                if body.len() > super::digest::SHORT
-                    && MulticastHeader::id_of(body)
-                        .is_some_and(|id| id & SeenMessages::NAME != 0) =>
-            {
-                FrameDigest::of_long(MulticastHeader::content_of(body))
+            (protocol::EXTENSION, mesh_packet::MULTICAST) => {
+                let content = MulticastHeader::content_of(body);
+                let digest = unknown.with_long_body_in(content);
+                let id = MulticastHeader::id_of(body);
+                // This multicast is named by its content; the name must be checked.
+                if id.is_some_and(|id| id & SeenMessages::NAME != 0) {
+                    digest.with_long(content)
+                } else {
+                    digest
+                }
             }
             // The overlay names a FISCO node's multicast by its hash, and carries its unicasts and
             // answers.
             (protocol::AMOP, _) if body.len() > super::digest::SHORT => {
                 match Frame::from_bytes(body.clone(), PROTOCOL_MAX_FRAME) {
-                    Ok(frame) if ends.stubs || frame.kind == FrameType::MULTICAST => {
-                        FrameDigest::of_long(&frame)
+                    Ok(frame) if frame.kind == FrameType::MULTICAST => {
+                        unknown.with_long(&frame).with_long_body(&frame.body)
                     }
-                    _ => FrameDigest::UNKNOWN,
+                    Ok(frame) if ends.stubs => unknown.with_long(&frame),
+                    _ => unknown,
                 }
             }
-            _ => FrameDigest::UNKNOWN,
+            _ => unknown,
         }
     }
 }

@@ -13,17 +13,13 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use crate::{channel::Frame, hash::HashSet};
+use crate::{hash::HashSet, node::HashedFrame};
 
 /// Copies come within milliseconds of each other; a seq is not reused within this time.
 const COPIES_WITHIN: Duration = Duration::from_secs(10);
 
 /// The number of messages that are remembered.
 const MAX: usize = 32 * 1024;
-
-/// The number of bytes hashed at each end of a long message: the node is held meanwhile, so it must
-/// be short.
-const END: usize = 128;
 
 /// The multicasts of the last seconds.
 #[derive(Debug, Clone, Default)]
@@ -38,18 +34,20 @@ pub(in crate::node::router) struct Repeats {
 }
 
 impl Repeats {
-    /// Returns whether a multicast with this seq, topic, length and ends has not come recently.
-    pub(in crate::node::router) fn is_first(&mut self, now: Instant, frame: &Frame) -> bool {
+    /// Returns whether a multicast with this seq, topic and payload has not come recently.
+    pub(in crate::node::router) fn is_first(
+        &mut self,
+        now: Instant,
+        message: &HashedFrame,
+    ) -> bool {
         while let Some(&(at, name)) = self.order.front()
             && (now.duration_since(at) >= COPIES_WITHIN || self.order.len() >= MAX)
         {
             self.order.pop_front();
             self.seen.remove(&name);
         }
-        let body = &frame.body[..];
-        let head = &body[..body.len().min(END)];
-        let tail = &body[body.len().saturating_sub(END).max(head.len())..];
-        let name = self.hasher.hash_one((frame.seq.0, body.len(), head, tail));
+        let name = (message.frame.seq.0, message.body_hash());
+        let name = self.hasher.hash_one(name);
         let first = self.seen.insert(name);
         if first {
             self.order.push_back((now, name));

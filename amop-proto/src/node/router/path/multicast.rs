@@ -74,7 +74,7 @@ impl Router {
         // Native clients detect repeats themselves.
         let others =
             !sessions.is_empty() && self.out.links.sessions.len() > self.multicasts.repeats.native;
-        if !(others && self.may_repeat(origin)) || self.multicasts.repeats.is_first(now, frame) {
+        if !(others && self.may_repeat(origin)) || self.multicasts.repeats.is_first(now, &message) {
             self.multicasts
                 .multicast_to_sessions(&mut self.out, now, origin, sessions, frame);
         }

@@ -1,15 +1,16 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::channel::{FrameType, Seq};
+use crate::channel::{Frame, FrameType, Seq};
 
-fn frame(n: u8, body: impl Into<Bytes>) -> Frame {
-    Frame {
+fn message(n: u8, body: impl Into<Bytes>) -> HashedFrame {
+    let frame = Frame {
         kind: FrameType::MULTICAST,
         seq: Seq([n; 32]),
         result: 0,
         body: body.into(),
-    }
+    };
+    frame.into()
 }
 
 #[test]
@@ -18,15 +19,18 @@ fn the_same_message_is_known_for_a_while_and_no_other_is() {
     let mut repeats = Repeats::default();
     let long = vec![1; 10_000];
     for body in [vec![], vec![1], long.clone()] {
-        assert!(repeats.is_first(start, &frame(1, body.clone())));
-        assert!(!repeats.is_first(start, &frame(1, body.clone())));
-        assert!(repeats.is_first(start, &frame(2, body)));
+        assert!(repeats.is_first(start, &message(1, body.clone())));
+        assert!(!repeats.is_first(start, &message(1, body.clone())));
+        assert!(repeats.is_first(start, &message(2, body)));
     }
-    let mut other = long.clone();
-    other[9_999] = 2;
-    assert!(repeats.is_first(start, &frame(1, other)));
-    assert!(!repeats.is_first(start + COPIES_WITHIN / 2, &frame(1, long.clone())));
-    assert!(repeats.is_first(start + COPIES_WITHIN, &frame(1, long)));
+    // Each byte counts, also in the middle.
+    for differs in [0, 200, 5_000, 9_999] {
+        let mut other = long.clone();
+        other[differs] = 2;
+        assert!(repeats.is_first(start, &message(1, other)), "{differs}");
+    }
+    assert!(!repeats.is_first(start + COPIES_WITHIN / 2, &message(1, long.clone())));
+    assert!(repeats.is_first(start + COPIES_WITHIN, &message(1, long)));
 }
 
 #[test]
@@ -34,8 +38,8 @@ fn the_oldest_are_forgotten_when_there_are_too_many() {
     let now = Instant::now();
     let mut repeats = Repeats::default();
     for n in 0..2 * MAX {
-        assert!(repeats.is_first(now, &frame(0, n.to_be_bytes().to_vec())));
+        assert!(repeats.is_first(now, &message(0, n.to_be_bytes().to_vec())));
     }
     assert_eq!((repeats.seen.len(), repeats.order.len()), (MAX, MAX));
-    assert!(repeats.is_first(now, &frame(0, 0usize.to_be_bytes().to_vec())));
+    assert!(repeats.is_first(now, &message(0, 0usize.to_be_bytes().to_vec())));
 }
