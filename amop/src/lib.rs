@@ -82,7 +82,8 @@
 //!   refused if the program has not read the subscription for as long as a node waits, 5 s.
 //! * A message that is longer than the node's limit is not sent ([`PublishErrorKind::TooLarge`]):
 //!   overlay nodes tell their limit. Other nodes do not; if two connections to such nodes ended
-//!   while a message was being sent, it is not sent again ([`PublishErrorKind::CutOff`]).
+//!   while a message was being sent, it is not sent again ([`PublishErrorKind::CutOff`]). The same
+//!   holds for a reply: its publisher is then told that there is none, and the log says why.
 //!
 //! # FISCO nodes
 //!

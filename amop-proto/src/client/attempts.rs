@@ -11,6 +11,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// The number of lost connections after which a message is not sent again.
 pub const MAX_CUT_OFFS: u32 = 2;
 
+/// The length of a frame, in bytes, that makes no node end a session.
+pub(super) const SURELY_TAKEN: usize = 64 * 1024;
+
 /// How an attempt over one connection ended, if it did not end the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptEnd {

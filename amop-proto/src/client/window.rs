@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 
+use super::attempts::{MAX_CUT_OFFS, SURELY_TAKEN};
 use crate::{
     TopicName,
     channel::Seq,
@@ -60,12 +61,27 @@ pub enum UnicastArrival {
         /// The reply.
         payload: Bytes,
     },
+    /// It was answered, but [`MAX_CUT_OFFS`] connections ended after the reply was sent by them: it
+    /// is not sent again.
+    CutOff {
+        /// The reply's length in bytes.
+        len: usize,
+    },
 }
 
 #[derive(Debug)]
 enum TakenUnicast<W> {
-    Pending { waiters: Vec<W> },
-    Answered { result: i32, payload: Bytes },
+    Pending {
+        waiters: Vec<W>,
+    },
+    Answered {
+        result: i32,
+        payload: Bytes,
+        /// The connections by which a long reply was sent.
+        sent: Vec<W>,
+        /// The number of connections that may have ended because of the reply.
+        cut_offs: u32,
+    },
 }
 
 type TopicSeq = (TopicName, Seq);
@@ -171,10 +187,24 @@ impl<W> DedupWindow<W> {
                 }
                 UnicastArrival::Pending
             }
-            Some(TakenUnicast::Answered { result, payload }) => UnicastArrival::Answered {
-                result: *result,
-                payload: payload.clone(),
-            },
+            Some(TakenUnicast::Answered {
+                result,
+                payload,
+                sent,
+                cut_offs,
+            }) => {
+                if *cut_offs >= MAX_CUT_OFFS {
+                    let len = payload.len();
+                    return UnicastArrival::CutOff { len };
+                }
+                if payload.len() > SURELY_TAKEN && sent.len() < MAX_WAITERS && !sent.contains(way) {
+                    sent.push(way.clone());
+                }
+                UnicastArrival::Answered {
+                    result: *result,
+                    payload: payload.clone(),
+                }
+            }
         }
     }
 
@@ -198,12 +228,25 @@ impl<W> DedupWindow<W> {
         seq: Seq,
         (result, payload): (i32, Bytes),
         now: Instant,
-    ) -> Vec<W> {
+    ) -> Vec<W>
+    where
+        W: Clone,
+    {
         let waiters = self.refused(topic, seq);
         let key = (topic.clone(), seq);
         self.bytes += payload.len();
-        self.unicasts
-            .insert(key.clone(), TakenUnicast::Answered { result, payload });
+        let sent = if payload.len() > SURELY_TAKEN {
+            waiters.clone()
+        } else {
+            Vec::new()
+        };
+        let answered = TakenUnicast::Answered {
+            result,
+            payload,
+            sent,
+            cut_offs: 0,
+        };
+        self.unicasts.insert(key.clone(), answered);
         self.remember(key, now);
         waiters
     }
@@ -223,13 +266,31 @@ impl<W> DedupWindow<W> {
     }
 
     /// Forgets a return path that no longer exists. Unicasts that wait for their answers lose it.
-    pub fn forget_way(&mut self, way: &W)
+    /// Replies that were sent by it and are longer than `suspect` bytes may be the reason for its
+    /// end; see [`ClientSession::suspect_above`](super::ClientSession::suspect_above).
+    pub fn forget_way(&mut self, way: &W, suspect: Option<usize>)
     where
         W: PartialEq,
     {
         for entry in self.unicasts.values_mut() {
-            if let TakenUnicast::Pending { waiters } = entry {
-                waiters.retain(|waiter| waiter != way);
+            let (ways, cut_offs) = match entry {
+                TakenUnicast::Pending { waiters } => (waiters, None),
+                TakenUnicast::Answered {
+                    payload,
+                    sent,
+                    cut_offs,
+                    ..
+                } => {
+                    let is_suspect = suspect.is_some_and(|longest| payload.len() > longest);
+                    (sent, is_suspect.then_some(cut_offs))
+                }
+            };
+            let before = ways.len();
+            ways.retain(|other| other != way);
+            if let Some(cut_offs) = cut_offs
+                && ways.len() < before
+            {
+                *cut_offs += 1;
             }
         }
     }

@@ -195,7 +195,9 @@ impl ConnectionState {
         self.topics.close();
         connection.0.in_flight.close();
         connection.0.room.close();
-        self.subscriptions.connection_lost(&connection.reply_path());
+        let suspect = self.session.suspect_above(&reason);
+        self.subscriptions
+            .connection_lost(&connection.reply_path(), suspect);
         connection.0.lost.send_replace(Some(reason.clone()));
         // Last, so that a panic in the log leaves no caller waiting.
         let endpoint = connection.endpoint();

@@ -255,11 +255,12 @@ impl Subscriptions {
         inner.table.pending() + inner.on_the_way
     }
 
-    /// Forgets a connection that is lost, and unicasts that came only over it.
-    pub(crate) fn connection_lost(&self, path: &Arc<dyn ReplyPath>) {
+    /// Forgets a connection that is lost, and unicasts that came only over it. Replies longer than
+    /// `suspect` bytes may be the reason.
+    pub(crate) fn connection_lost(&self, path: &Arc<dyn ReplyPath>, suspect: Option<usize>) {
         let inner = &mut *self.lock();
         self.private.lock().connection_lost(path.id());
-        inner.table.connection_lost(path);
+        inner.table.connection_lost(path, suspect);
         self.answered.send_replace(());
     }
 

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use amop_proto::{
     TopicName,
     channel::{Seq, result_code},
-    client::{DedupWindow, MessageKind, UnicastArrival, WindowConfig},
+    client::{DedupWindow, MAX_CUT_OFFS, MessageKind, UnicastArrival, WindowConfig},
+    log::OneLine,
 };
 use bytes::Bytes;
 
@@ -165,6 +166,16 @@ impl SubscriptionTable {
                     payload,
                 };
             }
+            UnicastArrival::CutOff { len } => {
+                self.counters.duplicates.one();
+                report_cut_off(&topic, &way, len);
+                return Disposition::Answer {
+                    seq,
+                    topic,
+                    result: result_code::NO_REPLY,
+                    payload: Bytes::new(),
+                };
+            }
         }
         let Some(members) = self.topics.get_mut(&topic) else {
             return Disposition::refused(incoming);
@@ -257,10 +268,10 @@ impl SubscriptionTable {
 
     /// Forgets a connection that is lost. Unicasts that came only over it are removed from the
     /// queues: they could not be acknowledged, and their node gives them to another subscriber, or
-    /// tells their publishers.
-    pub(super) fn connection_lost(&mut self, path: &Arc<dyn ReplyPath>) {
+    /// tells their publishers. Replies longer than `suspect` bytes may be the reason.
+    pub(super) fn connection_lost(&mut self, path: &Arc<dyn ReplyPath>, suspect: Option<usize>) {
         let Self { topics, window, .. } = self;
-        window.forget_way(path);
+        window.forget_way(path, suspect);
         for queue in topics.values().flat_map(Members::queues) {
             let taken = queue.retain(|incoming| {
                 incoming.kind == MessageKind::Multicast
@@ -272,4 +283,14 @@ impl SubscriptionTable {
             }
         }
     }
+}
+
+/// Reports that a reply is not sent again.
+fn report_cut_off(topic: &TopicName, way: &Arc<dyn ReplyPath>, len: usize) {
+    tracing::warn!(
+        endpoint = %way.endpoint(),
+        topic = %OneLine::new(topic),
+        "a reply of {len} bytes is not sent again, because {MAX_CUT_OFFS} connections ended after \
+         it was sent: it may be too large for the nodes; send less, or raise their limit",
+    );
 }

@@ -144,6 +144,29 @@ async fn a_reply_that_one_node_does_not_take_keeps_nobody_waiting() {
     assert_eq!(nodes[1].answered(seq).await, (106, Bytes::new()));
 }
 
+/// A FISCO node does not tell its limit. A reply that ends one connection after the other is not
+/// sent forever, however often the publisher asks.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_costs_two_connections_is_not_sent_a_third_time() {
+    let (mut fake_nodes, client, mut nodes) = at_fisco_nodes(Client::builder()).await;
+    let mut deliveries = deliveries_at(&client, &mut nodes).await;
+    let [mut a, mut b] = nodes;
+    let long = vec![7; 100_000];
+    let seq = a.push(MessageKind::Unicast, 1, b"x").await;
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    delivery.reply_bytes(long.clone()).unwrap();
+    assert_eq!(a.answered(seq).await, (0, long.clone().into()));
+    drop(a);
+    let mut a = fisco_node(&mut fake_nodes, 0).await;
+    a.confirm().await;
+    b.push(MessageKind::Unicast, 1, b"x").await;
+    assert_eq!(b.answered(seq).await, (0, long.into()));
+    drop(b);
+    let _b = fisco_node(&mut fake_nodes, 1).await;
+    a.push(MessageKind::Unicast, 1, b"x").await;
+    assert_eq!(a.answered(seq).await, (106, Bytes::new()));
+}
+
 /// A message that goes by two nodes at once costs two connections at once, and is then not sent
 /// again, neither itself nor its copy.
 #[tokio::test(start_paused = true)]

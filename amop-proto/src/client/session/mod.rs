@@ -17,6 +17,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     ClientConfig, CloseReason, ExpiredCertificate, RequestOutcome, SessionEvent, SessionNotice,
+    attempts::SURELY_TAKEN,
     challenges::Challenges,
     liveness::Liveness,
     multicasts::SentMulticasts,
@@ -34,9 +35,6 @@ use crate::{
 
 /// How long a node waits for an answer, if it does not report it (channel-v2 section 7.2).
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-/// The length of a frame, in bytes, that makes no node end a session.
-const SURELY_TAKEN: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SessionPhase {
@@ -287,6 +285,14 @@ impl<T> ClientSession<T> {
         self.events.push_back(SessionEvent::Notice(notice));
     }
 
+    /// Returns the length in bytes above which a frame may be why the node ended the session for
+    /// `reason`; `None` if no frame was.
+    pub fn suspect_above(&self, reason: &CloseReason) -> Option<usize> {
+        let ended_by_node = matches!(reason, CloseReason::Peer | CloseReason::Transport { .. });
+        // A node that reported its limit was not sent a longer frame.
+        (ended_by_node && self.node_max.is_none()).then(|| self.longest_taken.max(SURELY_TAKEN))
+    }
+
     fn finish(&mut self, reason: CloseReason) {
         if self.state == SessionPhase::Closed {
             return;
@@ -295,14 +301,10 @@ impl<T> ClientSession<T> {
         let requests = self.requests.take_all().into_iter();
         let ended: Vec<Ended<T>> = requests.chain(self.multicasts.take_all()).collect();
         let longest = self.longest_taken;
-        let suspect = match reason {
-            // A node that reported its limit was not sent a longer frame.
-            CloseReason::Peer | CloseReason::Transport { .. } if self.node_max.is_none() => {
-                let most = ended.iter().map(|ended| ended.len).max();
-                most.filter(|&most| most > longest.max(SURELY_TAKEN))
-            }
-            _ => None,
-        };
+        let suspect = self.suspect_above(&reason).and_then(|above| {
+            let most = ended.iter().map(|ended| ended.len).max();
+            most.filter(|&most| most > above)
+        });
         for Ended { token, len } in ended {
             let outcome = match suspect {
                 Some(most) if most == len => RequestOutcome::CutOff { len, longest },

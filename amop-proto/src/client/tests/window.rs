@@ -137,13 +137,38 @@ fn ways_that_are_gone_are_not_answered() {
     let (hello, now) = (hello(), Instant::now());
     window.taken(&hello, seq(1), 'x');
     window.unicast(&hello, seq(1), &'y', now);
-    window.forget_way(&'x');
+    window.forget_way(&'x', None);
     assert!(window.is_wanted(&hello, seq(1)));
-    window.forget_way(&'y');
+    window.forget_way(&'y', None);
     assert!(!window.is_wanted(&hello, seq(1)));
     assert_eq!(window.answered(&hello, seq(1), (0, "r".into()), now), []);
     // The reply is kept for later copies.
     assert_eq!(window.unicast(&hello, seq(1), &'z', now), answered("r"));
+}
+
+/// A reply that ends the connections by which it is sent is not sent by a third one.
+#[test]
+fn a_reply_that_costs_two_connections_is_not_sent_again() {
+    let (hello, now) = (hello(), Instant::now());
+    let long = Bytes::from(vec![7; 100_000]);
+    for (suspect, costs) in [(Some(65_536), true), (Some(100_000), false), (None, false)] {
+        let mut window = window(WindowConfig::default());
+        window.taken(&hello, seq(1), 'x');
+        window.answered(&hello, seq(1), (0, long.clone()), now);
+        let sent = UnicastArrival::Answered {
+            result: 0,
+            payload: long.clone(),
+        };
+        window.forget_way(&'x', suspect);
+        assert_eq!(window.unicast(&hello, seq(1), &'y', now), sent);
+        // A connection that did not carry the reply does not count.
+        window.forget_way(&'z', suspect);
+        assert_eq!(window.unicast(&hello, seq(1), &'y', now), sent);
+        window.forget_way(&'y', suspect);
+        let cut_off = UnicastArrival::CutOff { len: long.len() };
+        let expected = if costs { cut_off } else { sent };
+        assert_eq!(window.unicast(&hello, seq(1), &'z', now), expected);
+    }
 }
 
 #[test]

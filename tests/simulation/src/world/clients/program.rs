@@ -83,6 +83,7 @@ impl World {
                     }
                     UnicastArrival::Pending => {}
                     UnicastArrival::Answered { result, payload } => respond(result, &payload),
+                    UnicastArrival::CutOff { .. } => respond(result_code::NO_REPLY, b""),
                 }
             }
         }

@@ -180,7 +180,7 @@ impl World {
                     self.log.step(self.now, what, &[]);
                     let state = &mut self.clients[client];
                     state.links[endpoint] = None;
-                    state.window.forget_way(&number);
+                    state.window.forget_way(&number, None);
                     state.pool.failed(endpoint, now);
                     self.close_end(conn, 0);
                     self.try_all(client);
