@@ -254,6 +254,40 @@ async fn a_frozen_node_costs_no_message() {
     assert_eq!(reply.unwrap().payload, "y");
 }
 
+/// The same if each message is given up before the node is.
+#[tokio::test(start_paused = true)]
+async fn a_frozen_node_is_left_although_each_message_waits_a_second_only() {
+    let (_fake_nodes, client, mut nodes) = FakeNodes::connected::<2>(Client::builder()).await;
+    let client = client.with_timeout(Duration::from_secs(1));
+    let mut events = client.events();
+    let topic = hello();
+    let started = tokio::time::Instant::now();
+    let left = async {
+        while !matches!(events.next().await, Some(Event::Disconnected { .. })) {}
+        started.elapsed()
+    };
+    let [_frozen, b] = &mut nodes;
+    let publish = async {
+        loop {
+            let _ = client.publish_unicast_raw(&topic, "x".into()).await;
+        }
+    };
+    let answer = async {
+        loop {
+            let request = b.expect(FrameType::UNICAST).await;
+            b.answer(&request, 0, framed("y")).await;
+            // Else time stands still while messages are answered at once.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let after = tokio::select! {
+        after = left => after,
+        () = publish => unreachable!(),
+        () = answer => unreachable!(),
+    };
+    assert!(after < Duration::from_secs(12), "{after:?}");
+}
+
 /// A message that ends one connection after the other is not sent forever.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_costs_two_connections_is_not_sent_a_third_time() {

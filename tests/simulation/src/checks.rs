@@ -19,6 +19,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// cannot tell whether the link between them still works, gives it up after this time.
 const LATE: Duration = Duration::from_secs(6);
 
+/// How long a message may travel in addition to the time that its subscribers take.
+const TRAVEL: Duration = Duration::from_millis(500);
+
 /// A silent cut is found within 3 s and a tick, and all nodes know the consequences a moment later.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -128,16 +131,28 @@ impl World {
     }
 
     /// Returns whether subscribers that never answer may have used all of a unicast's time, because
-    /// links failed meanwhile.
+    /// links failed meanwhile or the connections of other subscribers stood still.
     fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
-        let clients = self.clients.iter().enumerate();
-        let mute = clients.filter(|(_, client)| {
-            client.topics.contains(&message.topic) && matches!(client.behaviour, Behaviour::Never)
-        });
-        let sessions = mute.map(|(index, _)| self.hosts_of(index, message.sent, done).count());
-        let longest = LATE * sessions.sum::<usize>() as u32;
+        let (mut mute, mut still) = (0, 0);
+        for client in &self.clients {
+            if !client.topics.contains(&message.topic) {
+                continue;
+            }
+            let spans = client.spans.iter().filter(|&&(_, up)| up <= done);
+            for conn in spans.map(|(conn, _)| &self.conns[conn.0]) {
+                if conn.stands_still(message.sent, done) {
+                    still += 1;
+                } else if matches!(client.behaviour, Behaviour::Never)
+                    && conn.is_undisturbed(message.sent, done)
+                {
+                    mute += 1;
+                }
+            }
+        }
         let all = vec![true; self.hosts.len()];
-        done.saturating_sub(message.sent) <= longest && !self.is_quiet_around(&all, from, done)
+        let disturbed = still > 0 || !self.is_quiet_around(&all, from, done);
+        let longest = LATE * (mute + still) + TRAVEL;
+        disturbed && mute + still > 0 && done.saturating_sub(message.sent) <= longest
     }
 
     /// Returns a subscriber that would have answered and could be reached all the time.

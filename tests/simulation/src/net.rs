@@ -240,7 +240,8 @@ impl Conn {
             && !self.stands_still(from, until)
     }
 
-    fn stands_still(&self, from: At, until: At) -> bool {
+    /// Returns whether it carried nothing for a time between `from` and `until`.
+    pub(crate) fn stands_still(&self, from: At, until: At) -> bool {
         let overlaps = |&(start, end): &(At, At)| start <= until && from <= end;
         self.stalls.iter().any(overlaps)
     }

@@ -41,6 +41,7 @@ impl<T> ClientSession<T> {
             FrameType::TRANSACTION_NOTIFY | FrameType::BLOCK_NOTIFY | FrameType::EVENT_PUSH => {}
             kind => self.notice(SessionNotice::Ignored(kind)),
         }
+        self.rest();
     }
 
     pub(super) fn handle_handshake(&mut self, frame: Frame) {
@@ -83,7 +84,7 @@ impl<T> ClientSession<T> {
             let outcome = RequestOutcome::of_response(&topic, frame.result, frame.body);
             self.events
                 .push_back(SessionEvent::Finished { token, outcome });
-            return self.rest();
+            return;
         }
         let events = &mut self.events;
         let answered = self.multicasts.answered(&frame.seq, |token| {
@@ -97,7 +98,6 @@ impl<T> ClientSession<T> {
             let outcome = RequestOutcome::of_multicast(frame.result, frame.body);
             self.events
                 .push_back(SessionEvent::Finished { token, outcome });
-            self.rest();
         } else if let Some(challenge) = self.challenges.take(&frame.seq) {
             self.handle_signature(challenge, frame);
         } else {

@@ -201,6 +201,7 @@ impl<T> ClientSession<T> {
     pub fn note_activity(&mut self, at: Instant) {
         self.last_received = self.last_received.max(at);
         self.liveness.heard();
+        self.rest();
     }
 
     /// Closes the session because the bytes received are not frames.

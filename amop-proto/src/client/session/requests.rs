@@ -136,9 +136,7 @@ impl<T> ClientSession<T> {
     /// Forgets a request and returns its token. A frame that was sent already is not taken back.
     pub fn cancel(&mut self, seq: &Seq) -> Option<T> {
         let request = self.requests.take(seq).map(|(_, ended)| ended.token);
-        let token = request.or_else(|| self.multicasts.cancel(seq));
-        self.rest();
-        token
+        request.or_else(|| self.multicasts.cancel(seq))
     }
 
     /// Answers a pushed unicast. Returns whether the answer was queued; it is not if the session

@@ -50,7 +50,6 @@ impl<T> ClientSession<T> {
             self.events
                 .push_back(SessionEvent::Finished { token, outcome });
         }
-        self.rest();
         while let Some(request) = self.challenges.take_expired(now) {
             let outcome = RequestOutcome::TimedOut;
             self.notice(SessionNotice::Unproven { request, outcome });
@@ -110,7 +109,9 @@ impl<T> ClientSession<T> {
         self.in_flight() > 0 || self.topics.is_unconfirmed()
     }
 
-    /// Records that nothing waits for the node any more, if this is so.
+    /// Records that nothing waits for the node any more, if this is so. This follows signs of life
+    /// only: a message that is given up says nothing about the node, which may have to be given up
+    /// as well.
     pub(super) fn rest(&mut self) {
         if !self.is_waiting() {
             self.liveness.rest();

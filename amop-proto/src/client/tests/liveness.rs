@@ -320,6 +320,47 @@ fn who_waits_for_nothing_asks_no_more_often_than_before() {
     }
 }
 
+/// Messages that are each given up early say together that the node is silent.
+#[test]
+fn a_node_that_lets_short_lived_messages_end_is_given_up() {
+    for cancelled in [false, true] {
+        let mut harness = Harness::ready();
+        let mut sent = Vec::new();
+        for token in 0..5 {
+            assert!(!harness.session.is_closed());
+            let seq = harness.request(MessageKind::Unicast, "", seconds(1), token);
+            sent.extend(kinds(&mut harness));
+            let time = Duration::from_millis(if cancelled { 900 } else { 1000 });
+            harness.pass(time);
+            if cancelled {
+                assert_eq!(harness.session.cancel(&seq), Some(token));
+                harness.pass(seconds(1) - time);
+            }
+            sent.extend(kinds(&mut harness));
+        }
+        let probes = sent.iter().filter(|&&kind| kind == FrameType::HEARTBEAT);
+        assert_eq!(probes.count(), 1);
+        // The probe was sent after 3 s, because time passes in steps here.
+        harness.pass(Duration::from_millis(600));
+        assert!(harness.session.is_closed());
+    }
+}
+
+#[test]
+fn a_node_that_lives_is_asked_once_for_a_message_that_was_given_up() {
+    let mut harness = Harness::ready();
+    harness.request(MessageKind::Unicast, "", seconds(1), 1);
+    assert_eq!(kinds(&mut harness), [FrameType::UNICAST]);
+    harness.pass(seconds(1));
+    assert_eq!(harness.events().len(), 1);
+    harness.pass(Duration::from_millis(1500));
+    let probe = harness.sent_one();
+    harness.answer_heartbeat(&probe);
+    harness.pass(seconds(7));
+    assert_eq!(harness.sent(), []);
+    assert!(!harness.session.is_closed());
+}
+
 #[test]
 fn what_is_still_on_its_way_gives_a_node_more_time() {
     let mut harness = Harness::ready();
