@@ -7,7 +7,7 @@ use amop_testkit::topology::distances;
 
 use crate::{
     ledger::{Message, MessageId, Verdict},
-    net::{At, Conn, Owner},
+    net::{At, Conn, ConnId, Owner},
     violation::Invariant,
     world::{Behaviour, World},
 };
@@ -131,28 +131,26 @@ impl World {
     }
 
     /// Returns whether subscribers that never answer may have used all of a unicast's time, because
-    /// links failed meanwhile or the connections of other subscribers stood still.
+    /// links failed meanwhile, or connections of subscribers stood still, ended or began.
     fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
-        let (mut mute, mut still) = (0, 0);
+        let all = vec![true; self.hosts.len()];
+        let mut disturbed = !self.is_quiet_around(&all, from, done);
+        let mut silent = 0;
         for client in &self.clients {
             if !client.topics.contains(&message.topic) {
                 continue;
             }
+            let mute = matches!(client.behaviour, Behaviour::Never);
             let spans = client.spans.iter().filter(|&&(_, up)| up <= done);
-            for conn in spans.map(|(conn, _)| &self.conns[conn.0]) {
-                if conn.stands_still(message.sent, done) {
-                    still += 1;
-                } else if matches!(client.behaviour, Behaviour::Never)
-                    && conn.is_undisturbed(message.sent, done)
-                {
-                    mute += 1;
-                }
+            let conns = spans.map(|(conn, _)| &self.conns[conn.0]);
+            for conn in conns.filter(|conn| conn.ended.is_none_or(|at| at >= message.sent)) {
+                let still = conn.stands_still(message.sent, done);
+                silent += u32::from(mute || still);
+                disturbed |= (mute || still) && !conn.is_undisturbed(message.sent, done);
             }
         }
-        let all = vec![true; self.hosts.len()];
-        let disturbed = still > 0 || !self.is_quiet_around(&all, from, done);
-        let longest = LATE * (mute + still) + TRAVEL;
-        disturbed && mute + still > 0 && done.saturating_sub(message.sent) <= longest
+        let longest = LATE * silent + TRAVEL;
+        disturbed && silent > 0 && done.saturating_sub(message.sent) <= longest
     }
 
     /// Returns a subscriber that would have answered and could be reached all the time.
@@ -204,7 +202,9 @@ impl World {
         // that it has confirmed.
         let crash = |&at: &At| from <= at && at <= until;
         let lies = self.has_hostile() && !self.is_quiet_around(&reached, from, until);
-        if lies || self.crashes.iter().any(crash) {
+        // A node that is cut off from all others keeps them as well.
+        let cut_off = self.is_node_cut_off(&reached, until);
+        if lies || cut_off || self.crashes.iter().any(crash) {
             return None;
         }
         let settled = first.checked_sub(SETTLED)?;
@@ -217,6 +217,19 @@ impl World {
                     .any(|host| reached[host])
             })
             .find(|&index| !message.got.iter().any(|&(client, _)| client == index))
+    }
+
+    /// Returns whether a node that could pass messages on, and is not one of `reached`, has no link
+    /// any more at `at`.
+    fn is_node_cut_off(&self, reached: &[bool], at: At) -> bool {
+        let is_linked = |conn: &ConnId| self.conns[conn.0].is_undisturbed(at, at);
+        (0..self.hosts.len())
+            .filter(|&host| !reached[host])
+            .any(|host| {
+                let edges = self.edges.iter().filter(|edge| edge.ends.contains(&host));
+                let links: Vec<bool> = edges.map(|edge| edge.conns.iter().any(is_linked)).collect();
+                links.len() > 1 && !links.contains(&true)
+            })
     }
 
     /// Checks that no session got a multicast more often than it was sent.
