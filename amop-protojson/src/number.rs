@@ -1,30 +1,13 @@
 //! Numbers in JSON's notation, without rounding.
 
-/// Returns whether a text is a number in JSON's notation.
+use serde::de::IgnoredAny;
+
+/// Returns whether a text is a number in JSON's notation, of any size.
 pub(crate) fn is_number(text: &str) -> bool {
-    let rest = text.strip_prefix('-').unwrap_or(text);
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let whole = digits(rest);
-    if whole == 0 || whole > 1 && rest.starts_with('0') {
-        return false;
-    }
-    let mut rest = &rest[whole..];
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let len = digits(fraction);
-        if len == 0 {
-            return false;
-        }
-        rest = &fraction[len..];
-    }
-    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        let len = digits(exponent);
-        if len == 0 {
-            return false;
-        }
-        rest = &exponent[len..];
-    }
-    rest.is_empty()
+    let digit = |c: char| c.is_ascii_digit();
+    (text.starts_with('-') || text.starts_with(digit))
+        && text.ends_with(digit)
+        && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// Returns the integer value of a number in any notation; `None` if it has a fraction or more than

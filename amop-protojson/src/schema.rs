@@ -6,7 +6,7 @@ use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug, Default)]
 pub(crate) struct SchemaIndex {
@@ -19,9 +19,9 @@ pub(crate) struct SchemaIndex {
 pub(crate) struct MessageSchema {
     pub(crate) name: String,
     pub(crate) form: MessageForm,
-    /// The fields, in the order of their numbers.
-    pub(crate) fields: Vec<Field>,
-    by_name: HashMap<String, usize>,
+    /// The fields, by their numbers.
+    pub(crate) fields: BTreeMap<u32, Field>,
+    by_name: HashMap<String, u32>,
 }
 
 /// The form of a message in JSON.
@@ -46,8 +46,6 @@ pub(crate) struct Field {
     /// The name in the `.proto` file.
     pub(crate) name: String,
     pub(crate) json_name: String,
-    /// The JSON name as written in a text: in quotes, with a colon.
-    pub(crate) key: Vec<u8>,
     pub(crate) kind: FieldKind,
     pub(crate) shape: FieldShape,
     pub(crate) oneof: Option<usize>,
@@ -90,6 +88,21 @@ pub(crate) enum FieldKind {
     Group(usize),
 }
 
+impl FieldKind {
+    /// Returns whether a map's keys may be of this kind.
+    fn is_for_keys(self) -> bool {
+        !matches!(
+            self,
+            Self::Double
+                | Self::Float
+                | Self::Bytes
+                | Self::Enum(_)
+                | Self::Message(_)
+                | Self::Group(_)
+        )
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Enum {
     pub(crate) name: String,
@@ -97,8 +110,8 @@ pub(crate) struct Enum {
     pub(crate) closed: bool,
     /// Whether this is `google.protobuf.NullValue`, which is written as `null`.
     pub(crate) null: bool,
-    /// The names, in the order of the numbers.
-    names: Vec<(i32, String)>,
+    /// The name that is written for a number.
+    names: HashMap<i32, String>,
     numbers: HashMap<String, i32>,
 }
 
@@ -141,50 +154,25 @@ impl SchemaIndex {
 }
 
 impl MessageSchema {
-    pub(crate) fn by_number(&self, number: u32) -> Option<usize> {
-        let fields = &self.fields;
-        // Most messages number their fields from 1.
-        let guess = (number as usize).wrapping_sub(1);
-        if fields
-            .get(guess)
-            .is_some_and(|field| field.number == number)
-        {
-            return Some(guess);
-        }
-        fields
-            .binary_search_by_key(&number, |field| field.number)
-            .ok()
+    /// Returns a field that Google's declaration of this type has.
+    pub(crate) fn field(&self, number: u32) -> Result<&Field, ProtoJsonError> {
+        self.fields.get(&number).ok_or_else(|| self.unusual())
+    }
+
+    /// Returns the error of a `google.protobuf` type with other fields than Google's.
+    pub(crate) fn unusual(&self) -> ProtoJsonError {
+        ProtoJsonError::new(format!("`{}` differs from Google's declaration", self.name))
     }
 
     /// Returns the field for a name in JSON: its JSON name, or the name in the `.proto` file.
-    /// `guess` is the probable place, since most texts have the members in the order of the fields.
-    pub(crate) fn by_name(&self, name: &str, guess: usize) -> Option<usize> {
-        if self
-            .fields
-            .get(guess)
-            .is_some_and(|field| field.json_name == name)
-        {
-            return Some(guess);
-        }
-        self.by_name.get(name).copied()
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Field> {
+        self.fields.get(self.by_name.get(name)?)
     }
 }
 
 impl Enum {
     pub(crate) fn name_of(&self, number: i32) -> Option<&str> {
-        // Most enums number their values from 0.
-        let guess = usize::try_from(number)
-            .ok()
-            .and_then(|guess| self.names.get(guess));
-        if let Some((known, name)) = guess
-            && *known == number
-        {
-            return Some(name);
-        }
-        let found = self
-            .names
-            .binary_search_by_key(&number, |(known, _)| *known);
-        found.ok().map(|at| self.names[at].1.as_str())
+        self.names.get(&number).map(String::as_str)
     }
 
     pub(crate) fn number_of(&self, name: &str) -> Option<i32> {
@@ -217,19 +205,16 @@ impl<'a> Types<'a> {
 
     fn add_enum(&mut self, scope: &str, of: &EnumDescriptorProto, proto3: bool) {
         let name = format!("{scope}.{}", of.name());
-        let names = of.value.iter();
-        let mut names: Vec<_> = names
-            .map(|of| (of.number(), of.name().to_owned()))
-            .collect();
-        // A stable sort: if a number has several names, the first one is written.
-        names.sort_by_key(|(number, _)| *number);
-        names.dedup_by_key(|(number, _)| *number);
+        // If a number has several names, the first one is written.
+        let names = of.value.iter().rev();
         let numbers = of.value.iter();
         self.enum_names.insert(name.clone(), self.enums.len());
         self.enums.push(Enum {
             closed: !proto3,
             null: name == ".google.protobuf.NullValue",
-            names,
+            names: names
+                .map(|value| (value.number(), value.name().to_owned()))
+                .collect(),
             numbers: numbers
                 .map(|value| (value.name().to_owned(), value.number()))
                 .collect(),
@@ -274,7 +259,13 @@ impl<'a> Types<'a> {
                 self.kind(name, field.ok_or_else(missing)?)
             };
             kind = part(2)?;
-            FieldShape::Map { key: part(1)? }
+            let key = part(1)?;
+            if !key.is_for_keys() {
+                return Err(MappingError::new(format!(
+                    "{name} has a key that is no text, integer or boolean"
+                )));
+            }
+            FieldShape::Map { key }
         } else if list {
             let packable = !matches!(
                 kind,
@@ -298,7 +289,6 @@ impl<'a> Types<'a> {
         Ok(Field {
             number,
             name: field.name().to_owned(),
-            key: format!("{}:", serde_json::Value::from(json_name.as_str())).into_bytes(),
             json_name,
             kind,
             shape,
@@ -341,16 +331,16 @@ impl<'a> Types<'a> {
 }
 
 impl MessageSchema {
-    fn new(name: String, mut fields: Vec<Field>) -> Self {
-        fields.sort_by_key(|field| field.number);
-        let mut by_name = HashMap::new();
-        for (index, field) in fields.iter().enumerate() {
-            by_name.entry(field.name.clone()).or_insert(index);
-        }
+    fn new(name: String, fields: Vec<Field>) -> Self {
+        let fields = fields.into_iter().map(|field| (field.number, field));
+        let fields: BTreeMap<_, _> = fields.collect();
+        let own_names = fields.values().map(|field| (&field.name, field.number));
         // The JSON name of one field has priority over the `.proto` name of another.
-        for (index, field) in fields.iter().enumerate() {
-            by_name.insert(field.json_name.clone(), index);
-        }
+        let json_names = fields
+            .values()
+            .map(|field| (&field.json_name, field.number));
+        let by_name = own_names.chain(json_names);
+        let by_name = by_name.map(|(name, number)| (name.clone(), number));
         let form = match name.strip_prefix("google.protobuf.") {
             Some("Any") => MessageForm::Any,
             Some("Timestamp") => MessageForm::Timestamp,
@@ -368,8 +358,8 @@ impl MessageSchema {
         Self {
             name,
             form,
+            by_name: by_name.collect(),
             fields,
-            by_name,
         }
     }
 }

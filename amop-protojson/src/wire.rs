@@ -14,13 +14,8 @@ pub(crate) enum WireItem<'a> {
     Group(&'a [u8]),
 }
 
-/// Returns the fields of a message in their order in the bytes.
-pub(crate) fn items(bytes: &[u8]) -> Result<Vec<(u32, WireItem<'_>)>, ProtoJsonError> {
-    each(bytes).collect()
-}
-
-/// Returns the same fields one by one. After an error there are no more.
-pub(crate) fn each(
+/// Returns the fields of a message in their order in the bytes. After an error there are no more.
+pub(crate) fn items(
     mut bytes: &[u8],
 ) -> impl Iterator<Item = Result<(u32, WireItem<'_>), ProtoJsonError>> {
     std::iter::from_fn(move || {
@@ -44,17 +39,6 @@ fn key(bytes: &mut &[u8]) -> Result<(u32, WireType), ProtoJsonError> {
     decode_key(bytes).map_err(broken)
 }
 
-/// Reads a varint. Most varints have one byte.
-fn varint(bytes: &mut &[u8]) -> Result<u64, ProtoJsonError> {
-    match *bytes {
-        [first, rest @ ..] if *first < 0x80 => {
-            *bytes = rest;
-            Ok(u64::from(*first))
-        }
-        _ => decode_varint(bytes).map_err(broken),
-    }
-}
-
 fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], ProtoJsonError> {
     let (taken, rest) = bytes
         .split_at_checked(len)
@@ -76,11 +60,11 @@ pub(crate) fn item<'a>(
     wire: WireType,
 ) -> Result<WireItem<'a>, ProtoJsonError> {
     Ok(match wire {
-        WireType::Varint => WireItem::Varint(varint(bytes)?),
+        WireType::Varint => WireItem::Varint(decode_varint(bytes).map_err(broken)?),
         WireType::SixtyFourBit => WireItem::Fixed64(u64::from_le_bytes(array(bytes)?)),
         WireType::ThirtyTwoBit => WireItem::Fixed32(u32::from_le_bytes(array(bytes)?)),
         WireType::LengthDelimited => {
-            let len = varint(bytes)?;
+            let len = decode_varint(bytes).map_err(broken)?;
             let len = usize::try_from(len).map_err(broken)?;
             WireItem::Bytes(take(bytes, len)?)
         }
@@ -127,7 +111,7 @@ pub(crate) enum WireValue<'a> {
 impl WireValue<'_> {
     /// Returns whether a field without presence does not write this value. A negative zero is
     /// written.
-    pub(crate) fn is_default(&self) -> bool {
+    fn is_default(&self) -> bool {
         match self {
             Self::Varint(value) | Self::Fixed64(value) => *value == 0,
             Self::Fixed32(value) => *value == 0,
@@ -150,6 +134,13 @@ impl WireValue<'_> {
         self.put_bare(out);
         if let Self::Group(_) = self {
             encode_key(number, WireType::EndGroup, out);
+        }
+    }
+
+    /// Writes the value as a field without presence.
+    pub(crate) fn put_unless_default(&self, number: u32, out: &mut Vec<u8>) {
+        if !self.is_default() {
+            self.put(number, out);
         }
     }
 

@@ -1,15 +1,6 @@
 use super::*;
 
 #[test]
-fn distances() {
-    assert_eq!(distance("json", "json"), 0);
-    assert_eq!(distance("jsn", "json"), 1);
-    assert_eq!(distance("kitten", "sitting"), 3);
-    assert_eq!(distance("", "text"), 4);
-    assert_eq!(distance("text", ""), 4);
-}
-
-#[test]
 fn close_names_are_suggested_and_far_ones_are_not() {
     let known = ["text", "json"];
     assert_eq!(hint("JSON", &known, &[]), " (did you mean \"json\"?)");

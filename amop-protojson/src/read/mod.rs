@@ -9,7 +9,7 @@ use crate::{
     text::{JsonKind, JsonText, expect},
     wire::WireValue,
 };
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet, btree_map::Entry};
 
 pub(crate) fn message(
     schema: &SchemaIndex,
@@ -30,64 +30,6 @@ struct JsonReader<'s> {
     schema: &'s SchemaIndex,
 }
 
-/// A message's fields in the wire format.
-#[derive(Default)]
-struct Fields {
-    wire: Vec<u8>,
-    /// The numbers of the fields, with the place in `wire` where each begins.
-    begins: Vec<(u32, usize)>,
-}
-
-impl Fields {
-    /// Starts the next field, and returns the buffer to write it to.
-    fn begin(&mut self, number: u32) -> &mut Vec<u8> {
-        self.begins.push((number, self.wire.len()));
-        &mut self.wire
-    }
-
-    /// Returns the message with its fields in the order of their numbers, as other implementations
-    /// write it.
-    fn message(self) -> Vec<u8> {
-        if self.begins.is_sorted_by_key(|(number, _)| *number) {
-            return self.wire;
-        }
-        let ends = self.begins.iter().skip(1).map(|(_, begin)| *begin);
-        let ends = ends.chain([self.wire.len()]);
-        let fields = self.begins.iter().zip(ends);
-        let mut fields: Vec<_> = fields
-            .map(|((number, begin), end)| (*number, *begin..end))
-            .collect();
-        fields.sort_by_key(|(number, _)| *number);
-        let mut wire = Vec::with_capacity(self.wire.len());
-        for (_, place) in fields {
-            wire.extend_from_slice(&self.wire[place]);
-        }
-        wire
-    }
-}
-
-/// A set of small numbers, which finds repeated ones.
-#[derive(Default)]
-struct Once {
-    small: u64,
-    others: HashSet<usize>,
-}
-
-impl Once {
-    /// Adds a number. Returns whether it is new.
-    fn insert(&mut self, number: usize) -> bool {
-        let Some(bit) = u32::try_from(number)
-            .ok()
-            .and_then(|number| 1_u64.checked_shl(number))
-        else {
-            return self.others.insert(number);
-        };
-        let new = self.small & bit == 0;
-        self.small |= bit;
-        new
-    }
-}
-
 impl JsonReader<'_> {
     /// Reads a message that may contain `depth` more levels.
     fn message(
@@ -97,42 +39,39 @@ impl JsonReader<'_> {
         depth: u32,
     ) -> Result<Vec<u8>, ProtoJsonError> {
         match message.form {
-            MessageForm::Object => self.members(message, text, depth, &[]),
+            MessageForm::Object => self.members(message, text, depth, false),
             form => self.well_known(form, message, text, depth),
         }
     }
 
-    /// Reads an object with a message's fields, except for the members in `apart`.
+    /// Reads an object with a message's fields. In an `Any` it has the type as well.
     fn members(
         self,
         message: &MessageSchema,
         text: &mut JsonText<'_>,
         depth: u32,
-        apart: &[&str],
+        in_any: bool,
     ) -> Result<Vec<u8>, ProtoJsonError> {
-        let mut fields = Fields::default();
-        let mut seen = Once::default();
-        let mut chosen = Once::default();
-        let mut next = 0;
-        let mut taken = vec![false; apart.len()];
+        let twice = || ProtoJsonError::new("the field appears twice");
+        // In the order of their numbers, as other implementations write them.
+        let mut fields = BTreeMap::new();
+        let mut chosen = HashSet::new();
+        let mut typed = false;
         text.object(|text, name| {
-            if let Some(at) = apart.iter().position(|apart| *apart == name) {
-                if std::mem::replace(&mut taken[at], true) {
-                    return Err(ProtoJsonError::new("the field appears twice").field(&name));
+            if in_any && name == "@type" {
+                if std::mem::replace(&mut typed, true) {
+                    return Err(twice().field(&name));
                 }
                 return text.skip();
             }
-            let field = message
-                .by_name(&name, next)
-                .map(|index| (index, &message.fields[index]));
-            let Some((index, field)) = field else {
+            let Some(field) = message.by_name(&name) else {
                 return text.skip();
             };
-            next = index + 1;
             let at = |error: ProtoJsonError| error.field(&field.name);
-            if !seen.insert(index) {
-                return Err(at(ProtoJsonError::new("the field appears twice")));
-            }
+            let Entry::Vacant(place) = fields.entry(field.number) else {
+                return Err(at(twice()));
+            };
+            let wire = place.insert(Vec::new());
             if text.next()? == JsonKind::Null && !self.takes_null(field) {
                 return text.null();
             }
@@ -143,10 +82,9 @@ impl JsonReader<'_> {
                     "another alternative of its oneof is set as well",
                 )));
             }
-            let wire = fields.begin(field.number);
             self.field(field, text, depth, wire).map_err(at)
         })?;
-        Ok(fields.message())
+        Ok(fields.into_values().collect::<Vec<_>>().concat())
     }
 
     /// Returns whether `null` is a value of the field, instead of a missing value.
@@ -169,8 +107,10 @@ impl JsonReader<'_> {
         match field.shape {
             FieldShape::Single { presence } => {
                 let value = self.value(field.kind, text, depth)?;
-                if presence || !value.is_default() {
+                if presence {
                     value.put(field.number, wire);
+                } else {
+                    value.put_unless_default(field.number, wire);
                 }
             }
             FieldShape::List { packed } => {

@@ -1,9 +1,9 @@
 //! The JSON forms of `google.protobuf` types.
 
-use super::{Fields, JsonReader, below, scalar};
+use super::{JsonReader, below, scalar};
 use crate::{
     ProtoJsonError,
-    schema::{Field, FieldKind, FieldShape, MessageForm, MessageSchema},
+    schema::{FieldKind, FieldShape, MessageForm, MessageSchema},
     text::{JsonKind, JsonText, expect},
     time,
     wire::WireValue,
@@ -35,16 +35,16 @@ impl JsonReader<'_> {
                 field_mask(&text.string()?)
             }
             MessageForm::Struct => {
-                let field = &message.fields[0];
+                let field = message.field(1)?;
                 let FieldShape::Map { key } = field.shape else {
-                    return Err(unusual(message));
+                    return Err(message.unusual());
                 };
                 let mut wire = Vec::new();
                 self.map(key, field, text, depth, &mut wire)?;
                 Ok(wire)
             }
             MessageForm::ListValue => {
-                let field = &message.fields[0];
+                let field = message.field(1)?;
                 let mut wire = Vec::new();
                 self.list(field.kind, text, depth, |value| {
                     value.put(field.number, &mut wire);
@@ -53,12 +53,9 @@ impl JsonReader<'_> {
             }
             MessageForm::Value => self.any_value(message, text, depth),
             MessageForm::Wrapper | MessageForm::Object => {
-                let Field { number, kind, .. } = message.fields[0];
-                let value = self.value(kind, text, depth)?;
+                let value = self.value(message.field(1)?.kind, text, depth)?;
                 let mut wire = Vec::new();
-                if !value.is_default() {
-                    value.put(number, &mut wire);
-                }
+                value.put_unless_default(1, &mut wire);
                 Ok(wire)
             }
         }
@@ -80,9 +77,10 @@ impl JsonReader<'_> {
             JsonKind::Bool => (4, scalar::read(FieldKind::Bool, text)?),
             container => {
                 let number = if container == JsonKind::Object { 5 } else { 6 };
-                let field = message.by_number(number);
-                let kind = message.fields[field.ok_or_else(|| unusual(message))?].kind;
-                (number, self.value(kind, text, depth)?)
+                (
+                    number,
+                    self.value(message.field(number)?.kind, text, depth)?,
+                )
             }
         };
         // A default is written as well: the chosen alternative is part of the value.
@@ -103,7 +101,7 @@ impl JsonReader<'_> {
         let message = found.ok_or_else(|| unknown_type(name))?;
         let depth = below(depth)?;
         let content = if message.form == MessageForm::Object {
-            self.members(message, text, depth, &["@type"])?
+            self.members(message, text, depth, true)?
         } else {
             let (mut content, mut types) = (None, 0);
             text.object(|text, member| {
@@ -124,14 +122,11 @@ impl JsonReader<'_> {
                 ))
             })?
         };
-        let mut fields = Fields::default();
+        let mut wire = Vec::new();
         for (number, bytes) in [(1, url.into_bytes()), (2, content)] {
-            let value = WireValue::Bytes(bytes);
-            if !value.is_default() {
-                value.put(number, fields.begin(number));
-            }
+            WireValue::Bytes(bytes).put_unless_default(number, &mut wire);
         }
-        Ok(fields.message())
+        Ok(wire)
     }
 }
 
@@ -158,10 +153,7 @@ fn find_type(mut text: JsonText<'_>) -> Result<Option<String>, ProtoJsonError> {
 fn seconds_and_nanos(seconds: i64, nanos: i32) -> Vec<u8> {
     let mut wire = Vec::new();
     for (number, value) in [(1, seconds), (2, i64::from(nanos))] {
-        let value = WireValue::Varint(value as u64);
-        if !value.is_default() {
-            value.put(number, &mut wire);
-        }
+        WireValue::Varint(value as u64).put_unless_default(number, &mut wire);
     }
     wire
 }
@@ -177,11 +169,4 @@ fn field_mask(text: &str) -> Result<Vec<u8>, ProtoJsonError> {
         WireValue::Bytes(path.into_bytes()).put(1, &mut wire);
     }
     Ok(wire)
-}
-
-fn unusual(message: &MessageSchema) -> ProtoJsonError {
-    ProtoJsonError::new(format!(
-        "`{}` differs from Google's declaration",
-        message.name
-    ))
 }

@@ -6,7 +6,8 @@ mod well_known;
 pub(crate) use well_known::{read_field_mask, type_name, unknown_type};
 
 use self::values::{
-    bytes, is_default, map_key, merged, special, unpacked, unzigzag, utf8, written, wrong_type,
+    bytes, fixed32, fixed64, is_default, merged, special, unpacked, unzigzag, utf8, varint,
+    wrong_type,
 };
 use crate::{
     MAX_DEPTH, ProtoJsonError,
@@ -15,6 +16,8 @@ use crate::{
     wire::{self, WireItem},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
 
 pub(crate) fn message(
     schema: &SchemaIndex,
@@ -41,15 +44,14 @@ struct Writer<'s> {
     in_any: bool,
 }
 
-/// The values of a message's fields, each with the index of its field. The values of one field are
-/// together.
-type Values<'w> = Vec<(usize, WireItem<'w>)>;
+/// The values of a message's fields, by the numbers of the fields.
+type Values<'s, 'w> = BTreeMap<u32, (&'s Field, Vec<WireItem<'w>>)>;
 
-impl Writer<'_> {
+impl<'s> Writer<'s> {
     /// Writes a message that may contain `depth` more levels.
     fn message(
         &mut self,
-        message: &MessageSchema,
+        message: &'s MessageSchema,
         wire: &[u8],
         depth: u32,
     ) -> Result<(), ProtoJsonError> {
@@ -67,26 +69,19 @@ impl Writer<'_> {
     /// Writes a message's fields as members of the open object.
     fn members(
         &mut self,
-        message: &MessageSchema,
+        message: &'s MessageSchema,
         wire: &[u8],
         depth: u32,
         mut first: bool,
     ) -> Result<(), ProtoJsonError> {
-        let values = self.values(message, wire)?;
-        for values in values.chunk_by(|(a, _), (b, _)| a == b) {
-            let field = &message.fields[values[0].0];
+        for (field, items) in self.values(message, wire)?.into_values() {
             let mark = self.out.len();
             if !first {
                 self.out.push(b',');
             }
-            self.out.extend_from_slice(&field.key);
-            let written = match values {
-                [(_, one)] => self.field(field, std::slice::from_ref(one), depth),
-                many => {
-                    let items: Vec<_> = many.iter().map(|(_, item)| item.clone()).collect();
-                    self.field(field, &items, depth)
-                }
-            };
+            self.json(&field.json_name)?;
+            self.out.push(b':');
+            let written = self.field(field, &items, depth);
             if written.map_err(|error| error.field(&field.name))? {
                 first = false;
             } else {
@@ -100,15 +95,14 @@ impl Writer<'_> {
     /// counts.
     fn values<'w>(
         &self,
-        message: &MessageSchema,
+        message: &'s MessageSchema,
         wire: &'w [u8],
-    ) -> Result<Values<'w>, ProtoJsonError> {
-        let mut found: Values<'w> = Vec::with_capacity(message.fields.len());
-        let mut chosen: Vec<(usize, usize)> = Vec::new();
-        let mut in_order = true;
-        for part in wire::each(wire) {
+    ) -> Result<Values<'s, 'w>, ProtoJsonError> {
+        let mut values = Values::new();
+        let mut chosen = HashMap::new();
+        for part in wire::items(wire) {
             let (number, item) = part?;
-            let Some(index) = message.by_number(number) else {
+            let Some(field) = message.fields.get(&number) else {
                 if self.in_any {
                     return Err(ProtoJsonError::new(format!(
                         "there is a field with the number {number}, which `{}` does not have and JSON cannot \
@@ -118,24 +112,16 @@ impl Writer<'_> {
                 }
                 continue;
             };
-            if let Some(oneof) = message.fields[index].oneof {
-                chosen.retain(|(known, _)| *known != oneof);
-                chosen.push((oneof, index));
+            if let Some(oneof) = field.oneof
+                && let Some(other) = chosen.insert(oneof, number)
+                && other != number
+            {
+                values.remove(&other);
             }
-            in_order &= found.last().is_none_or(|(last, _)| *last <= index);
-            found.push((index, item));
+            let (_, items) = values.entry(number).or_insert((field, Vec::new()));
+            items.push(item);
         }
-        if !chosen.is_empty() {
-            found.retain(|(index, _)| {
-                let oneof = message.fields[*index].oneof;
-                oneof.is_none_or(|oneof| chosen.contains(&(oneof, *index)))
-            });
-        }
-        if !in_order {
-            // A stable sort: the values of a field stay in their order.
-            found.sort_by_key(|(index, _)| *index);
-        }
-        Ok(found)
+        Ok(values)
     }
 
     /// Writes a field's value. Returns whether there is one to write.
@@ -192,20 +178,20 @@ impl Writer<'_> {
         let depth = below(depth)?;
         // Of entries with the same key, the last one counts.
         let mut entries: Vec<(String, Vec<WireItem<'_>>)> = Vec::with_capacity(items.len());
-        let mut places = std::collections::HashMap::new();
+        let mut places = HashMap::new();
         for item in items {
             let WireItem::Bytes(entry) = item else {
                 return Err(wrong_type());
             };
-            let (mut key, mut values) = (None, Vec::new());
-            for (number, part) in wire::items(entry)? {
-                match number {
-                    1 => key = Some(part),
-                    2 => values.push(part),
+            let (mut keys, mut values) = (Vec::new(), Vec::new());
+            for part in wire::items(entry) {
+                match part? {
+                    (1, key) => keys.push(key),
+                    (2, value) => values.push(value),
                     _ => {}
                 }
             }
-            let key = map_key(key_kind, key)?;
+            let key = self.key(key_kind, &keys)?;
             let place = *places.entry(key.clone()).or_insert(entries.len());
             if place == entries.len() {
                 entries.push((key, values));
@@ -218,13 +204,26 @@ impl Writer<'_> {
             if at > 0 {
                 self.out.push(b',');
             }
-            self.string(key)?;
+            self.json(key)?;
             self.out.push(b':');
             self.member(kind, values, depth)
                 .map_err(|error| error.element(format_args!("{key:?}")))?;
         }
         self.close(b'}');
         Ok(())
+    }
+
+    /// Returns the text of a map's key; a missing key means the default.
+    fn key(&mut self, kind: FieldKind, items: &[WireItem<'_>]) -> Result<String, ProtoJsonError> {
+        if kind == FieldKind::String {
+            return Ok(utf8(bytes(items)?)?.to_owned());
+        }
+        // Numbers and booleans have the same texts as keys and as values.
+        let mark = self.out.len();
+        self.single(kind, items, 0)?;
+        let written = self.out.split_off(mark);
+        let text = String::from_utf8_lossy(&written);
+        Ok(text.trim_matches('"').to_owned())
     }
 
     /// Writes a value in a list or a map. Google's library for Python refuses the `null` that it
@@ -241,7 +240,7 @@ impl Writer<'_> {
             && self.schema.enums[index].null
         {
             self.out.truncate(mark);
-            self.string("NULL_VALUE")?;
+            self.json("NULL_VALUE")?;
         }
         Ok(())
     }
@@ -259,58 +258,27 @@ impl Writer<'_> {
             let schema = self.schema;
             return self.message(&schema.messages[index], &merged(items)?, depth);
         }
-        let varint = || match items.last() {
-            None => Ok(0),
-            Some(WireItem::Varint(value)) => Ok(*value),
-            Some(_) => Err(wrong_type()),
-        };
-        let fixed64 = || match items.last() {
-            None => Ok(0),
-            Some(WireItem::Fixed64(value)) => Ok(*value),
-            Some(_) => Err(wrong_type()),
-        };
-        let fixed32 = || match items.last() {
-            None => Ok(0),
-            Some(WireItem::Fixed32(value)) => Ok(*value),
-            Some(_) => Err(wrong_type()),
-        };
         match kind {
-            FieldKind::Double => self.double(f64::from_bits(fixed64()?)),
-            FieldKind::Float => self.float(f32::from_bits(fixed32()?)),
-            FieldKind::Int32 => self.signed((varint()? as i32).into()),
-            FieldKind::Uint32 => self.unsigned((varint()? as u32).into()),
-            FieldKind::Sint32 => self.signed((unzigzag(u64::from(varint()? as u32)) as i32).into()),
-            FieldKind::Fixed32 => self.unsigned(fixed32()?.into()),
-            FieldKind::Sfixed32 => self.signed((fixed32()? as i32).into()),
+            FieldKind::Double => self.double(f64::from_bits(fixed64(items)?)),
+            FieldKind::Float => self.float(f32::from_bits(fixed32(items)?)),
+            FieldKind::Int32 => self.json(&(varint(items)? as i32)),
+            FieldKind::Uint32 => self.json(&(varint(items)? as u32)),
+            FieldKind::Sint32 => {
+                let value = u64::from(varint(items)? as u32);
+                self.json(&(unzigzag(value) as i32))
+            }
+            FieldKind::Fixed32 => self.json(&fixed32(items)?),
+            FieldKind::Sfixed32 => self.json(&(fixed32(items)? as i32)),
             // 64-bit integers are strings, because JavaScript would round them.
-            FieldKind::Int64 => {
-                let value = varint()? as i64;
-                self.quoted(|this| this.signed(value))
-            }
-            FieldKind::Uint64 => {
-                let value = varint()?;
-                self.quoted(|this| this.unsigned(value))
-            }
-            FieldKind::Sint64 => {
-                let value = unzigzag(varint()?);
-                self.quoted(|this| this.signed(value))
-            }
-            FieldKind::Fixed64 => {
-                let value = fixed64()?;
-                self.quoted(|this| this.unsigned(value))
-            }
-            FieldKind::Sfixed64 => {
-                let value = fixed64()? as i64;
-                self.quoted(|this| this.signed(value))
-            }
-            FieldKind::Bool => self.word(if varint()? == 0 { "false" } else { "true" }),
-            FieldKind::String => self.string(utf8(bytes(items)?)?),
-            FieldKind::Bytes => {
-                let bytes = bytes(items)?;
-                let text = BASE64_STANDARD.encode(bytes);
-                self.quoted(|this| this.word(&text))
-            }
-            FieldKind::Enum(index) => self.enumeration(index, varint()? as i32),
+            FieldKind::Int64 => self.json(&(varint(items)? as i64).to_string()),
+            FieldKind::Uint64 => self.json(&varint(items)?.to_string()),
+            FieldKind::Sint64 => self.json(&unzigzag(varint(items)?).to_string()),
+            FieldKind::Fixed64 => self.json(&fixed64(items)?.to_string()),
+            FieldKind::Sfixed64 => self.json(&(fixed64(items)? as i64).to_string()),
+            FieldKind::Bool => self.json(&(varint(items)? != 0)),
+            FieldKind::String => self.json(utf8(bytes(items)?)?),
+            FieldKind::Bytes => self.json(&BASE64_STANDARD.encode(bytes(items)?)),
+            FieldKind::Enum(index) => self.enumeration(index, varint(items)? as i32),
             FieldKind::Message(_) | FieldKind::Group(_) => Err(wrong_type()),
         }
     }
@@ -324,78 +292,38 @@ impl Writer<'_> {
                     "{number} is not a `google.protobuf.NullValue`, whose only value is 0"
                 )));
             }
-            return self.word("null");
+            return self.json(&());
         }
         match of.name_of(number) {
-            Some(name) => self.string(name),
+            Some(name) => self.json(name),
             None if of.closed => Err(ProtoJsonError::new(format!(
                 "{number} is not a value of `{}`, and proto2 allows no other values",
                 of.name
             ))),
-            None => self.signed(number.into()),
+            None => self.json(&number),
         }
-    }
-
-    fn word(&mut self, word: &str) -> Result<(), ProtoJsonError> {
-        self.out.extend_from_slice(word.as_bytes());
-        Ok(())
-    }
-
-    fn signed(&mut self, value: i64) -> Result<(), ProtoJsonError> {
-        if value < 0 {
-            self.out.push(b'-');
-        }
-        self.unsigned(value.unsigned_abs())
-    }
-
-    fn unsigned(&mut self, mut value: u64) -> Result<(), ProtoJsonError> {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (value % 10) as u8;
-            value /= 10;
-            if value == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
-        Ok(())
-    }
-
-    fn quoted(
-        &mut self,
-        write: impl FnOnce(&mut Self) -> Result<(), ProtoJsonError>,
-    ) -> Result<(), ProtoJsonError> {
-        self.out.push(b'"');
-        write(self)?;
-        self.out.push(b'"');
-        Ok(())
     }
 
     fn double(&mut self, value: f64) -> Result<(), ProtoJsonError> {
         match special(value) {
-            Some(name) => self.string(name),
-            None => written(serde_json::to_writer(&mut self.out, &value)),
+            Some(name) => self.json(name),
+            None => self.json(&value),
         }
     }
 
     fn float(&mut self, value: f32) -> Result<(), ProtoJsonError> {
-        match special(f64::from(value)) {
-            Some(name) => self.string(name),
-            // The shortest notation of this number is slightly larger, and Python's library refuses
-            // it.
-            None if value.abs() == f32::MAX => self.double(value.into()),
-            None => written(serde_json::to_writer(&mut self.out, &value)),
+        // The shortest notation of this number is slightly larger, and Python's library refuses it.
+        if value.is_finite() && value.abs() < f32::MAX {
+            self.json(&value)
+        } else {
+            self.double(value.into())
         }
     }
 
-    fn string(&mut self, value: &str) -> Result<(), ProtoJsonError> {
-        let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-        if value.bytes().all(plain) {
-            return self.quoted(|this| this.word(value));
-        }
-        written(serde_json::to_writer(&mut self.out, value))
+    /// Writes a value in the form in which serde_json writes it.
+    fn json(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), ProtoJsonError> {
+        serde_json::to_writer(&mut self.out, value)
+            .map_err(|error| ProtoJsonError::new(error.to_string()))
     }
 
     fn open(&mut self, bracket: u8) -> Result<(), ProtoJsonError> {

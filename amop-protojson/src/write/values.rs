@@ -8,10 +8,6 @@ use crate::{
 use prost::encoding::WireType;
 use std::borrow::Cow;
 
-pub(super) fn written(result: serde_json::Result<()>) -> Result<(), ProtoJsonError> {
-    result.map_err(|error| ProtoJsonError::new(error.to_string()))
-}
-
 pub(super) fn wrong_type() -> ProtoJsonError {
     ProtoJsonError::new("the value is encoded as another type")
 }
@@ -40,6 +36,31 @@ pub(super) fn special(value: f64) -> Option<&'static str> {
 
 pub(super) fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
+}
+
+/// Returns the last value; without a value, the default.
+pub(super) fn varint(items: &[WireItem<'_>]) -> Result<u64, ProtoJsonError> {
+    match items.last() {
+        None => Ok(0),
+        Some(WireItem::Varint(value)) => Ok(*value),
+        Some(_) => Err(wrong_type()),
+    }
+}
+
+pub(super) fn fixed64(items: &[WireItem<'_>]) -> Result<u64, ProtoJsonError> {
+    match items.last() {
+        None => Ok(0),
+        Some(WireItem::Fixed64(value)) => Ok(*value),
+        Some(_) => Err(wrong_type()),
+    }
+}
+
+pub(super) fn fixed32(items: &[WireItem<'_>]) -> Result<u32, ProtoJsonError> {
+    match items.last() {
+        None => Ok(0),
+        Some(WireItem::Fixed32(value)) => Ok(*value),
+        Some(_) => Err(wrong_type()),
+    }
 }
 
 pub(super) fn bytes<'w>(items: &[WireItem<'w>]) -> Result<&'w [u8], ProtoJsonError> {
@@ -97,36 +118,4 @@ pub(super) fn unpacked<'i, 'w>(
         }
     }
     Ok(Cow::Owned(all))
-}
-
-/// Returns the text of a map's key; a missing key means the default.
-pub(super) fn map_key(
-    kind: FieldKind,
-    item: Option<WireItem<'_>>,
-) -> Result<String, ProtoJsonError> {
-    let signed = |value: i64| Ok(value.to_string());
-    match (kind, item.unwrap_or(default_key(kind))) {
-        (FieldKind::String, WireItem::Bytes(bytes)) => Ok(utf8(bytes)?.to_owned()),
-        (FieldKind::Bool, WireItem::Varint(value)) => Ok((value != 0).to_string()),
-        (FieldKind::Int32, WireItem::Varint(value)) => signed(i64::from(value as i32)),
-        (FieldKind::Int64, WireItem::Varint(value)) => signed(value as i64),
-        (FieldKind::Uint32, WireItem::Varint(value)) => Ok((value as u32).to_string()),
-        (FieldKind::Uint64, WireItem::Varint(value)) => Ok(value.to_string()),
-        (FieldKind::Sint32, WireItem::Varint(value)) => signed(unzigzag(u64::from(value as u32))),
-        (FieldKind::Sint64, WireItem::Varint(value)) => signed(unzigzag(value)),
-        (FieldKind::Fixed32, WireItem::Fixed32(value)) => Ok(value.to_string()),
-        (FieldKind::Fixed64, WireItem::Fixed64(value)) => Ok(value.to_string()),
-        (FieldKind::Sfixed32, WireItem::Fixed32(value)) => signed(i64::from(value as i32)),
-        (FieldKind::Sfixed64, WireItem::Fixed64(value)) => signed(value as i64),
-        _ => Err(wrong_type()),
-    }
-}
-
-fn default_key(kind: FieldKind) -> WireItem<'static> {
-    match kind {
-        FieldKind::String => WireItem::Bytes(&[]),
-        FieldKind::Fixed32 | FieldKind::Sfixed32 => WireItem::Fixed32(0),
-        FieldKind::Fixed64 | FieldKind::Sfixed64 => WireItem::Fixed64(0),
-        _ => WireItem::Varint(0),
-    }
 }

@@ -2,81 +2,68 @@
 
 use super::{
     Writer,
-    values::{bytes, merged, special, utf8},
+    values::{bytes, fixed64, special, utf8, varint},
 };
 use crate::{
     ProtoJsonError,
-    schema::{MessageForm, MessageSchema},
+    schema::{FieldKind, FieldShape, MessageForm, MessageSchema},
     time,
-    wire::{self, WireItem},
 };
 
-/// The values in a message of `google.protobuf`, by number.
-struct WellKnownValues<'w>(Vec<(u32, WireItem<'w>)>);
-
-impl<'w> WellKnownValues<'w> {
-    fn of(wire: &'w [u8]) -> Result<Self, ProtoJsonError> {
-        wire::items(wire).map(Self)
-    }
-
-    fn all(&self, number: u32) -> Vec<WireItem<'w>> {
-        let of = |(found, item): &(u32, WireItem<'w>)| (*found == number).then(|| item.clone());
-        self.0.iter().filter_map(of).collect()
-    }
-
-    fn varint(&self, number: u32) -> Result<u64, ProtoJsonError> {
-        match self.all(number).last() {
-            None => Ok(0),
-            Some(WireItem::Varint(value)) => Ok(*value),
-            Some(_) => Err(super::wrong_type()),
-        }
-    }
-
-    fn text(&self, number: u32) -> Result<&'w str, ProtoJsonError> {
-        utf8(bytes(&self.all(number))?)
-    }
-}
-
-impl Writer<'_> {
+impl<'s> Writer<'s> {
     pub(super) fn well_known(
         &mut self,
         form: MessageForm,
-        message: &MessageSchema,
+        message: &'s MessageSchema,
         wire: &[u8],
         depth: u32,
     ) -> Result<(), ProtoJsonError> {
-        let parts = WellKnownValues::of(wire)?;
-        let time = || Ok::<_, ProtoJsonError>((parts.varint(1)? as i64, parts.varint(2)? as i32));
+        let values = self.values(message, wire)?;
+        let part = |number: u32| {
+            let found = values.get(&number);
+            found.map_or(&[][..], |(_, items)| items.as_slice())
+        };
+        let time = || Ok::<_, ProtoJsonError>((varint(part(1))? as i64, varint(part(2))? as i32));
         match form {
             MessageForm::Timestamp => {
                 let (seconds, nanos) = time()?;
-                self.string(&time::timestamp(seconds, nanos)?)
+                self.json(&time::timestamp(seconds, nanos)?)
             }
             MessageForm::Duration => {
                 let (seconds, nanos) = time()?;
-                self.string(&time::duration(seconds, nanos)?)
+                self.json(&time::duration(seconds, nanos)?)
             }
             MessageForm::FieldMask => {
-                let paths = parts.all(1);
-                let paths = paths
-                    .iter()
-                    .map(|path| utf8(bytes(std::slice::from_ref(path))?));
-                let mask = field_mask(&paths.collect::<Result<Vec<_>, _>>()?)?;
-                self.string(&mask)
+                let paths = part(1).chunks(1).map(|path| utf8(bytes(path)?));
+                self.json(&field_mask(&paths.collect::<Result<Vec<_>, _>>()?)?)
             }
-            MessageForm::Any => self.any(parts.text(1)?, bytes(&parts.all(2))?, depth),
-            MessageForm::Value => self.value(message, &parts, depth),
-            MessageForm::Struct => {
-                let field = &message.fields[0];
-                let crate::schema::FieldShape::Map { key } = field.shape else {
-                    return Err(unusual(message));
+            MessageForm::Any => self.any(utf8(bytes(part(1))?)?, bytes(part(2))?, depth),
+            MessageForm::Value => {
+                let Some((field, items)) = values.values().next() else {
+                    return Err(ProtoJsonError::new(
+                        "a `google.protobuf.Value` is empty: set `null_value` for null",
+                    ));
                 };
-                self.map(key, field.kind, &parts.all(1), depth)
+                if field.kind == FieldKind::Double
+                    && let Some(name) = special(f64::from_bits(fixed64(items)?))
+                {
+                    return Err(ProtoJsonError::new(format!(
+                        "a `google.protobuf.Value` is {name}, which is not a number in JSON"
+                    )));
+                }
+                self.single(field.kind, items, depth)
             }
-            MessageForm::ListValue => self.list(message.fields[0].kind, &parts.all(1), depth),
+            MessageForm::Struct => {
+                let field = message.field(1)?;
+                let FieldShape::Map { key } = field.shape else {
+                    return Err(message.unusual());
+                };
+                self.map(key, field.kind, part(1), depth)
+            }
+            MessageForm::ListValue => self.list(message.field(1)?.kind, part(1), depth),
             // The default is written as well: the presence of the wrapper has a meaning.
             MessageForm::Wrapper | MessageForm::Object => {
-                self.single(message.fields[0].kind, &parts.all(1), depth)
+                self.single(message.field(1)?.kind, part(1), depth)
             }
         }
     }
@@ -91,7 +78,7 @@ impl Writer<'_> {
         let schema = self.schema;
         let message = schema.find(name).ok_or_else(|| unknown_type(name))?;
         self.out.extend_from_slice(b"\"@type\":");
-        self.string(url)?;
+        self.json(url)?;
         let outer = std::mem::replace(&mut self.in_any, true);
         let written = if message.form == MessageForm::Object {
             super::below(depth).and_then(|depth| self.members(message, content, depth, false))
@@ -104,54 +91,6 @@ impl Writer<'_> {
         self.close(b'}');
         Ok(())
     }
-
-    fn value(
-        &mut self,
-        message: &MessageSchema,
-        parts: &WellKnownValues<'_>,
-        depth: u32,
-    ) -> Result<(), ProtoJsonError> {
-        let Some((number, last)) = parts.0.iter().rev().find(|(number, _)| *number <= 6) else {
-            return Err(ProtoJsonError::new(
-                "a `google.protobuf.Value` is empty: set `null_value` for null",
-            ));
-        };
-        let field = message
-            .by_number(*number)
-            .map(|index| &message.fields[index])
-            .ok_or_else(|| unusual(message))?;
-        if let WireItem::Fixed64(bits) = last
-            && let Some(name) = special(f64::from_bits(*bits))
-        {
-            return Err(ProtoJsonError::new(format!(
-                "a `google.protobuf.Value` is {name}, which is not a number in JSON"
-            )));
-        }
-        match last {
-            WireItem::Bytes(_) => {
-                // Pieces of one alternative are one message, unless another alternative came
-                // between them.
-                let others = parts.0.iter().rposition(|(found, _)| found != number);
-                let pieces = &parts.0[others.map_or(0, |at| at + 1)..];
-                let pieces: Vec<_> = pieces.iter().map(|(_, item)| item.clone()).collect();
-                match field.kind {
-                    crate::schema::FieldKind::Message(_) => {
-                        let whole = merged(&pieces)?;
-                        self.single(field.kind, &[WireItem::Bytes(&whole)], depth)
-                    }
-                    kind => self.single(kind, &pieces, depth),
-                }
-            }
-            one => self.single(field.kind, std::slice::from_ref(one), depth),
-        }
-    }
-}
-
-fn unusual(message: &MessageSchema) -> ProtoJsonError {
-    ProtoJsonError::new(format!(
-        "`{}` differs from Google's declaration",
-        message.name
-    ))
 }
 
 pub(crate) fn unknown_type(name: &str) -> ProtoJsonError {
