@@ -2,8 +2,10 @@
 
 mod requests;
 mod sealed;
+mod signature;
 mod value;
 
+use self::signature::{PublishSignature, topic_constant};
 use crate::{
     derives, describe,
     errors::Errors,
@@ -14,10 +16,7 @@ use crate::{
 };
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::{
-    Attribute, DeriveInput, Field, GenericParam, Lifetime, Meta, Path, parse_quote,
-    spanned::Spanned,
-};
+use syn::{Attribute, DeriveInput, Field, Meta, Path, parse_quote, spanned::Spanned};
 
 /// Expands `#[amop::topic(args)]` on `input`.
 pub(crate) fn attribute(args: TokenStream, input: TokenStream) -> TokenStream {
@@ -271,45 +270,6 @@ fn kept(functions: TokenStream, without: &[syn::Ident]) -> TokenStream {
         .into_iter()
         .filter(|item| !matches!(item, syn::ImplItem::Fn(of) if without.contains(&of.sig.ident)));
     quote!(#(#items)*)
-}
-
-/// Parts of the signatures of functions that publish. Their futures borrow the client but not the
-/// message, so they are `Send` even if the message is not `Sync`.
-struct PublishSignature {
-    /// The lifetime of the borrow of the client.
-    life: Lifetime,
-    future: TokenStream,
-    send: TokenStream,
-}
-
-impl PublishSignature {
-    fn of(item: &DeriveInput) -> Self {
-        // A name that a user's own lifetime is not likely to have.
-        let life = Lifetime::new("'amop_client", Span::mixed_site());
-        let lifetimes = item.generics.lifetimes().map(|param| &param.lifetime);
-        let captured = lifetimes.map(|lifetime| quote!(#lifetime,));
-        let types = item.generics.params.iter().filter_map(|param| match param {
-            GenericParam::Type(param) => Some(&param.ident),
-            GenericParam::Const(param) => Some(&param.ident),
-            GenericParam::Lifetime(_) => None,
-        });
-        let send = quote!(::core::marker::Send + use<#life, #(#captured)* #(#types),*>);
-        let future = quote!(impl ::core::future::Future);
-        Self { life, future, send }
-    }
-}
-
-/// Generates the constant with the topic's name, which needs no trait in scope.
-fn topic_constant(item: &DeriveInput, topic: &syn::LitStr) -> TokenStream {
-    let vis = &item.vis;
-    let doc = match topic.value() {
-        name if name.contains('`') => " The topic of this type's messages.".to_owned(),
-        name => format!(" The topic of this type's messages: `{name}`."),
-    };
-    quote! {
-        #[doc = #doc]
-        #vis const TOPIC: &'static ::core::primitive::str = #topic;
-    }
 }
 
 /// Generates the functions of every topic that is not sealed.

@@ -31,38 +31,10 @@ mod comments;
 mod declared;
 mod document;
 mod json_schema;
-mod proto_fields;
+mod payload;
+mod proto_file;
 mod proto_text;
 
-pub use declared::{DeclaredTopic, Payload, PayloadSchema};
-pub use document::document;
-
-/// The comment that marks the main message of a `.proto` text, for AsyncAPI's own tools and for
-/// readers.
-const ROOT_MARK: &str = "// @RootNode";
-
-/// The prefix of a `$ref` to a JSON schema in the document.
-const SCHEMAS: &str = "#/components/schemas/";
-
-/// General information for a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DocumentInfo {
-    /// The title of the application.
-    pub title: String,
-    /// The version of the application, not of AsyncAPI.
-    pub version: String,
-    /// The purpose of the application.
-    pub description: Option<String>,
-}
-
-impl DocumentInfo {
-    /// Creates an info without a description.
-    pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            version: version.into(),
-            description: None,
-        }
-    }
-}
+pub use declared::{DeclaredTopic, Payload};
+pub use document::{DocumentInfo, document};
+pub use payload::PayloadSchema;

@@ -49,7 +49,7 @@
 //! | `drain` | All topics are unsubscribed. Everything delivered was read and answered, everything published has its answer, and the client is closed. |
 //! | `publish_unicast` | One subscriber has taken the message from its stream, or has answered it. |
 //! | `request` | One subscriber has replied, and the reply is of the right type. |
-//! | `publish_multicast` | A node has taken the message. It is possible that no subscriber receives it. Among overlay nodes it reaches every subscriber's node to which there is a path, even if links are lost on the way, unless a node on the path stops. See below for what a subscriber's queue drops. |
+//! | `publish_multicast` | A node has taken the message. It is possible that no subscriber receives it. Among overlay nodes it reaches every subscriber's node to which there is a path, even if links are lost on the way, unless a node on the path stops or is cut off from all others. See below for what a subscriber's queue drops. |
 //! | [`Publisher::publish`] | The message waits in a send buffer. |
 //! | [`Publisher::flush`] | A node has taken every message published before. |
 //!

@@ -16,13 +16,9 @@ const MAX_LINES: usize = 500;
 const PARTS: &[&str] = &[
     "amop-cli/src/conformance",
     "amop-cli/src/tap",
-    "amop-derive/src/expand",
     "amop-node/src/config",
     "amop-node/src/layout",
-    "amop-schema/src/asyncapi",
-    "amop-schema/src/compat",
     "amop-schema/src/load",
-    "amop/src/codec/json",
 ];
 
 /// Folders whose content is generated, downloaded or built.

@@ -1,6 +1,6 @@
 //! The functions of topics with a typed reply.
 
-use super::PublishSignature;
+use super::signature::PublishSignature;
 use crate::options::CheckedOptions;
 use proc_macro2::TokenStream;
 use quote::quote;

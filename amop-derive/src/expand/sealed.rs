@@ -1,7 +1,7 @@
 //! The functions of sealed topics. Those that publish take a `Sealer`, so none of them can send a
 //! message unsealed.
 
-use super::{PublishSignature, topic_constant};
+use super::signature::{PublishSignature, topic_constant};
 use crate::options::CheckedOptions;
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,9 +1,35 @@
 //! Assembles the document.
 
-use super::{DeclaredTopic, DocumentInfo, Payload, PayloadSchema, SCHEMAS};
+use super::{
+    declared::{DeclaredTopic, Payload},
+    payload::{PayloadSchema, SCHEMAS},
+};
 use crate::TopicCodec;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+
+/// General information for a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DocumentInfo {
+    /// The title of the application.
+    pub title: String,
+    /// The version of the application, not of AsyncAPI.
+    pub version: String,
+    /// The purpose of the application.
+    pub description: Option<String>,
+}
+
+impl DocumentInfo {
+    /// Creates an info without a description.
+    pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            version: version.into(),
+            description: None,
+        }
+    }
+}
 
 /// Returns an AsyncAPI 3.0 document of topics.
 ///

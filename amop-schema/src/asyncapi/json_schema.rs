@@ -3,7 +3,10 @@
 //! Readers also accept other forms, such as integers for decimal strings; the schema describes the
 //! form that is sent, which all readers accept.
 
-use super::{PayloadSchema, SCHEMAS, comments::ProtoComments};
+use super::{
+    comments::ProtoComments,
+    payload::{PayloadSchema, SCHEMAS},
+};
 use crate::compat::{
     google::{Special, special},
     types,

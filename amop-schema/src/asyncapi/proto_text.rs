@@ -1,16 +1,16 @@
 //! Writes a message and all types that it uses as the text of one `.proto` file.
-//!
-//! A file has one package. Types of other packages are moved to the message's package, with names
-//! such as `other_package_Type`, which do not appear on the wire. Types of `google.protobuf` are
-//! imported, since every protobuf compiler has them.
 
 use super::{
-    PayloadSchema, ROOT_MARK,
-    comments::ProtoComments,
-    proto_fields::{self, Syntax},
+    payload::PayloadSchema,
+    proto_file::{ProtoFile, Syntax, outermost},
 };
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use crate::compat::types::{is_packable, is_packed};
+use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use std::collections::{BTreeMap, HashSet};
+
+/// The comment that marks the main message of a `.proto` text, for AsyncAPI's own tools and for
+/// readers.
+const ROOT_MARK: &str = "// @RootNode";
 
 /// Returns the message as a file.
 pub(super) fn content(message: &MessageDescriptor) -> PayloadSchema {
@@ -26,202 +26,7 @@ pub(super) fn content(message: &MessageDescriptor) -> PayloadSchema {
     }
 }
 
-/// The parts of a file.
-pub(super) struct ProtoFile {
-    pub(super) syntax: Syntax,
-    pub(super) comments: ProtoComments,
-    package: String,
-    /// The top-level messages and enums, in the order in which they were found.
-    messages: Vec<MessageDescriptor>,
-    enums: Vec<EnumDescriptor>,
-    /// Full names of all types to write. A message that only contains such types is written without
-    /// fields.
-    used: HashSet<String>,
-    imports: BTreeSet<String>,
-    /// The names of top-level types in this file, by full name.
-    names: HashMap<String, String>,
-    /// The new names of values of top-level enums that were renamed here, by the enum's full name
-    /// and the value's name.
-    values: HashMap<(String, String), String>,
-    /// The full name of the main message.
-    root: String,
-}
-
 impl ProtoFile {
-    fn new(root: &MessageDescriptor) -> Self {
-        let mut file = Self {
-            syntax: Syntax::Proto3,
-            comments: ProtoComments::default(),
-            package: root.package_name().to_owned(),
-            messages: Vec::new(),
-            enums: Vec::new(),
-            used: HashSet::new(),
-            imports: BTreeSet::new(),
-            names: HashMap::new(),
-            values: HashMap::new(),
-            root: root.full_name().to_owned(),
-        };
-        file.collect(root);
-        file.name();
-        file
-    }
-
-    /// Finds all types that the message uses.
-    fn collect(&mut self, root: &MessageDescriptor) {
-        let mut queue = vec![root.clone()];
-        let mut top = HashSet::new();
-        while let Some(message) = queue.pop() {
-            if !self.used.insert(message.full_name().to_owned()) {
-                continue;
-            }
-            let outer = outermost(&message);
-            self.note_syntax(outer.parent_file().syntax());
-            if top.insert(outer.full_name().to_owned()) {
-                self.messages.push(outer);
-            }
-            for field in message.fields() {
-                self.collect_field(&field, &mut queue, &mut top);
-            }
-        }
-    }
-
-    fn collect_field(
-        &mut self,
-        field: &FieldDescriptor,
-        queue: &mut Vec<MessageDescriptor>,
-        top: &mut HashSet<String>,
-    ) {
-        match field.kind() {
-            Kind::Message(message) if is_well_known(message.package_name()) => {
-                self.imports.insert(message.parent_file().name().to_owned());
-            }
-            Kind::Enum(values) if is_well_known(values.package_name()) => {
-                self.imports.insert(values.parent_file().name().to_owned());
-            }
-            // The message of a map's entry is not written, only its value's type.
-            Kind::Message(message) => queue.push(message),
-            Kind::Enum(values) => self.collect_enum(values, top),
-            _ => {}
-        }
-    }
-
-    fn collect_enum(&mut self, values: EnumDescriptor, top: &mut HashSet<String>) {
-        if !self.used.insert(values.full_name().to_owned()) {
-            return;
-        }
-        self.note_syntax(values.parent_file().syntax());
-        let Some(parent) = values.parent_message() else {
-            self.enums.push(values);
-            return;
-        };
-        let outer = outermost(&parent);
-        if top.insert(outer.full_name().to_owned()) {
-            self.messages.push(outer);
-        }
-    }
-
-    /// Proto2 can express all of proto3, but not the other way round.
-    fn note_syntax(&mut self, syntax: prost_reflect::Syntax) {
-        if syntax == prost_reflect::Syntax::Proto2 {
-            self.syntax = Syntax::Proto2;
-        }
-    }
-
-    /// Chooses the names of the top-level types.
-    fn name(&mut self) {
-        let messages = self.messages.iter().map(|message| {
-            let package = message.package_name().to_owned();
-            (
-                package,
-                message.name().to_owned(),
-                message.full_name().to_owned(),
-            )
-        });
-        let enums = self.enums.iter().map(|values| {
-            let package = values.package_name().to_owned();
-            (
-                package,
-                values.name().to_owned(),
-                values.full_name().to_owned(),
-            )
-        });
-        // Types of the same package come first: they keep their names.
-        let (own, others): (Vec<_>, Vec<_>) = messages
-            .chain(enums)
-            .partition(|(package, ..)| *package == self.package);
-        let mut taken = HashSet::new();
-        for (_, name, full) in own {
-            taken.insert(name.clone());
-            self.names.insert(full, name);
-        }
-        // The names of enum values are in the scope around the enum.
-        let (own_enums, other_enums): (Vec<_>, Vec<_>) = std::mem::take(&mut self.enums)
-            .into_iter()
-            .partition(|values| values.package_name() == self.package);
-        for value in own_enums.iter().flat_map(EnumDescriptor::values) {
-            taken.insert(value.name().to_owned());
-        }
-        for (_, _, full) in others {
-            let name = free(&mut taken, full.replace('.', "_"));
-            self.names.insert(full, name);
-        }
-        for values in &other_enums {
-            let name = self.own_name(values.full_name(), values.name());
-            for value in values.values() {
-                if !taken.insert(value.name().to_owned()) {
-                    let key = (values.full_name().to_owned(), value.name().to_owned());
-                    let unique = free(&mut taken, format!("{name}_{}", value.name()));
-                    self.values.insert(key, unique);
-                }
-            }
-        }
-        self.enums = [own_enums, other_enums].concat();
-    }
-
-    /// Returns the name of an enum's value in the text.
-    pub(super) fn value_name(&self, of: &EnumDescriptor, name: &str) -> String {
-        let key = (of.full_name().to_owned(), name.to_owned());
-        self.values.get(&key).cloned().unwrap_or(key.1)
-    }
-
-    /// Returns the name of a type in the text, as seen from inside a message.
-    pub(super) fn type_name(&self, full: &str, within: &MessageDescriptor) -> String {
-        if is_well_known(full.rsplit_once('.').map_or("", |(package, _)| package)) {
-            let mut packages = self.package.split('.');
-            let shadowed = packages.any(|part| part == "google")
-                || proto_fields::is_shadowed("google", within);
-            return match shadowed {
-                true => format!(".{full}"),
-                false => full.to_owned(),
-            };
-        }
-        // The type is at the top level, or nested in a type that is.
-        let outer = self
-            .names
-            .iter()
-            .filter(|(outer, _)| {
-                full.strip_prefix(outer.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            })
-            .max_by_key(|(outer, _)| outer.len());
-        let Some((outer, name)) = outer else {
-            return format!(".{full}");
-        };
-        let name = format!("{name}{}", &full[outer.len()..]);
-        let first = name.split('.').next().unwrap_or(&name);
-        // AsyncAPI's parser takes the message that no other message refers to by its plain name as
-        // the main one, so references to the main message are qualified.
-        let root = full == self.root && within.full_name() != full;
-        if root || proto_fields::is_shadowed(first, within) {
-            match self.package.as_str() {
-                "" => format!(".{name}"),
-                package => format!(".{package}.{name}"),
-            }
-        } else {
-            name
-        }
-    }
-
     fn write(&mut self, root: &MessageDescriptor) -> String {
         let syntax = match self.syntax {
             Syntax::Proto2 => "proto2",
@@ -263,10 +68,6 @@ impl ProtoFile {
         text
     }
 
-    fn own_name(&self, full: &str, name: &str) -> String {
-        self.names.get(full).cloned().unwrap_or(name.to_owned())
-    }
-
     fn message(
         &mut self,
         text: &mut String,
@@ -291,7 +92,7 @@ impl ProtoFile {
     }
 
     /// Writes the fields and nested types of a message.
-    pub(super) fn body(&mut self, text: &mut String, message: &MessageDescriptor, depth: usize) {
+    fn body(&mut self, text: &mut String, message: &MessageDescriptor, depth: usize) {
         let start = text.len();
         let groups: HashSet<String> = message
             .fields()
@@ -318,15 +119,8 @@ impl ProtoFile {
         }
         if self.used.contains(message.full_name()) && message.fields().len() > 0 {
             separate(text, start);
-            proto_fields::write(self, text, message, depth);
+            write_fields(self, text, message, depth);
         }
-    }
-
-    /// Returns whether a message or a type inside it is written.
-    fn is_used(&self, message: &MessageDescriptor) -> bool {
-        let inside = format!("{}.", message.full_name());
-        self.used.contains(message.full_name())
-            || self.used.iter().any(|used| used.starts_with(&inside))
     }
 
     fn values(&mut self, text: &mut String, values: &EnumDescriptor, name: &str, depth: usize) {
@@ -347,29 +141,159 @@ impl ProtoFile {
         }
         text.push_str(&format!("{indent}}}\n"));
     }
+}
 
-    /// Writes the comment on the item at `path` of `file`.
-    pub(super) fn comment(
-        &mut self,
-        text: &mut String,
-        file: &prost_reflect::FileDescriptor,
-        path: &[i32],
-        depth: usize,
-    ) {
-        let indent = "  ".repeat(depth);
-        for line in self.comments.of(file, path).unwrap_or_default().lines() {
-            text.push_str(format!("{indent}// {line}").trim_end());
-            text.push('\n');
+/// Writes the fields. Members of a oneof are written together.
+fn write_fields(
+    file: &mut ProtoFile,
+    text: &mut String,
+    message: &MessageDescriptor,
+    depth: usize,
+) {
+    let indent = "  ".repeat(depth);
+    let mut oneofs = Vec::new();
+    for field in declared(message) {
+        let oneof = field
+            .containing_oneof()
+            .filter(|oneof| !oneof.is_synthetic());
+        let Some(oneof) = oneof else {
+            write_field(file, text, message, &field, depth, label(file, &field));
+            continue;
+        };
+        if oneofs.contains(&oneof) {
+            continue;
+        }
+        file.comment(text, &message.parent_file(), oneof.path(), depth);
+        text.push_str(&format!("{indent}oneof {} {{\n", oneof.name()));
+        for member in declared(message) {
+            if member.containing_oneof().as_ref() == Some(&oneof) {
+                write_field(file, text, message, &member, depth + 1, "");
+            }
+        }
+        text.push_str(&format!("{indent}}}\n"));
+        oneofs.push(oneof);
+    }
+}
+
+/// Returns the fields in the order of their declaration, which is the last part of their path.
+fn declared(message: &MessageDescriptor) -> Vec<FieldDescriptor> {
+    let mut fields: Vec<_> = message.fields().collect();
+    fields.sort_by_key(|field| field.path().last().copied());
+    fields
+}
+
+fn label(file: &ProtoFile, field: &FieldDescriptor) -> &'static str {
+    match field.cardinality() {
+        _ if field.is_map() => "",
+        Cardinality::Repeated => "repeated ",
+        Cardinality::Required => "required ",
+        Cardinality::Optional => {
+            let proto3_optional = field.field_descriptor_proto().proto3_optional();
+            if file.syntax == Syntax::Proto2 || proto3_optional {
+                "optional "
+            } else {
+                ""
+            }
         }
     }
 }
 
-/// Returns the name, extended until it is not taken.
-fn free(taken: &mut HashSet<String>, mut name: String) -> String {
-    while !taken.insert(name.clone()) {
-        name.push('_');
+fn write_field(
+    file: &mut ProtoFile,
+    text: &mut String,
+    message: &MessageDescriptor,
+    field: &FieldDescriptor,
+    depth: usize,
+    label: &str,
+) {
+    let indent = "  ".repeat(depth);
+    file.comment(text, &message.parent_file(), field.path(), depth);
+    let (name, number) = (field.name(), field.number());
+    if let (Kind::Message(group), true) = (field.kind(), field.is_group()) {
+        let group_name = group.name();
+        text.push_str(&format!(
+            "{indent}{label}group {group_name} = {number} {{\n"
+        ));
+        file.body(text, &group, depth + 1);
+        text.push_str(&format!("{indent}}}\n"));
+        return;
     }
-    name
+    let of = match field.kind() {
+        Kind::Message(entry) if field.is_map() => format!(
+            "map<{}, {}>",
+            type_name(file, &entry.map_entry_key_field().kind(), message),
+            type_name(file, &entry.map_entry_value_field().kind(), message)
+        ),
+        kind => type_name(file, &kind, message),
+    };
+    let options = options(file, field);
+    text.push_str(&format!(
+        "{indent}{label}{of} {name} = {number}{options};\n"
+    ));
+}
+
+fn type_name(file: &ProtoFile, kind: &Kind, within: &MessageDescriptor) -> String {
+    match kind {
+        Kind::Message(message) => file.type_name(message.full_name(), within),
+        Kind::Enum(values) => file.type_name(values.full_name(), within),
+        scalar => crate::compat::types::type_name(scalar),
+    }
+}
+
+/// Returns the options that matter to readers of the field.
+fn options(file: &ProtoFile, field: &FieldDescriptor) -> String {
+    let proto = field.field_descriptor_proto();
+    let mut options = Vec::new();
+    if let (Some(default), Cardinality::Optional | Cardinality::Required) =
+        (&proto.default_value, field.cardinality())
+    {
+        options.push(match field.kind() {
+            Kind::String => format!("default = \"{}\"", default.as_bytes().escape_ascii()),
+            // It is already escaped in the descriptor.
+            Kind::Bytes => format!("default = \"{default}\""),
+            Kind::Enum(of) => format!("default = {}", file.value_name(&of, default)),
+            _ => format!("default = {default}"),
+        });
+    }
+    let packed_by_default = file.syntax == Syntax::Proto3 && is_packable(&field.kind());
+    if field.is_list() && is_packed(field) != packed_by_default {
+        options.push(format!("packed = {}", is_packed(field)));
+    }
+    if field.json_name() != default_json_name(field.name()) {
+        options.push(format!(
+            "json_name = \"{}\"",
+            field.json_name().as_bytes().escape_ascii()
+        ));
+    }
+    if proto
+        .options
+        .as_ref()
+        .is_some_and(|options| options.deprecated())
+    {
+        options.push("deprecated = true".to_owned());
+    }
+    match options.as_slice() {
+        [] => String::new(),
+        options => format!(" [{}]", options.join(", ")),
+    }
+}
+
+/// Returns the JSON name of a field without a JSON name of its own: underscores are removed and the
+/// next letters are in upper case.
+fn default_json_name(name: &str) -> String {
+    let mut json = String::new();
+    let mut upper = false;
+    for c in name.chars() {
+        match c {
+            '_' => upper = true,
+            c if upper => {
+                json.push(c.to_ascii_uppercase());
+                upper = false;
+            }
+            c => json.push(c),
+        }
+    }
+    json
 }
 
 /// Writes an empty line between declarations.
@@ -377,16 +301,4 @@ fn separate(text: &mut String, start: usize) {
     if text.len() > start {
         text.push('\n');
     }
-}
-
-fn outermost(message: &MessageDescriptor) -> MessageDescriptor {
-    let mut outer = message.clone();
-    while let Some(parent) = outer.parent_message() {
-        outer = parent;
-    }
-    outer
-}
-
-fn is_well_known(package: &str) -> bool {
-    package == "google.protobuf"
 }
