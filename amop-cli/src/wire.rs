@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_node::race;
-use amop_tls::{HandshakeFailure, Identity, Mode, Side, rustls::ClientConfig};
+use amop_tls::{HandshakeFailure, Identity, Mode, Side, is_end, rustls::ClientConfig};
 use bytes::Bytes;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt},
@@ -128,17 +128,6 @@ pub(crate) async fn read_record(stream: &mut (impl AsyncBufRead + Unpin)) -> io:
     };
     stream.consume(record.len());
     Ok(record)
-}
-
-/// Returns whether an error only means that the peer closed the connection without a close alert.
-pub(crate) fn is_end(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-    )
 }
 
 #[cfg(test)]

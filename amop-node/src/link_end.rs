@@ -34,12 +34,10 @@ pub(crate) enum LinkEnd<R: Error + 'static> {
 impl<R: Error + 'static> LinkEnd<R> {
     /// Treats a connection that the peer closed without an error as closed, not as an error.
     pub(crate) fn of(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionAborted => Self::Closed,
-            _ => Self::Io(error),
+        if amop_tls::is_end(&error) {
+            Self::Closed
+        } else {
+            Self::Io(error)
         }
     }
 }

@@ -6,6 +6,7 @@ use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved,
 };
 
+use crate::end::is_end;
 use crate::error::VerifyError;
 use crate::refusal;
 use crate::time::UtcSeconds;
@@ -185,15 +186,10 @@ impl HandshakeFailure {
         if let Some(tls) = tls {
             return Self::from_rustls(tls, we, mode);
         }
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe => match we {
-                Side::Client => Self::Closed(error),
-                Side::Server => Self::ClosedByClient(error),
-            },
-            _ => Self::Io(error),
+        match we {
+            _ if !is_end(&error) => Self::Io(error),
+            Side::Client => Self::Closed(error),
+            Side::Server => Self::ClosedByClient(error),
         }
     }
 

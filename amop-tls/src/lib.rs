@@ -71,6 +71,7 @@ mod algs;
 mod cert;
 mod config;
 mod digest;
+mod end;
 mod error;
 mod failure;
 mod filter;
@@ -105,6 +106,7 @@ mod time;
 mod verify;
 
 pub use config::{ClientOptions, PeerOptions, ServerOptions};
+pub use end::is_end;
 pub use error::{TlsError, VerifyError};
 pub use failure::HandshakeFailure;
 pub use filter::PeerFilter;

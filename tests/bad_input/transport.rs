@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use amop_node::{ListenLimits, Node, Port, StartError};
-use amop_testkit::{Bystanders, identity, is_end, log, network, network_with, within};
+use amop_testkit::{Bystanders, identity, log, network, network_with, within};
 use amop_tls::pki::Leaf;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,7 +15,7 @@ async fn closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     match within("the end", stream.read_to_end(&mut rest)).await {
         Ok(_) => rest,
-        Err(error) if is_end(&error) => rest,
+        Err(error) if amop_tls::is_end(&error) => rest,
         Err(error) => panic!("{error}"),
     }
 }

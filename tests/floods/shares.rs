@@ -1,12 +1,14 @@
 //! How much of a node one session, or all sessions with one certificate, may use when others want
 //! it, too.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use amop::{SubscribeError, TopicName};
 use amop_node::{Limits, ListenLimits};
 use amop_proto::channel::FrameType;
-use amop_testkit::{Bystanders, Sdk, builder, client, counted, identity, network_with, within};
+use amop_testkit::{
+    Bystanders, Sdk, builder, client, counted, identity, network_with, until, within,
+};
 use amop_tls::pki::Leaf;
 
 fn set(prefix: &str, count: usize) -> String {
@@ -97,12 +99,7 @@ async fn one_certificate_cannot_keep_another_out() {
         let config = network.sdk().client_config().unwrap();
         crowd.push(Sdk::connect(network.endpoint(0), config).await);
     }
-    within("all places are taken", async {
-        while node.session_count() < 6 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until("all places are taken", || node.session_count() >= 6).await;
     let other = builder(&network, 0).identity(identity(network.agency(), Leaf::Sdk, "other"));
     let other = within("the other", other.connect()).await.unwrap();
     let topic = TopicName::new("room").unwrap();

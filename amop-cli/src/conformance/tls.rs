@@ -137,7 +137,7 @@ async fn plain_text(bench: &Bench) -> Checked {
         }
         Ok(Ok(_)) => passed(),
         // The node closed the connection, which is the best answer.
-        Ok(Err(error)) if wire::is_end(&error) => passed(),
+        Ok(Err(error)) if amop_tls::is_end(&error) => passed(),
         Ok(Err(error)) => failed("a TCP connection", error.to_string()),
         Err(_) => failed("a TCP connection", "none in time"),
     }

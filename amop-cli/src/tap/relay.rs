@@ -151,7 +151,7 @@ where
 /// Ignores the error of a peer that has already closed the connection.
 fn ended(result: io::Result<()>) -> io::Result<()> {
     match result {
-        Err(error) if !wire::is_end(&error) => Err(error),
+        Err(error) if !amop_tls::is_end(&error) => Err(error),
         _ => Ok(()),
     }
 }

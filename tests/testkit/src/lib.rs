@@ -12,7 +12,7 @@
 //! | `network`, `client`, `within`, `until`, `counted` | networks, clients of them, and waiting with a deadline |
 //! | `Graph` | nodes that are connected as a test says and come back on their ports |
 //! | `agency`, `identity`, `write_certificates` | certificates |
-//! | `RawLink`, `Sdk`, `Peer`, `is_end` | raw TLS connections, and other SDKs and FISCO nodes on them |
+//! | `RawLink`, `Sdk`, `Peer` | raw TLS connections, and other SDKs and FISCO nodes on them |
 //! | `Program`, `Projects` | programs and their output, and projects as users have them |
 //! | `Bystanders`, `attack` | members that exchange messages, and programs that attack |
 //! | `fisco` | imitations of FISCO nodes |

@@ -28,6 +28,6 @@ pub use self::{
     ports::{P2P_OFFSET, RPC_OFFSET, devnet, free_ports},
     process::{Finished, Program},
     projects::{Projects, succeeded},
-    raw::{RawLink, is_end},
+    raw::RawLink,
     sdk::{Sdk, seq},
 };

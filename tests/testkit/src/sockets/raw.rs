@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use amop_tls::{
-    Identity,
+    Identity, is_end,
     rustls::{ClientConfig, ClientConnection},
 };
 use tokio::{
@@ -128,16 +128,4 @@ impl RawLink {
         }
         self.tcp.write_all(&out).await
     }
-}
-
-/// Returns whether an error only means that the other side closed the connection, with or without
-/// an alert.
-pub fn is_end(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-    )
 }
