@@ -82,8 +82,9 @@
 //!   refused if the program has not read the subscription for as long as a node waits, 5 s.
 //! * A message that is longer than the node's limit is not sent ([`PublishErrorKind::TooLarge`]):
 //!   overlay nodes tell their limit. Other nodes do not; if two connections to such nodes ended
-//!   while a message was being sent, it is not sent again ([`PublishErrorKind::CutOff`]). The same
-//!   holds for a reply: its publisher is then told that there is none, and the log says why.
+//!   while a message was being sent, it is not sent again ([`PublishErrorKind::CutOff`]). A reply
+//!   is treated in the same way: its publisher gets [`PublishErrorKind::NoReply`], and the log of
+//!   the subscriber says why.
 //!
 //! # FISCO nodes
 //!

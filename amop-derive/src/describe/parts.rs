@@ -2,14 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type, meta::ParseNestedMeta};
 
 /// Returns an expression for the descriptor of any type.
 pub(super) fn of_field(ty: &Type, describe: &TokenStream) -> TokenStream {
     quote!((&&&#describe::Probe::<#ty>::new()).describe())
 }
 
-/// Returns the doc comment, without the space after the comment signs; empty if there is none.
+/// Returns the doc comment without the space after the comment signs, or an empty text.
 pub(super) fn doc(attrs: &[Attribute]) -> String {
     let texts = attrs
         .iter()
@@ -32,4 +32,10 @@ pub(super) fn doc(attrs: &[Attribute]) -> String {
         })
         .collect();
     lines.join("\n").trim().to_owned()
+}
+
+/// Returns the name of an option of an attribute, or an empty text if it is a longer path.
+pub(super) fn option_name(meta: &ParseNestedMeta<'_>) -> String {
+    let name = meta.path.get_ident();
+    name.map(ToString::to_string).unwrap_or_default()
 }

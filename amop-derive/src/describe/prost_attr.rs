@@ -1,5 +1,6 @@
 //! The `#[prost(...)]` attributes of fields.
 
+use super::parts::option_name;
 use syn::{Attribute, LitStr, Token, meta::ParseNestedMeta};
 
 /// The number of values of a field.
@@ -58,11 +59,7 @@ impl Prost {
     }
 
     fn read(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
-        let name = meta
-            .path
-            .get_ident()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let name = option_name(meta);
         let value = if meta.input.peek(Token![=]) {
             Some(meta.value()?.parse::<LitStr>()?.value())
         } else {

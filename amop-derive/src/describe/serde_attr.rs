@@ -1,6 +1,6 @@
 //! Serde's attributes that affect the JSON.
 
-use super::case::Case;
+use super::{case::Case, parts::option_name};
 use syn::{Attribute, LitStr, Token, meta::ParseNestedMeta};
 
 /// The content of `#[serde(...)]` on a struct, an enum, a variant or a field.
@@ -34,11 +34,7 @@ impl Serde {
     }
 
     fn read(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
-        let name = meta
-            .path
-            .get_ident()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let name = option_name(meta);
         match name.as_str() {
             "rename" => self.rename = written(meta)?,
             "rename_all" => self.rename_all = written(meta)?.as_deref().and_then(Case::parse),

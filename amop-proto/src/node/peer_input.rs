@@ -124,7 +124,7 @@ impl PeerInput {
                 let content = RelayedMulticastHeader::content_of(body);
                 unknown.with_long(content).with_long_body_in(content)
             }
-            (protocol::EXTENSION, mesh_packet::MULTICAST) => {
+            (protocol::EXTENSION, mesh_packet::MULTICAST) if body.len() > super::digest::SHORT => {
                 let content = MulticastHeader::content_of(body);
                 let digest = unknown.with_long_body_in(content);
                 let id = MulticastHeader::id_of(body);

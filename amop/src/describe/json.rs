@@ -198,7 +198,7 @@ impl JsonTypes {
         }
     }
 
-    /// Begins the schema of an enum. An empty `tag` or `content` means that there is none.
+    /// Begins the schema of an enum. Without a tag or content, pass an empty text.
     pub fn variants<'a>(
         &'a mut self,
         [tag, content]: [&'static str; 2],
