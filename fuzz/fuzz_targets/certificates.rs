@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use amop_fuzz::{assert_one_line, issued, node, signed_part};
+use amop_fuzz::{assert_error_in_one_line, issued, node, signed_part};
 use amop_tls::{
     HandshakeFailure, Mode, ServerOptions, Side, peer_info, peer_public_key,
     rustls::{ClientConnection, ServerConfig, ServerConnection, pki_types::CertificateDer},
@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
     let chain = chain(list);
     if let Err(error) = &accepted {
         let failure = HandshakeFailure::from_rustls(error, Side::Server, Mode::Ec);
-        assert_one_line(&failure);
+        assert_error_in_one_line(&failure);
     } else {
         let signed = signed_part(&chain[0]).expect("it was accepted");
         assert!(
@@ -69,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
         );
     }
     if let Err(error) = peer_public_key(&chain) {
-        assert_one_line(&error);
+        assert_error_in_one_line(&error);
     }
     // A peer that is accepted as a node has an ID.
     if port == PEERS && accepted.is_ok() {

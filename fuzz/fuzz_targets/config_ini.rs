@@ -2,14 +2,15 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use amop_fuzz::assert_one_line;
+use amop_fuzz::{assert_error_in_one_line, assert_one_line};
 use amop_node::{NodeBuilder, config::NodeConfig};
+use amop_proto::log::with_causes;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let (config, warnings) = match NodeConfig::from_ini_str(text, "/etc/amop/config.ini") {
         Ok(read) => read,
-        Err(error) => return assert_one_line(&error),
+        Err(error) => return assert_error_in_one_line(&error),
     };
     let lines = text.split('\n').count();
     for warning in warnings {
@@ -18,5 +19,8 @@ fuzz_target!(|text: &str| {
     }
     // None of the files that it names exists.
     let error = NodeBuilder::from_config(&config).expect_err("there are no certificates");
-    assert!(error.to_string().contains("/etc/amop") || error.to_string().contains('/'));
+    assert!(
+        with_causes(&error).to_string().contains('/'),
+        "the error names no file"
+    );
 });

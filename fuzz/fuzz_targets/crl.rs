@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use amop_fuzz::{assert_one_line, node, pki};
+use amop_fuzz::{assert_error_in_one_line, node, pki};
 use amop_tls::{
     Identity, ServerOptions, Side,
     rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject},
@@ -25,7 +25,7 @@ static CHAINS: LazyLock<[Vec<CertificateDer<'static>>; 2]> = LazyLock::new(|| {
 fuzz_target!(|file: &[u8]| {
     let listed = match NODE.clone().with_revocation("lists.crl", file) {
         Ok(listed) => listed,
-        Err(error) => return assert_one_line(&error),
+        Err(error) => return assert_error_in_one_line(&error),
     };
     // The fixtures' chain has signed no list. So each list was signed by an authority in the file
     // itself, and it contains none of the chain's certificates.

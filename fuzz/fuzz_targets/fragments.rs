@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_fuzz::{Script, assert_one_line};
+use amop_fuzz::{Script, assert_error_in_one_line};
 use amop_proto::p2p::{Assembled, FragmentAssembler, PeerFrame, mesh, protocol};
 use bytes::{BufMut, Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
@@ -63,7 +63,7 @@ fuzz_target!(|data: &[u8]| {
             Ok(taken) => check(&taken, &body, number, &mut sent),
             // The error closes the connection.
             Err(error) => {
-                assert_one_line(&error);
+                assert_error_in_one_line(&error);
                 break;
             }
         }

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use amop_fuzz::assert_one_line;
+use amop_fuzz::assert_error_in_one_line;
 use amop_seal::{
     ReplaySettings, ReplayWindow, SealedKind, SealedReader, SealingKey, SealingPublicKey,
     open_reply,
@@ -51,16 +51,16 @@ fn message(message: &[u8]) {
         let refused = reader
             .open(message, kind, NOW)
             .expect_err("it is not signed");
-        assert_one_line(&refused);
+        assert_error_in_one_line(&refused);
     }
     let refused = open_reply(message, own, &public, "settlement", &[0; 32]);
-    assert_one_line(&refused.expect_err("it is not signed"));
+    assert_error_in_one_line(&refused.expect_err("it is not signed"));
 }
 
 fn state(state: &[u8]) {
     match ReplayWindow::restored(ReplaySettings::default(), state) {
         Ok(window) => drop(window.closed_state()),
-        Err(error) => assert_one_line(&error),
+        Err(error) => assert_error_in_one_line(&error),
     }
 }
 
@@ -70,13 +70,13 @@ fn key(text: &str) {
             let again = SealingKey::from_pem(&key.to_pem()).expect("it was written by us");
             assert_eq!(again.public_key(), key.public_key());
         }
-        Err(error) => assert_one_line(&error),
+        Err(error) => assert_error_in_one_line(&error),
     }
 }
 
 fn public_key(text: &str) {
     match text.parse::<SealingPublicKey>() {
         Ok(key) => assert_eq!(key.to_string().parse::<SealingPublicKey>().ok(), Some(key)),
-        Err(error) => assert_one_line(&error),
+        Err(error) => assert_error_in_one_line(&error),
     }
 }

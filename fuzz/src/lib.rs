@@ -5,8 +5,9 @@ pub mod machine;
 pub mod relayed;
 mod script;
 
-use std::{fmt::Display, sync::LazyLock};
+use std::{error::Error, fmt::Display, sync::LazyLock};
 
+use amop_proto::log::with_causes;
 use amop_tls::{
     Identity,
     rustls::pki_types::{CertificateDer, pem::PemObject},
@@ -48,6 +49,16 @@ pub fn assert_one_line(text: &impl Display) {
         !text.chars().any(char::is_control),
         "a message of several lines: {text:?}"
     );
+}
+
+/// Asserts that an error about outside input is one line together with its causes, as
+/// [`assert_one_line`] does.
+///
+/// # Panics
+///
+/// If it is more than one line.
+pub fn assert_error_in_one_line(error: &(dyn Error + 'static)) {
+    assert_one_line(&with_causes(error));
 }
 
 /// Returns everything that the authority of the chain has signed: the first element of each
