@@ -13,11 +13,6 @@ use amop_proto::log::with_causes;
 use clap::Parser;
 use tokio::task;
 
-/// Returns memory to the system soon after a flood, and costs less per message than the allocators
-/// of most systems.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// An AMOP node that speaks the protocols of FISCO BCOS 2.x and keeps no chain.
 ///
 /// It reads the chain's own config.ini, so it can be started in a folder made by build_chain.sh.

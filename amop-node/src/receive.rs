@@ -51,6 +51,8 @@ pub(crate) async fn read<R: Reading, C: std::error::Error + 'static>(
     let mut paused = signals.paused.subscribe();
     let mut buffer = Buffer::default();
     let mut room = READ_MIN;
+    // A busy connection brings about as many events as at the last read.
+    let mut expected = 0;
     let mut head: Option<IncompleteFrame> = None;
     let mut pace = reading.pace();
     let party = share.party(R::number(id));
@@ -102,7 +104,7 @@ pub(crate) async fn read<R: Reading, C: std::error::Error + 'static>(
         }
         // Busy connections get larger reads; idle ones give the memory back.
         room = (len * 2).clamp(READ_MIN, READ_MAX);
-        let mut taken = ReadBatch::default();
+        let mut taken = ReadBatch::with_capacity(expected);
         let end = take_frames(
             core,
             &mut reading,
@@ -113,6 +115,7 @@ pub(crate) async fn read<R: Reading, C: std::error::Error + 'static>(
             &mut taken,
         );
         reading.look_through();
+        expected = taken.events.len();
         if taken.events.is_empty() {
             taken.events.push(R::active(id));
         }

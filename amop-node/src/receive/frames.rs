@@ -15,6 +15,9 @@ use crate::{
     link_end::LinkEnd,
 };
 
+/// The most events for which room is made in advance.
+const MOST_EXPECTED: usize = 1024;
+
 /// The results of one read.
 #[derive(Default)]
 pub(super) struct ReadBatch {
@@ -28,6 +31,15 @@ pub(super) struct ReadBatch {
 }
 
 impl ReadBatch {
+    /// Creates an empty batch with room for about this many events, so that they are not moved as
+    /// more are added.
+    pub(super) fn with_capacity(events: usize) -> Self {
+        Self {
+            events: Vec::with_capacity(events.min(MOST_EXPECTED)),
+            ..Self::default()
+        }
+    }
+
     /// Returns whether handling it takes so long that other connections should not wait for it.
     pub(super) fn takes_long(&self) -> bool {
         !self.rooms.is_empty() || self.texts.iter().any(|&(_, text, _)| text > SHORT)
