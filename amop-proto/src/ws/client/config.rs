@@ -25,6 +25,9 @@ pub struct WsClientConfig {
     /// The maximum number of delivered unicasts that the program has not answered yet; more are
     /// refused. Default 8192.
     pub max_deliveries: usize,
+    /// The longest seq of a delivered unicast that is accepted, in bytes. Nodes and SDKs send 32.
+    /// Default 256.
+    pub max_seq: usize,
     /// The maximum number of bytes that wait to be sent; more messages and answers are refused.
     /// Default 64 MiB.
     pub max_queued: usize,
@@ -41,6 +44,7 @@ impl Default for WsClientConfig {
             max_message: MAX_MESSAGE,
             max_in_flight: 8192,
             max_deliveries: 8192,
+            max_seq: 256,
             max_queued: 64 * 1024 * 1024,
             max_topic_list: 2 * 1024 * 1024,
         }

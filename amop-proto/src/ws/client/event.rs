@@ -151,6 +151,11 @@ pub enum WsClientNotice {
     /// A unicast whose seq is that of another one that the program has not answered yet. It was
     /// ignored, because an answer could belong to either.
     SeqInUse(WsSeq),
+    /// A unicast with a seq over the limit; it was refused with the status 104.
+    SeqTooLong {
+        /// The seq's length in bytes.
+        len: usize,
+    },
     /// A unicast was refused with the status 104, because too many others wait for the program's
     /// answers.
     TooManyDeliveries {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::{channel::Seq, client::MessageKind, p2p::FRAGMENT};
+use crate::{channel::Seq, client::MessageKind, log::with_causes, p2p::FRAGMENT};
 
 #[test]
 fn payloads_share_the_memory_of_what_was_received() {
@@ -194,5 +194,22 @@ fn statuses_have_meanings_and_texts() {
     assert!(
         text.contains("topic: a\\nb\u{fffd}x") && text.len() < 400,
         "{text}"
+    );
+}
+
+#[test]
+fn errors_show_their_causes_once() {
+    let error = WsMessage::new(WsType::UNICAST, seq(), "")
+        .encode()
+        .unwrap_err();
+    assert_eq!(
+        with_causes(&error).to_string(),
+        "the payload of the AMOP message is incomplete and would stop a node; it is not sent: the \
+         payload of an AMOP message has 0 bytes, the minimum is 6"
+    );
+    let error = WsHandshakeRequest::parse(b"[]").unwrap_err();
+    assert_eq!(
+        with_causes(&error).to_string(),
+        "malformed handshake: the payload is not a JSON object"
     );
 }

@@ -94,29 +94,50 @@ impl<T> WsClientSession<T> {
                 return self.notice(WsClientNotice::Malformed { kind, error });
             }
         };
-        let Some(topic) = self.topics.find(&request.topic) else {
+        let Some(topic) = self.topics.find(&request.topic).cloned() else {
             self.refuse(kind, seq, NOT_TAKEN);
             let topic = request.topic;
             return self.notice(WsClientNotice::NotSubscribed { kind, topic });
         };
-        let topic = topic.clone();
-        let arrived = match kind {
-            MessageKind::Unicast => self.deliveries.arrive(now, &seq, &request),
-            MessageKind::Multicast => Arrived::New { repeats: None },
-        };
-        match arrived {
-            Arrived::New { repeats } => self.events.push_back(WsClientEvent::Push(WsPush {
+        match self.arrive(now, kind, &seq, &request) {
+            Ok(repeats) => self.events.push_back(WsClientEvent::Push(WsPush {
                 kind,
                 seq,
                 topic,
                 payload: request.data,
                 repeats,
             })),
-            Arrived::SeqInUse => self.notice(WsClientNotice::SeqInUse(seq)),
-            Arrived::TooMany => {
+            // Not even a refusal: it would be taken for the answer to the other one.
+            Err(notice @ WsClientNotice::SeqInUse(_)) => self.notice(notice),
+            Err(notice) => {
                 self.refuse(kind, seq, NOT_TAKEN);
+                self.notice(notice);
+            }
+        }
+    }
+
+    /// Records a delivery, if it waits for an answer. Returns the first copy of the same message, or
+    /// why the program does not get it.
+    fn arrive(
+        &mut self,
+        now: Instant,
+        kind: MessageKind,
+        seq: &WsSeq,
+        request: &AmopRequest,
+    ) -> Result<Option<WsSeq>, WsClientNotice> {
+        if kind == MessageKind::Multicast {
+            return Ok(None);
+        }
+        let len = seq.len();
+        if len > self.config.max_seq {
+            return Err(WsClientNotice::SeqTooLong { len });
+        }
+        match self.deliveries.arrive(now, seq, request) {
+            Arrived::New { repeats } => Ok(repeats),
+            Arrived::SeqInUse => Err(WsClientNotice::SeqInUse(seq.clone())),
+            Arrived::TooMany => {
                 let limit = self.config.max_deliveries;
-                self.notice(WsClientNotice::TooManyDeliveries { limit });
+                Err(WsClientNotice::TooManyDeliveries { limit })
             }
         }
     }

@@ -230,6 +230,18 @@ fn too_many_deliveries_are_refused() {
 }
 
 #[test]
+fn a_unicast_with_a_long_seq_is_refused() {
+    let mut harness = Harness::subscribed();
+    harness.push(WsType::UNICAST, &node_seq(&"s".repeat(257)), "data");
+    let too_long = WsClientNotice::SeqTooLong { len: 257 };
+    assert_eq!(harness.events(), [notice(too_long)]);
+    assert_eq!(harness.sent_one().status, WsStatus(104));
+    // A multicast's seq is not kept.
+    harness.push(WsType::MULTICAST, &node_seq(&"s".repeat(257)), "data");
+    assert!(matches!(harness.events()[..], [WsClientEvent::Push(_)]));
+}
+
+#[test]
 fn an_answer_that_is_too_long_tells_the_publisher_so() {
     let config = WsClientConfig::default().with(|config| config.max_message = 60);
     let mut harness = Harness::ready_with(config);
