@@ -242,9 +242,12 @@ fn an_idle_sdk_is_pinged_and_a_silent_one_given_up() {
     );
 }
 
+/// A way to end a session, and how the reason begins.
+type End = (fn(&mut Harness), &'static str);
+
 #[test]
 fn a_session_ends_once_and_does_nothing_after() {
-    let reasons: [(fn(&mut Harness), &str); 4] = [
+    let reasons: [End; 4] = [
         (|harness| harness.session.close(), "closed by this node"),
         (
             |harness| harness.session.handle_eof(),
