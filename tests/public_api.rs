@@ -54,12 +54,15 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
             "Seq",
             "SessionId",
             "ShortId",
+            "WsStatus",
+            "WsType",
         ],
     ),
     (
         "a part of a frame or packet, whose layout the protocol fixes: code that makes one gives every field",
         &[
             "AmopBody",
+            "AmopRequest",
             "Body",
             "Frame",
             "HandshakeRequest",
@@ -81,6 +84,8 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
             "Verdict",
             "VerifyRequest",
             "Whole",
+            "WsHandshakeRequest",
+            "WsMessage",
         ],
     ),
     (
@@ -120,6 +125,10 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
             "SessionEvent",
             "SessionIdentity",
             "UnicastArrival",
+            "WsClientEvent",
+            "WsOutcome",
+            "WsServerEvent",
+            "WsTransmit",
         ],
     ),
 ];

@@ -7,13 +7,14 @@
 //! | [`channel`] | the SDK-node protocol: frames, message bodies, error codes |
 //! | [`p2p`] | the node-node protocol: frames, topic synchronisation |
 //! | [`client`] | the SDK side of a channel connection |
+//! | [`ws`] | the SDK-node protocol of FISCO BCOS 3.x: messages, and the sessions of both sides |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
 //! | [`log`] | text from other programs on one line, and a limit on log lines |
 //! | [`race`] | when to try each address of a host name |
 //! | [`admission`] | which unidentified connections may hold a place at a port |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
-//! "p2p-v2 section N" (node-node).
+//! "p2p-v2 section N" (node-node); "ws-v3 section N" is the SDK-node protocol of 3.x.
 #![forbid(unsafe_code)]
 
 pub mod admission;
@@ -28,6 +29,7 @@ pub mod p2p;
 pub mod race;
 mod shards;
 mod topic;
+pub mod ws;
 
 pub use host_port::{HostPort, HostPortError};
 pub use node_id::{NodeId, NodeIdError};

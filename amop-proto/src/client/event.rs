@@ -163,7 +163,7 @@ impl RequestOutcome {
     }
 
     /// Reads the answer to a multicast. The node does not send the multicast's body back.
-    pub(super) fn of_multicast(result: i32, body: Bytes) -> Self {
+    pub(crate) fn of_multicast(result: i32, body: Bytes) -> Self {
         Self::of(result, body, |body| body)
     }
 

@@ -74,5 +74,6 @@ pub use event::{
     CloseReason, ExpiredCertificate, MessageKind, Push, RequestOutcome, SessionEvent, SessionNotice,
 };
 pub use pool::{EndpointPool, PoolConfig};
+pub(crate) use requests::{Ended, Requests};
 pub use session::ClientSession;
 pub use window::{DedupWindow, UnicastArrival, WindowConfig};

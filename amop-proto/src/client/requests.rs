@@ -1,13 +1,13 @@
 //! The requests that are answered individually.
 
-use std::time::Instant;
+use std::{hash::Hash, time::Instant};
 
 use super::RefusalReason;
 use crate::{TopicName, channel::Seq, hash::HashMap};
 
 #[derive(Debug)]
-struct PendingRequest<T> {
-    topic: TopicName,
+struct PendingRequest<T, W> {
+    what: W,
     deadline: Instant,
     token: T,
     /// The length of its frame in bytes.
@@ -16,46 +16,47 @@ struct PendingRequest<T> {
 
 /// A request that has ended, with the length of its frame.
 #[derive(Debug)]
-pub(super) struct Ended<T> {
-    pub(super) token: T,
-    pub(super) len: usize,
+pub(crate) struct Ended<T> {
+    pub(crate) token: T,
+    pub(crate) len: usize,
 }
 
+/// Requests by seq, with what was asked: usually the topic.
 #[derive(Debug)]
-pub(super) struct Requests<T> {
-    by_seq: HashMap<Seq, PendingRequest<T>>,
+pub(crate) struct Requests<T, W = TopicName, K = Seq> {
+    by_seq: HashMap<K, PendingRequest<T, W>>,
     /// No request expires before this. A request that set it may have been answered since.
     earliest: Option<Instant>,
 }
 
-impl<T> Requests<T> {
-    pub(super) fn new() -> Self {
+impl<T, W, K: Hash + Ord> Requests<T, W, K> {
+    pub(crate) fn new() -> Self {
         Self {
             by_seq: HashMap::default(),
             earliest: None,
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.by_seq.len()
     }
 
-    pub(super) fn is_free(&self, seq: &Seq) -> Result<(), RefusalReason> {
+    pub(crate) fn is_free(&self, seq: &K) -> Result<(), RefusalReason> {
         if self.by_seq.contains_key(seq) {
             return Err(RefusalReason::SeqInUse);
         }
         Ok(())
     }
 
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &mut self,
-        seq: Seq,
-        topic: TopicName,
+        seq: K,
+        what: W,
         deadline: Instant,
         Ended { token, len }: Ended<T>,
     ) {
         let request = PendingRequest {
-            topic,
+            what,
             deadline,
             token,
             len,
@@ -64,22 +65,22 @@ impl<T> Requests<T> {
         lower(&mut self.earliest, deadline);
     }
 
-    pub(super) fn take(&mut self, seq: &Seq) -> Option<(TopicName, Ended<T>)> {
+    pub(crate) fn take(&mut self, seq: &K) -> Option<(W, Ended<T>)> {
         let request = self.by_seq.remove(seq)?;
         if self.by_seq.is_empty() {
             self.earliest = None;
         }
         let PendingRequest { token, len, .. } = request;
-        Some((request.topic, Ended { token, len }))
+        Some((request.what, Ended { token, len }))
     }
 
     /// Returns when to call [`take_expired`](Self::take_expired): something may have expired then.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.earliest
     }
 
     /// Takes the requests that have expired, in the order of their deadlines.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<T> {
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Vec<T> {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return Vec::new();
         }
@@ -90,16 +91,16 @@ impl<T> Requests<T> {
     }
 
     /// Takes all requests, in the order of their deadlines.
-    pub(super) fn take_all(&mut self) -> Vec<Ended<T>> {
+    pub(crate) fn take_all(&mut self) -> Vec<Ended<T>> {
         self.earliest = None;
         self.take_if(|_| true)
     }
 
-    fn take_if(&mut self, which: impl Fn(&PendingRequest<T>) -> bool) -> Vec<Ended<T>> {
+    fn take_if(&mut self, which: impl Fn(&PendingRequest<T, W>) -> bool) -> Vec<Ended<T>> {
         let taken = self.by_seq.extract_if(|_, request| which(request));
         let mut taken: Vec<_> = taken.collect();
         // The order of a hash map differs from run to run.
-        taken.sort_unstable_by_key(|(seq, request)| (request.deadline, *seq));
+        taken.sort_unstable_by(|(seq, a), (other, b)| (a.deadline, seq).cmp(&(b.deadline, other)));
         let ended = taken.into_iter().map(|(_, request)| {
             let PendingRequest { token, len, .. } = request;
             Ended { token, len }
