@@ -4,8 +4,9 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`channel`] | the SDK-node protocol: frames, message bodies, error codes |
-//! | [`p2p`] | the node-node protocol: frames, topic synchronisation |
+//! | [`channel`] | the SDK-node protocol of 2.x: frames, message bodies, error codes |
+//! | [`p2p`] | the node-node protocol of 2.x: frames, topic synchronisation |
+//! | [`gateway`] | the node-node protocol of 3.x: packets, and one connection |
 //! | [`client`] | the SDK side of a channel connection |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
 //! | [`log`] | text from other programs on one line, and a limit on log lines |
@@ -13,12 +14,13 @@
 //! | [`admission`] | which unidentified connections may hold a place at a port |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
-//! "p2p-v2 section N" (node-node).
+//! "p2p-v2 section N" (node-node); those of 3.x are in [`gateway`].
 #![forbid(unsafe_code)]
 
 pub mod admission;
 pub mod channel;
 pub mod client;
+pub mod gateway;
 mod hash;
 mod host_port;
 pub mod log;
