@@ -4,8 +4,9 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`channel`] | the SDK-node protocol: frames, message bodies, error codes |
-//! | [`p2p`] | the node-node protocol: frames, topic synchronisation |
+//! | [`channel`] | the SDK-node protocol of 2.x: frames, message bodies, error codes |
+//! | [`p2p`] | the node-node protocol of 2.x: frames, topic synchronisation |
+//! | `gateway` | the node-node protocol of 3.x: packets, and one connection; with the feature `gateway` |
 //! | [`client`] | the SDK side of a channel connection |
 //! | [`ws`] | the SDK-node protocol of FISCO BCOS 3.x: messages, and the sessions of both sides |
 //! | [`node`] | a node: its sessions, its peers and the router between them |
@@ -14,12 +15,14 @@
 //! | [`admission`] | which unidentified connections may hold a place at a port |
 //!
 //! Comments cite the protocol descriptions as "channel-v2 section N" (SDK-node) and
-//! "p2p-v2 section N" (node-node); "ws-v3 section N" is the SDK-node protocol of 3.x.
+//! "p2p-v2 section N" (node-node), and those of 3.x as "ws-v3 section N" and "gateway-v3 section N".
 #![forbid(unsafe_code)]
 
 pub mod admission;
 pub mod channel;
 pub mod client;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod hash;
 mod host_port;
 pub mod log;

@@ -22,8 +22,18 @@ pub(crate) struct Vectors {
 }
 
 impl Vectors {
+    /// Reads the vectors of the protocols of 2.x.
     pub(crate) fn load() -> Self {
-        let file: Value = serde_json::from_str(include_str!("../data/vectors-v2.json")).unwrap();
+        Self::read(include_str!("../data/vectors-v2.json"))
+    }
+
+    /// Reads the vectors of the node-node protocol of 3.x.
+    pub(crate) fn gateway() -> Self {
+        Self::read(include_str!("../data/vectors-gateway-v3.json"))
+    }
+
+    fn read(file: &str) -> Self {
+        let file: Value = serde_json::from_str(file).unwrap();
         let constants = file["constants"].as_object().unwrap().clone();
         let all = file["vectors"].as_array().unwrap();
         let all = all.iter().map(Vector::read);

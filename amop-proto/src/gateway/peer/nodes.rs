@@ -1,0 +1,264 @@
+//! The nodes that are reached through a neighbour, and their topics.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+
+use crate::gateway::{
+    config::{ASK_AGAIN, GatewayLimits, SILENCE},
+    event::{GatewayNode, GatewaySource},
+    id::{GatewayAddress, GatewayId},
+    topics::{GatewayTopicList, GatewayTopicListError},
+};
+
+/// What a topic takes in addition to its bytes.
+const TOPIC_OVERHEAD: usize = 64;
+
+/// The number of hops to the neighbour.
+const NEIGHBOUR: u32 = 1;
+
+#[derive(Debug)]
+struct NodeRecord {
+    address: GatewayAddress,
+    /// The number of hops, if the neighbour's router table has the node.
+    distance: Option<u32>,
+    /// When the node last announced its topics.
+    heard: Instant,
+    /// The number of the list that the node sent last.
+    seq: Option<u32>,
+    /// When the node was asked for its topics, if it has not answered.
+    asked: Option<Instant>,
+    /// The number because of which it was asked.
+    asked_for: u32,
+    topics: Arc<[Bytes]>,
+    topic_bytes: usize,
+}
+
+impl NodeRecord {
+    fn new(now: Instant, address: &GatewayAddress, distance: Option<u32>) -> Self {
+        Self {
+            address: address.detached(),
+            distance,
+            heard: now,
+            seq: None,
+            asked: None,
+            asked_for: 0,
+            topics: [].into(),
+            topic_bytes: 0,
+        }
+    }
+}
+
+/// What became of a node that was named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sighting {
+    /// It was known.
+    Known,
+    /// It was not known, or had another distance.
+    News,
+    /// There is no room for it.
+    NoRoom,
+}
+
+#[derive(Debug)]
+pub(super) struct Nodes {
+    neighbour: GatewayId,
+    by_id: BTreeMap<GatewayId, NodeRecord>,
+    /// The sum over all nodes.
+    topic_bytes: usize,
+}
+
+impl Nodes {
+    /// Creates the set with only the neighbour, which is reachable from the start.
+    pub(super) fn new(now: Instant, neighbour: &GatewayAddress) -> Self {
+        let record = NodeRecord::new(now, neighbour, Some(NEIGHBOUR));
+        let id = neighbour.id();
+        Self {
+            neighbour: id,
+            by_id: BTreeMap::from([(id, record)]),
+            topic_bytes: 0,
+        }
+    }
+
+    /// Returns a node as events name it.
+    pub(super) fn source(&self, id: GatewayId) -> GatewaySource {
+        let claimed = id != self.neighbour;
+        GatewaySource { id, claimed }
+    }
+
+    pub(super) fn address(&self, id: GatewayId) -> Option<&GatewayAddress> {
+        self.by_id.get(&id).map(|record| &record.address)
+    }
+
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &GatewayAddress> {
+        self.by_id.values().map(|record| &record.address)
+    }
+
+    pub(super) fn list(&self) -> impl Iterator<Item = GatewayNode> {
+        self.by_id.iter().map(|(&id, record)| GatewayNode {
+            source: self.source(id),
+            distance: record.distance,
+            topics: record.topics.clone(),
+        })
+    }
+
+    /// Records that a node announced its topics.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        address: &GatewayAddress,
+        limits: &GatewayLimits,
+    ) -> Sighting {
+        match self.by_id.get_mut(&address.id()) {
+            Some(record) => {
+                record.heard = now;
+                if record.address.raw().is_none() {
+                    record.address = address.detached();
+                }
+                Sighting::Known
+            }
+            None => self.add(now, address, None, limits),
+        }
+    }
+
+    /// Records that the neighbour's table has a node.
+    pub(super) fn route(
+        &mut self,
+        now: Instant,
+        address: &GatewayAddress,
+        distance: u32,
+        limits: &GatewayLimits,
+    ) -> Sighting {
+        match self.by_id.get_mut(&address.id()) {
+            Some(record) => {
+                if record.address.raw().is_none() {
+                    record.address = address.detached();
+                }
+                match record.distance.replace(distance) {
+                    Some(before) if before == distance => Sighting::Known,
+                    _ => Sighting::News,
+                }
+            }
+            None => self.add(now, address, Some(distance), limits),
+        }
+    }
+
+    fn add(
+        &mut self,
+        now: Instant,
+        address: &GatewayAddress,
+        distance: Option<u32>,
+        limits: &GatewayLimits,
+    ) -> Sighting {
+        if self.by_id.len() >= limits.nodes {
+            return Sighting::NoRoom;
+        }
+        let record = NodeRecord::new(now, address, distance);
+        self.by_id.insert(address.id(), record);
+        Sighting::News
+    }
+
+    /// Removes the nodes that only the neighbour's table had and that it has no more. The others
+    /// of them stay as long as they announce topics.
+    pub(super) fn unroute(
+        &mut self,
+        now: Instant,
+        is_routed: impl Fn(GatewayId) -> bool,
+    ) -> Vec<GatewayId> {
+        for (&id, record) in &mut self.by_id {
+            if id != self.neighbour && !is_routed(id) && record.distance.take().is_some() {
+                // A node that the neighbour calls unreachable is so at once.
+                record.heard = now.checked_sub(SILENCE).unwrap_or(record.heard);
+            }
+        }
+        self.forget_silent(now)
+    }
+
+    /// Removes the nodes that no table has and that are silent.
+    pub(super) fn forget_silent(&mut self, now: Instant) -> Vec<GatewayId> {
+        let neighbour = self.neighbour;
+        let is_gone = |id: &GatewayId, record: &NodeRecord| {
+            let silent = now.saturating_duration_since(record.heard) >= SILENCE;
+            *id != neighbour && record.distance.is_none() && silent
+        };
+        let mut ids = Vec::new();
+        self.by_id.retain(|id, record| {
+            let gone = is_gone(id, record);
+            if gone {
+                self.topic_bytes -= record.topic_bytes;
+                ids.push(*id);
+            }
+            !gone
+        });
+        ids
+    }
+
+    /// Returns whether a node is to be asked for its topics because it announced this number. It
+    /// counts as asked then.
+    pub(super) fn must_ask(&mut self, now: Instant, id: GatewayId, seq: u32) -> bool {
+        let Some(record) = self.by_id.get_mut(&id) else {
+            return false;
+        };
+        let waits = record
+            .asked
+            .is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN);
+        if record.seq == Some(seq) || waits {
+            return false;
+        }
+        record.asked = Some(now);
+        record.asked_for = seq;
+        true
+    }
+
+    /// Returns whether a node was asked for its topics and has not answered. It has answered then.
+    pub(super) fn take_asked(&mut self, id: GatewayId) -> bool {
+        let record = self.by_id.get_mut(&id);
+        record.is_some_and(|record| record.asked.take().is_some())
+    }
+
+    /// Replaces a node's topics. Returns them, unless they are the same as before.
+    pub(super) fn replace_topics(
+        &mut self,
+        id: GatewayId,
+        list: GatewayTopicList,
+        limits: &GatewayLimits,
+    ) -> Result<Option<Arc<[Bytes]>>, GatewayTopicListError> {
+        let GatewayTopicList { seq, mut topics } = list;
+        topics.sort_unstable();
+        topics.dedup();
+        let Some(record) = self.by_id.get_mut(&id) else {
+            return Ok(None);
+        };
+        record.seq = Some(seq);
+        if topics[..] == record.topics[..] {
+            return Ok(None);
+        }
+        let bytes = topics
+            .iter()
+            .map(|topic| topic.len() + TOPIC_OVERHEAD)
+            .sum();
+        let others = self.topic_bytes - record.topic_bytes;
+        let max = limits.topic_bytes;
+        if others.saturating_add(bytes) > max {
+            return Err(GatewayTopicListError::NoRoom { max });
+        }
+        record.topics = topics.into();
+        record.topic_bytes = bytes;
+        self.topic_bytes = others + bytes;
+        Ok(Some(record.topics.clone()))
+    }
+
+    /// Removes a node's topics, because its list is refused: it is not asked again until it
+    /// announces another number. Returns whether it had any.
+    pub(super) fn clear_topics(&mut self, id: GatewayId) -> bool {
+        let Some(record) = self.by_id.get_mut(&id) else {
+            return false;
+        };
+        record.seq = Some(record.asked_for);
+        self.topic_bytes -= record.topic_bytes;
+        record.topic_bytes = 0;
+        let had = !record.topics.is_empty();
+        record.topics = [].into();
+        had
+    }
+}

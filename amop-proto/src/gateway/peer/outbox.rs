@@ -1,0 +1,65 @@
+//! The packets that wait to be written.
+
+use std::{collections::VecDeque, time::Instant};
+
+use crate::gateway::{
+    config::{GatewayLimits, IDLE},
+    event::GatewaySendError,
+    packet::OutgoingPacket,
+};
+
+#[derive(Debug)]
+pub(super) struct Outbox {
+    packets: VecDeque<OutgoingPacket>,
+    bytes: usize,
+    /// Since when packets wait and none was taken.
+    blocked: Option<Instant>,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        Self {
+            packets: VecDeque::new(),
+            bytes: 0,
+            blocked: None,
+        }
+    }
+
+    /// Returns the number of bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Adds a packet, if it is not over the limits.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        limits: &GatewayLimits,
+        packet: OutgoingPacket,
+    ) -> Result<(), GatewaySendError> {
+        let (len, max) = (packet.wire_len(), limits.max_packet);
+        if len > max {
+            return Err(GatewaySendError::TooLong { len, max });
+        }
+        let max = limits.queued_bytes;
+        if !self.packets.is_empty() && self.bytes.saturating_add(len) > max {
+            return Err(GatewaySendError::QueueFull { max });
+        }
+        self.bytes += len;
+        self.blocked.get_or_insert(now);
+        self.packets.push_back(packet);
+        Ok(())
+    }
+
+    pub(super) fn pop(&mut self, now: Instant) -> Option<OutgoingPacket> {
+        let packet = self.packets.pop_front()?;
+        self.bytes -= packet.wire_len();
+        self.blocked = (!self.packets.is_empty()).then_some(now);
+        Some(packet)
+    }
+
+    /// Returns when the other side counts as one that does not read.
+    pub(super) fn stuck_at(&self) -> Option<Instant> {
+        Some(self.blocked? + IDLE)
+    }
+}

@@ -1,0 +1,250 @@
+//! What a neighbour that lies or floods can do: nothing grows beyond the limits.
+
+use super::*;
+
+fn limited(change: impl FnOnce(&mut GatewayLimits)) -> Tested {
+    let config = config(1).with(|config| change(&mut config.limits));
+    Tested::ready_with(config, 1)
+}
+
+#[test]
+fn nodes_beyond_the_limit_are_ignored() {
+    let mut tested = limited(|limits| limits.nodes = 3);
+    for n in 3..10 {
+        tested.announce(n, 1);
+    }
+    assert_eq!(tested.peer.nodes().count(), 3);
+    assert_eq!(tested.peer.counters().nodes_refused, 5);
+    let entries = (3..10).map(|n| entry(n, 1)).collect();
+    tested.table(1, entries);
+    assert_eq!(tested.peer.nodes().count(), 3);
+    // Their messages are delivered all the same: they need no memory here.
+    tested.events();
+    tested.message(9, GatewayMessageKind::MULTICAST, BODY);
+    assert_eq!(tested.events().len(), 1);
+}
+
+#[test]
+fn nobody_else_can_be_this_node() {
+    let mut tested = Tested::ready(1);
+    let kinds = [
+        GatewayMessageKind::TOPIC_SEQ,
+        GatewayMessageKind::UNICAST,
+        GatewayMessageKind::REQUEST_TOPICS,
+    ];
+    for kind in kinds {
+        tested.message(1, kind, "5");
+    }
+    let mut packet = message(1, 1, GatewayMessageKind::MULTICAST, BODY);
+    packet.route.src = Bytes::copy_from_slice(&id(1).0);
+    tested.peer.handle_packet(tested.now, packet);
+    assert_eq!(tested.peer.counters().forged, 4);
+    assert_eq!((tested.events(), tested.sent()), (vec![], vec![]));
+}
+
+#[test]
+fn router_tables_come_from_the_neighbour_only() {
+    let mut tested = Tested::ready(1);
+    let payload = Bytes::copy_from_slice(&9_u32.to_be_bytes());
+    tested.send(1, PacketType::ROUTER_SEQ, payload.clone());
+    tested.sent();
+    let kinds = [
+        PacketType::ROUTER_SEQ,
+        PacketType::ROUTER_TABLE,
+        PacketType::REQUEST_ROUTER_TABLE,
+    ];
+    for kind in kinds {
+        let packet = GatewayPacket {
+            kind,
+            payload: payload.clone(),
+            ..message(3, 1, GatewayMessageKind(0), "")
+        };
+        tested.peer.handle_packet(tested.now, packet);
+    }
+    assert_eq!(tested.peer.counters().forged, 3);
+    assert_eq!((tested.events(), tested.sent()), (vec![], vec![]));
+}
+
+/// FISCO nodes pass on packets of all types, and do not check the source.
+#[test]
+fn a_node_behind_the_neighbour_cannot_speak_for_the_connection() {
+    let mut tested = Tested::ready(1);
+    let kinds = [
+        (PacketType::HANDSHAKE, handshake(0)),
+        (PacketType::HANDSHAKE, Bytes::new()),
+        (PacketType::ROUTER_SEQ, Bytes::from_static(&[0, 0, 0, 9])),
+    ];
+    for (kind, payload) in kinds {
+        let packet = GatewayPacket {
+            kind,
+            payload,
+            ..message(2, 1, GatewayMessageKind(0), "")
+        };
+        tested.peer.handle_packet(tested.now, packet);
+    }
+    assert_eq!(tested.peer.counters().forged, 3);
+    assert_eq!(tested.peer.version(), Some(1));
+    assert_eq!((tested.events(), tested.sent()), (vec![], vec![]));
+}
+
+#[test]
+fn ids_that_do_not_belong_together_are_no_node() {
+    let mut tested = Tested::ready(1);
+    let lie = RouterEntry {
+        short_id: Bytes::copy_from_slice(&id(4).0),
+        ..entry(3, 1)
+    };
+    tested.table(1, vec![lie, entry(5, 1)]);
+    assert_eq!(tested.peer.counters().false_entries, 1);
+    assert_eq!(tested.peer.nodes().count(), 2);
+}
+
+#[test]
+fn a_flood_of_numbers_causes_one_request_in_two_seconds() {
+    let mut tested = Tested::ready(1);
+    let mut requests = 0;
+    for number in 0..10_000 {
+        tested.announce(2, number);
+        let messages = tested.sent_messages().into_iter();
+        let kinds = messages.map(|(_, message)| message.kind);
+        requests += kinds
+            .filter(|&kind| kind == GatewayMessageKind::REQUEST_TOPICS)
+            .count();
+        tested.pass(Duration::from_millis(1));
+    }
+    assert_eq!(requests, 5);
+    assert_eq!(tested.events(), []);
+}
+
+#[test]
+fn lists_that_nobody_asked_for_are_ignored() {
+    let mut tested = Tested::ready(1);
+    let list = "{\"topicItems\":[\"a\"],\"topicSeq\":1}";
+    for from in [2, 3] {
+        tested.message(from, GatewayMessageKind::TOPICS, list);
+    }
+    tested.list(2, 1, &["a"]);
+    tested.events();
+    tested.message(2, GatewayMessageKind::TOPICS, list);
+    assert_eq!(tested.peer.counters().unsolicited, 3);
+    assert_eq!(tested.events(), []);
+}
+
+#[test]
+fn a_list_over_a_limit_is_refused_and_takes_the_old_topics_with_it() {
+    let mut tested = limited(|limits| limits.node_topics = 2);
+    tested.list(2, 1, &["a"]);
+    tested.events();
+    tested.list(2, 2, &["a", "b", "c"]);
+    let error = GatewayTopicListError::TooMany { max: 2 };
+    let notice = GatewayNotice::TopicsRefused {
+        id: id(2),
+        source: error,
+    };
+    let events = tested.events();
+    assert_eq!(events[0], GatewayEvent::Notice(notice));
+    assert!(matches!(
+        &events[1],
+        GatewayEvent::NodeTopics { topics, .. } if topics.is_empty()
+    ));
+    assert_eq!(tested.peer.counters().lists_refused, 1);
+    // It is not asked for again until it changes.
+    tested.sent();
+    tested.announce(2, 2);
+    assert_eq!(tested.sent(), []);
+    tested.list(2, 3, &["c"]);
+    assert_eq!(tested.peer.nodes().next().unwrap().topics[..], ["c"]);
+}
+
+#[test]
+fn all_nodes_share_the_room_for_topics() {
+    // Room for four topics of one byte.
+    let mut tested = limited(|limits| limits.topic_bytes = 4 * 65);
+    tested.list(2, 1, &["a", "b"]);
+    tested.list(3, 1, &["a", "b"]);
+    tested.list(4, 1, &["a"]);
+    let error = GatewayTopicListError::NoRoom { max: 260 };
+    let notice = GatewayNotice::TopicsRefused {
+        id: id(4),
+        source: error,
+    };
+    assert_eq!(tested.events().pop(), Some(GatewayEvent::Notice(notice)));
+    // What a node gives up, others can have.
+    tested.list(3, 2, &[]);
+    tested.list(4, 2, &["a", "b"]);
+    assert_eq!(tested.peer.counters().lists_refused, 1);
+    // So can they when a node is gone.
+    tested.pass(SILENCE + TOPIC_SEQ_INTERVAL);
+    tested.list(5, 1, &["c", "d"]);
+    assert_eq!(tested.peer.counters().lists_refused, 1);
+}
+
+#[test]
+fn a_table_over_a_limit_is_refused_and_changes_nothing() {
+    let mut tested = limited(|limits| limits.table_entries = 2);
+    tested.table(1, vec![entry(3, 1)]);
+    tested.events();
+    tested.table(2, (3..6).map(|n| entry(n, 1)).collect());
+    let (count, max) = (3, 2);
+    let error = RouterTableError::TooManyEntries { count, max };
+    let notice = GatewayNotice::TableRefused(error);
+    assert_eq!(tested.events(), [GatewayEvent::Notice(notice)]);
+    assert_eq!(tested.peer.counters().tables_refused, 1);
+    assert_eq!(tested.peer.nodes().count(), 2);
+}
+
+#[test]
+fn unicasts_in_flight_are_bounded() {
+    let mut tested = limited(|limits| limits.in_flight = 2);
+    tested.unicast(2, 1).unwrap();
+    let second = tested.unicast(2, 2).unwrap();
+    let refused = GatewaySendError::TooManyInFlight { max: 2 };
+    assert_eq!(tested.unicast(2, 3), Err(refused));
+    tested.peer.cancel(second);
+    assert!(tested.unicast(2, 3).is_ok());
+}
+
+#[test]
+fn packets_that_wait_are_bounded() {
+    let mut tested = limited(|limits| limits.queued_bytes = 2000);
+    let body = Bytes::from(vec![7; 3000]);
+    // The first one always has room.
+    tested
+        .peer
+        .multicast(tested.now, id(2), body.clone())
+        .unwrap();
+    let full = GatewaySendError::QueueFull { max: 2000 };
+    assert_eq!(tested.unicast(2, 1), Err(full));
+    assert_eq!(tested.peer.in_flight(), 0);
+    let queued = tested.peer.queued_bytes();
+    // A neighbour that asks and does not read gets no lists.
+    for _ in 0..100 {
+        tested.message(2, GatewayMessageKind::REQUEST_TOPICS, "");
+    }
+    assert_eq!(tested.peer.counters().dropped, 100);
+    assert_eq!(tested.peer.queued_bytes(), queued);
+    assert_eq!(tested.sent().len(), 1);
+    assert_eq!(tested.peer.queued_bytes(), 0);
+    assert!(tested.unicast(2, 1).is_ok());
+}
+
+#[test]
+fn packets_longer_than_the_limit_are_refused_here() {
+    let mut tested = limited(|limits| limits.max_packet = 1000);
+    let body = Bytes::from(vec![7; 1000]);
+    let refused = tested.peer.multicast(tested.now, id(2), body);
+    assert!(matches!(
+        refused,
+        Err(GatewaySendError::TooLong { max: 1000, .. })
+    ));
+}
+
+#[test]
+fn messages_that_cannot_be_read_are_counted() {
+    let mut tested = Tested::ready(1);
+    tested.send(1, PacketType::AMOP, Bytes::from_static(b"short"));
+    tested.message(2, GatewayMessageKind(6), "");
+    let counters = tested.peer.counters();
+    assert_eq!((counters.malformed, counters.ignored), (1, 1));
+    assert_eq!(tested.events(), []);
+}
