@@ -13,6 +13,12 @@ use amop_proto::log::with_causes;
 use clap::Parser;
 use tokio::task;
 
+/// Returns memory to the system within seconds of a flood, and reuses the memory of short-lived
+/// buffers while it is still in the processor's cache.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// An AMOP node that speaks the protocols of FISCO BCOS 2.x and keeps no chain.
 ///
 /// It reads the chain's own config.ini, so it can be started in a folder made by build_chain.sh.
