@@ -22,7 +22,7 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..3 {
         reading.publish_multicast(&publisher).await?;
     }
-    for _ in 0..2 {
+    for _ in 0..3 {
         readings.next().await;
     }
     // Nobody subscribes to this topic.

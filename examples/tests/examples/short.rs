@@ -209,7 +209,7 @@ fn statistics() {
         [
             "published 3 multicasts and 1 unicasts: 3 confirmed, 0 answered, 1 without a subscriber",
             "1 connection, 0 lost",
-            "3 received, 1 of them not read yet",
+            "3 received, 0 of them not read yet",
         ]
     );
 }
