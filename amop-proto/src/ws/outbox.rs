@@ -14,18 +14,37 @@ pub enum WsTransmit {
     Ping,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    message: EncodedMessage,
+    is_answer: bool,
+}
+
 /// The queue of a session, with the length of its messages.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    queue: VecDeque<EncodedMessage>,
+    queue: VecDeque<Waiting>,
     bytes: usize,
+    /// The part of `bytes` that the other side has asked for.
+    answer_bytes: usize,
     ping: bool,
 }
 
 impl Outbox {
     pub(super) fn push(&mut self, message: EncodedMessage) {
+        self.put(message, false);
+    }
+
+    /// Sends a message that the other side has asked for. It is counted apart, because nobody else
+    /// can cause it.
+    pub(super) fn push_answer(&mut self, message: EncodedMessage) {
+        self.answer_bytes += message.len();
+        self.put(message, true);
+    }
+
+    fn put(&mut self, message: EncodedMessage, is_answer: bool) {
         self.bytes += message.len();
-        self.queue.push_back(message);
+        self.queue.push_back(Waiting { message, is_answer });
     }
 
     /// Sends a ping before the next message. Several pings that wait are one.
@@ -37,13 +56,21 @@ impl Outbox {
         if std::mem::take(&mut self.ping) {
             return Some(WsTransmit::Ping);
         }
-        let message = self.queue.pop_front()?;
+        let Waiting { message, is_answer } = self.queue.pop_front()?;
         self.bytes -= message.len();
+        if is_answer {
+            self.answer_bytes -= message.len();
+        }
         Some(WsTransmit::Message(message))
     }
 
     /// Returns the number of bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Returns the number of bytes of answers that wait.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 }

@@ -194,14 +194,15 @@ impl<D> WsServerSession<D> {
     }
 
     /// Sends an answer. Answers are limited by what the SDK has asked for, so a full queue of them
-    /// means that it does not read.
+    /// means that it does not read. Deliveries do not count: others cause them, and must not be able
+    /// to end the session.
     fn put(&mut self, message: EncodedMessage) {
-        let (queued, max) = (self.out.bytes(), self.config.max_queued);
+        let (queued, max) = (self.out.answer_bytes(), self.config.max_queued);
         // A message that is longer than the limit may go alone.
         if queued > 0 && queued + message.len() > max {
             return self.finish(WsServerCloseReason::SlowReader { queued });
         }
-        self.out.push(message);
+        self.out.push_answer(message);
     }
 
     fn put_message(&mut self, message: &WsMessage) {
