@@ -11,7 +11,7 @@ pub struct WsClientConfig {
     /// How long to wait for the handshake's answer before the session ends. Default 10 s, as SDKs
     /// wait (ws-v3 section 7).
     pub handshake_timeout: Duration,
-    /// Time without a sign of life from the node after which it is sent a ping. At least 1 ms.
+    /// Time without a message from the node after which it is sent a ping, then again. At least 1 ms.
     /// Default 5 s (ws-v3 section 4.1).
     pub ping: Duration,
     /// Time without a sign of life from the node after which the session ends; longer than `ping`.

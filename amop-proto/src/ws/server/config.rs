@@ -35,7 +35,7 @@ pub struct WsServerConfig {
     /// How long the SDK's own unicasts wait before the session answers them with the status -4008,
     /// in case that nothing else does. Default 65 s: longer than two subscribers have.
     pub request_timeout: Duration,
-    /// Time without a sign of life from the SDK after which it is sent a ping. At least 1 ms.
+    /// Time without a message from the SDK after which it is sent a ping, then again. At least 1 ms.
     /// Default 5 s (ws-v3 section 4.1).
     pub ping: Duration,
     /// Time without a sign of life from the SDK after which the session ends; longer than `ping`.

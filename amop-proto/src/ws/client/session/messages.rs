@@ -27,7 +27,7 @@ impl<T> WsClientSession<T> {
         if self.phase == WsPhase::Closed {
             return;
         }
-        self.pings.heard(now);
+        self.pings.message(now);
         // A push is never an answer, even with the seq of a unicast of this session: a node that
         // finds no other subscriber sends the publisher its own message (ws-v3 section 10.4). All
         // other messages are answers if they have such a seq, whatever their type (section 5).

@@ -132,7 +132,7 @@ impl<T> WsClientSession<T> {
 
     /// Records a sign of life of the node at `at`: a ping or a pong, or a part of a message.
     pub fn note_activity(&mut self, at: Instant) {
-        self.pings.heard(at);
+        self.pings.alive(at);
     }
 
     /// Handles the passage of time.

@@ -111,7 +111,7 @@ impl<D> WsServerSession<D> {
 
     /// Records a sign of life of the SDK at `at`: a ping or a pong, or a part of a message.
     pub fn note_activity(&mut self, at: Instant) {
-        self.pings.heard(at);
+        self.pings.alive(at);
     }
 
     /// Handles the passage of time.

@@ -300,3 +300,27 @@ fn a_session_ends_once_and_does_nothing_after() {
         assert_eq!((harness.events(), harness.transmits()), (vec![], vec![]));
     }
 }
+
+/// ws-v3 section 4.1: otherwise two sides drop each other while a long message takes its time.
+#[test]
+fn only_messages_delay_pings() {
+    let mut harness = Harness::ready();
+    harness.pass(seconds(3));
+    harness.session.note_activity(harness.now);
+    harness.pass(seconds(2));
+    assert_eq!(harness.transmits(), [WsTransmit::Ping]);
+    // Parts of a message for a minute: a ping each 5 s, and the session stays.
+    let mut pings = 0;
+    for _ in 0..60 {
+        harness.pass(seconds(1));
+        harness.session.note_activity(harness.now);
+        pings += harness.transmits().len();
+    }
+    assert_eq!((pings, harness.session.is_ready()), (12, true));
+    harness.pass(seconds(3));
+    harness.send(WsType::RESPONSE, "u", "x");
+    harness.pass(seconds(4));
+    assert_eq!(harness.transmits(), []);
+    harness.pass(seconds(1));
+    assert_eq!(harness.transmits(), [WsTransmit::Ping]);
+}
