@@ -28,8 +28,8 @@ pub struct WsClientConfig {
     /// The longest seq of a delivered unicast that is accepted, in bytes. Nodes and SDKs send 32.
     /// Default 256.
     pub max_seq: usize,
-    /// The maximum number of bytes that wait to be sent; more messages and answers are refused.
-    /// Default 64 MiB.
+    /// The maximum number of bytes that wait to be sent; more messages and answers are refused. Each
+    /// message counts 128 bytes more, for the memory that it needs itself. Default 64 MiB.
     pub max_queued: usize,
     /// The maximum length of the list of topics in bytes, as JSON. Default 2 MiB.
     pub max_topic_list: usize,

@@ -56,7 +56,8 @@ pub struct WsServerConfig {
     /// The maximum number of delivered unicasts that the SDK has not answered. Default 8192.
     pub max_deliveries: usize,
     /// The maximum number of bytes that wait to be sent. Deliveries beyond are refused, and the
-    /// session ends if answers alone exceed it. Default 64 MiB.
+    /// session ends if answers alone exceed it. Each message counts 128 bytes more, for the memory
+    /// that it needs itself. Default 64 MiB.
     pub max_queued: usize,
 }
 

@@ -261,7 +261,7 @@ fn an_answer_that_is_too_long_tells_the_publisher_so() {
 /// A node that sends and does not read cannot make the queue grow.
 #[test]
 fn a_full_queue_gets_no_refusals_and_answers_wait() {
-    let config = WsClientConfig::default().with(|config| config.max_queued = 100);
+    let config = WsClientConfig::default().with(|config| config.max_queued = 500);
     let mut harness = Harness::ready_with(config);
     harness.session.subscribe(&hello()).unwrap();
     harness.sent();
@@ -271,10 +271,20 @@ fn a_full_queue_gets_no_refusals_and_answers_wait() {
         let unreadable = WsMessage::new(WsType::UNICAST, node_seq("x"), "");
         harness.receive(unreadable);
     }
-    assert!(harness.session.queued_bytes() <= 100);
+    assert!(harness.session.queued_bytes() <= 500);
     let queued = harness.session.queued_bytes();
-    let full = WsRefusal::QueueFull { queued, max: 100 };
+    let full = WsRefusal::QueueFull { queued, max: 500 };
     assert_eq!(respond(&mut harness, &seq), Err(full));
     harness.sent();
     assert_eq!(respond(&mut harness, &seq), Ok(()));
+}
+
+/// Each message that waits needs memory in addition to its bytes.
+#[test]
+fn small_messages_cannot_make_the_queue_large() {
+    let config = WsClientConfig::default().with(|config| config.max_queued = 10_000);
+    let mut harness = Harness::ready_with(config);
+    while harness.session.multicast(&hello(), "").is_ok() {}
+    // 53 bytes each.
+    assert!(harness.sent().len() < 60);
 }

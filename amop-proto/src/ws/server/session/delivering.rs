@@ -8,6 +8,7 @@ use crate::{
     client::{Ended, MessageKind},
     ws::{
         AmopRequest, EncodedMessage, MAX_MESSAGE, WsMessage, WsSeq, WsStatus, WsType,
+        outbox::cost,
         server::{DeliveryRefusal, RefusedDelivery},
     },
 };
@@ -115,7 +116,7 @@ impl<D> WsServerSession<D> {
         }
         let (queued, max) = (self.out.bytes(), self.config.max_queued);
         // A message that is longer than the limit may go alone.
-        if queued > 0 && queued + len > max {
+        if queued > 0 && queued + cost(len) > max {
             return Err(DeliveryRefusal::QueueFull { queued, max });
         }
         self.out.push(message);

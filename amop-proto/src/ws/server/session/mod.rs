@@ -17,7 +17,7 @@ use crate::{
     ws::{
         EncodedMessage, WsMessage, WsMessageError, WsSeq, WsStatus, WsTransmit,
         liveness::{Due, PingTimer},
-        outbox::Outbox,
+        outbox::{Outbox, cost},
     },
 };
 
@@ -104,7 +104,8 @@ impl<D> WsServerSession<D> {
         self.deliveries.len()
     }
 
-    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit).
+    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit), 128 more for
+    /// each message included.
     pub fn queued_bytes(&self) -> usize {
         self.out.bytes()
     }
@@ -199,7 +200,7 @@ impl<D> WsServerSession<D> {
     fn put(&mut self, message: EncodedMessage) {
         let (queued, max) = (self.out.answer_bytes(), self.config.max_queued);
         // A message that is longer than the limit may go alone.
-        if queued > 0 && queued + message.len() > max {
+        if queued > 0 && queued + cost(message.len()) > max {
             return self.finish(WsServerCloseReason::SlowReader { queued });
         }
         self.out.push_answer(message);

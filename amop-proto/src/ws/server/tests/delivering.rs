@@ -120,7 +120,7 @@ fn deliveries_are_limited() {
     let config = WsServerConfig::default().with(|config| {
         config.max_deliveries = 2;
         config.max_message = 100;
-        config.max_queued = 120;
+        config.max_queued = 248;
     });
     let mut harness = Harness::ready_with(config);
     let now = harness.now;
@@ -134,8 +134,8 @@ fn deliveries_are_limited() {
     assert_eq!(deliver(&mut harness, 48), Err((5, too_long)));
     assert!(deliver(&mut harness, 47).is_ok());
     let full = DeliveryRefusal::QueueFull {
-        queued: 100,
-        max: 120,
+        queued: 228,
+        max: 248,
     };
     assert_eq!(deliver(&mut harness, 0), Err((5, full)));
     assert_eq!(
