@@ -8,8 +8,9 @@ use crate::ws::{GroupInfo, MAX_MESSAGE, MIN_MESSAGE};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ListMeaning {
-    /// The topics are added to those of the session, as on a FISCO node: none is ever removed. SDKs
-    /// may send two lists in the wrong order, and this is right for any order (ws-v3 section 4).
+    /// The topics are added to those of the session, as on a FISCO node. SDKs may send two lists in
+    /// the wrong order, and this is right for any order (ws-v3 section 4). Topics that are not in the
+    /// list are removed only if a listed one has no room without that.
     #[default]
     Adds,
     /// The list is the whole new set. A session loses a topic for good if its SDK sends two lists in
