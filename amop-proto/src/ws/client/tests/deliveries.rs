@@ -288,3 +288,30 @@ fn small_messages_cannot_make_the_queue_large() {
     // 53 bytes each.
     assert!(harness.sent().len() < 60);
 }
+
+/// A refusal would be taken for the program's answer to the first message.
+#[test]
+fn a_seq_that_waits_for_the_program_is_never_refused() {
+    let mut harness = Harness::subscribed();
+    let seq = node_seq("s");
+    harness.push(WsType::UNICAST, &seq, "one");
+    harness.events();
+    harness.receive(WsMessage::new(WsType::UNICAST, seq.clone(), ""));
+    assert_eq!(harness.sent(), []);
+    let other = AmopRequest::new("other", "two");
+    harness.receive(WsMessage::new(
+        WsType::UNICAST,
+        seq.clone(),
+        payload(&other),
+    ));
+    assert_eq!(harness.sent(), []);
+    assert!(matches!(
+        harness.events()[..],
+        [
+            WsClientEvent::Notice(WsClientNotice::Malformed { .. }),
+            WsClientEvent::Notice(WsClientNotice::NotSubscribed { .. })
+        ]
+    ));
+    assert_eq!(respond(&mut harness, &seq), Ok(()));
+    assert_eq!(harness.sent_one().seq, seq);
+}
