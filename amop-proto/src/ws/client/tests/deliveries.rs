@@ -315,3 +315,25 @@ fn a_seq_that_waits_for_the_program_is_never_refused() {
     assert_eq!(respond(&mut harness, &seq), Ok(()));
     assert_eq!(harness.sent_one().seq, seq);
 }
+
+/// The delivery is forgotten with the refusal, so nothing else would ever answer it.
+#[test]
+fn an_answer_that_is_too_long_is_replaced_even_if_the_queue_is_full() {
+    let config = WsClientConfig::default().with(|config| {
+        config.max_message = 60;
+        config.max_queued = 1000;
+    });
+    let mut harness = Harness::ready_with(config);
+    harness.session.subscribe(&hello()).unwrap();
+    harness.sent();
+    let seq = node_seq("s");
+    harness.push(WsType::UNICAST, &seq, "data");
+    while harness.session.multicast(&hello(), "").is_ok() {}
+    let now = harness.now;
+    let refused = harness
+        .session
+        .respond(now, &seq, WsStatus::SUCCESS, vec![0; 50]);
+    assert_eq!(refused, Err(WsRefusal::TooLong { len: 61, max: 60 }));
+    let last = harness.sent().pop().unwrap();
+    assert_eq!((last.seq, last.status), (seq, WsStatus(106)));
+}

@@ -7,7 +7,7 @@ use crate::{
     channel::Seq,
     client::{Ended, MessageKind},
     ws::{
-        AmopRequest, EncodedMessage, MAX_MESSAGE, WsMessage, WsSeq, WsStatus, WsType,
+        AmopRequest, EncodedMessage, MAX_MESSAGE, MIN_MESSAGE, WsMessage, WsSeq, WsStatus, WsType,
         outbox::cost,
         server::{DeliveryRefusal, RefusedDelivery},
     },
@@ -108,8 +108,10 @@ impl<D> WsServerSession<D> {
             ServerPhase::Ready => {}
         }
         let too_long = |len, max| DeliveryRefusal::TooLong { len, max };
-        let message = EncodedMessage::amop(kind, seq, request)
-            .map_err(|_| too_long(request.wire_len(), MAX_MESSAGE))?;
+        let message = EncodedMessage::amop(kind, seq, request).map_err(|_| {
+            let len = MIN_MESSAGE + seq.len() + request.wire_len();
+            too_long(len, MAX_MESSAGE)
+        })?;
         let (len, longest) = (message.len(), self.config.longest());
         if len > longest {
             return Err(too_long(len, longest));

@@ -219,3 +219,15 @@ fn a_client_and_a_node_understand_each_other() {
         Some(&WsClientEvent::Finished { token: 3, outcome })
     );
 }
+
+/// A refusal names the length of the whole message, whichever limit it is over.
+#[test]
+fn a_delivery_over_the_protocols_limit_is_refused_with_its_whole_length() {
+    let mut harness = Harness::ready();
+    let request = AmopRequest::new("hello", vec![0; MAX_MESSAGE]);
+    let refused = harness.session.deliver(harness.now, &request, 1);
+    // Header, seq, version, and the topic with its length.
+    let (len, max) = (10 + 32 + 4 + 2 + 5 + MAX_MESSAGE, MAX_MESSAGE);
+    let too_long = DeliveryRefusal::TooLong { len, max };
+    assert_eq!(refused.unwrap_err().why, too_long);
+}
