@@ -51,6 +51,11 @@ impl<D> WsServerSession<D> {
     /// Delivers a multicast. `seq` is that of the publisher if it is an SDK of this node, and empty
     /// otherwise (ws-v3 section 10.5). A publisher that has the topic gets its own multicast, too.
     ///
+    /// Version, status and flags of the message are 0. A FISCO node passes those of a publisher of its
+    /// own on to its own sessions. This differs on purpose: version and flags are 0 and not checked,
+    /// a status is used only in answers (section 5), and sessions of other nodes never get them. The
+    /// version in the request is kept.
+    ///
     /// # Errors
     ///
     /// [`DeliveryRefusal`] if nothing was sent.
