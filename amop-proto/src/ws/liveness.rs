@@ -17,17 +17,18 @@ pub(super) enum Due {
     },
 }
 
-/// The sign of life of the other side is any data or control frame. After `ping` without one it is
-/// sent a ping, then one per `ping`; after `silence` without one it counts as dead.
+/// The other side is sent a ping when `ping` has passed since its last message, then one per `ping`.
+/// Any data or control frame is a sign of life; after `silence` without one it counts as dead.
 #[derive(Debug)]
 pub(super) struct PingTimer {
     ping: Duration,
     silence: Duration,
+    /// The last sign of life.
     heard: Instant,
     /// The first ping since then.
     first_ping: Option<Instant>,
-    /// The last ping since then.
-    last_ping: Option<Instant>,
+    /// The last message or ping, from which the time to the next ping is counted.
+    started: Instant,
 }
 
 impl PingTimer {
@@ -38,16 +39,23 @@ impl PingTimer {
             silence: silence.max(ping + SHORTEST),
             heard: now,
             first_ping: None,
-            last_ping: None,
+            started: now,
         }
     }
 
-    /// Records a sign of life.
-    pub(super) fn heard(&mut self, at: Instant) {
+    /// Records a whole message.
+    pub(super) fn message(&mut self, at: Instant) {
+        self.alive(at);
+        self.started = self.started.max(at);
+    }
+
+    /// Records another sign of life: a control frame or a part of a message. It does not delay the
+    /// next ping (ws-v3 section 4.1). Otherwise a side that sends a long message would get no pings
+    /// while it does so, and would drop the connection.
+    pub(super) fn alive(&mut self, at: Instant) {
         if at >= self.heard {
             self.heard = at;
             self.first_ping = None;
-            self.last_ping = None;
         }
     }
 
@@ -59,7 +67,7 @@ impl PingTimer {
     }
 
     fn ping_at(&self) -> Instant {
-        self.last_ping.unwrap_or(self.heard) + self.ping
+        self.started + self.ping
     }
 
     pub(super) fn next_timeout(&self) -> Instant {
@@ -74,7 +82,7 @@ impl PingTimer {
         }
         if self.ping_at() <= now {
             self.first_ping.get_or_insert(now);
-            self.last_ping = Some(now);
+            self.started = now;
             return Due::Ping;
         }
         Due::Nothing

@@ -14,18 +14,46 @@ pub enum WsTransmit {
     Ping,
 }
 
-/// The queue of a session, with the length of its messages.
+/// The memory that a message needs while it waits, in addition to its bytes: its place in the queue
+/// and what its buffers need. Without it, small messages would need several times the limit.
+const OVERHEAD: usize = 128;
+
+/// Returns how many bytes of the limit a message of this length uses.
+pub(super) fn cost(len: usize) -> usize {
+    len + OVERHEAD
+}
+
+#[derive(Debug)]
+struct Waiting {
+    message: EncodedMessage,
+    is_answer: bool,
+}
+
+/// The queue of a session, with the cost of its messages.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    queue: VecDeque<EncodedMessage>,
+    queue: VecDeque<Waiting>,
     bytes: usize,
+    /// The part of `bytes` that the other side has asked for.
+    answer_bytes: usize,
     ping: bool,
 }
 
 impl Outbox {
     pub(super) fn push(&mut self, message: EncodedMessage) {
-        self.bytes += message.len();
-        self.queue.push_back(message);
+        self.put(message, false);
+    }
+
+    /// Sends a message that the other side has asked for. It is counted apart, because nobody else
+    /// can cause it.
+    pub(super) fn push_answer(&mut self, message: EncodedMessage) {
+        self.answer_bytes += cost(message.len());
+        self.put(message, true);
+    }
+
+    fn put(&mut self, message: EncodedMessage, is_answer: bool) {
+        self.bytes += cost(message.len());
+        self.queue.push_back(Waiting { message, is_answer });
     }
 
     /// Sends a ping before the next message. Several pings that wait are one.
@@ -37,13 +65,21 @@ impl Outbox {
         if std::mem::take(&mut self.ping) {
             return Some(WsTransmit::Ping);
         }
-        let message = self.queue.pop_front()?;
-        self.bytes -= message.len();
+        let Waiting { message, is_answer } = self.queue.pop_front()?;
+        self.bytes -= cost(message.len());
+        if is_answer {
+            self.answer_bytes -= cost(message.len());
+        }
         Some(WsTransmit::Message(message))
     }
 
-    /// Returns the number of bytes that wait.
+    /// Returns the number of bytes that wait, as [`cost`] counts them.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Returns the part of them that are answers.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 }

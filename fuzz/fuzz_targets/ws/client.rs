@@ -151,7 +151,7 @@ impl Run {
     /// follows the end, and that nothing grows without limit.
     fn check(&mut self) {
         // A list of topics and the session's own messages come on top.
-        assert!(self.session.queued_bytes() <= QUEUED + 0x1_0000);
+        assert!(self.session.queued_bytes() <= QUEUED + 0x1_1000);
         while let Some(transmit) = self.session.poll_transmit() {
             if let WsTransmit::Message(message) = transmit {
                 self.sent.push(read(&message).seq);

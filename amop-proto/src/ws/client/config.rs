@@ -11,7 +11,7 @@ pub struct WsClientConfig {
     /// How long to wait for the handshake's answer before the session ends. Default 10 s, as SDKs
     /// wait (ws-v3 section 7).
     pub handshake_timeout: Duration,
-    /// Time without a sign of life from the node after which it is sent a ping. At least 1 ms.
+    /// Time without a message from the node after which it is sent a ping, then again. At least 1 ms.
     /// Default 5 s (ws-v3 section 4.1).
     pub ping: Duration,
     /// Time without a sign of life from the node after which the session ends; longer than `ping`.
@@ -28,8 +28,8 @@ pub struct WsClientConfig {
     /// The longest seq of a delivered unicast that is accepted, in bytes. Nodes and SDKs send 32.
     /// Default 256.
     pub max_seq: usize,
-    /// The maximum number of bytes that wait to be sent; more messages and answers are refused.
-    /// Default 64 MiB.
+    /// The maximum number of bytes that wait to be sent; more messages and answers are refused. Each
+    /// message counts 128 bytes more, for the memory that it needs itself. Default 64 MiB.
     pub max_queued: usize,
     /// The maximum length of the list of topics in bytes, as JSON. Default 2 MiB.
     pub max_topic_list: usize,

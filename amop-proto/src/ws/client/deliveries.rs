@@ -73,6 +73,12 @@ impl Deliveries {
         self.by_seq.len()
     }
 
+    /// Returns whether the program could still answer a unicast with this seq.
+    pub(super) fn contains(&mut self, now: Instant, seq: &WsSeq) -> bool {
+        self.expire(now);
+        self.by_seq.contains_key(seq)
+    }
+
     pub(super) fn arrive(&mut self, now: Instant, seq: &WsSeq, request: &AmopRequest) -> Arrived {
         self.expire(now);
         if self.by_seq.contains_key(seq) {

@@ -133,7 +133,8 @@ pub enum WsClientNotice {
     /// An answer that belongs to no unicast: usually an answer after the deadline.
     UnsolicitedResponse(WsSeq),
     /// A message of a topic that is not in the set: a FISCO node never removes a topic from a session
-    /// (ws-v3 section 10.1). If it was a unicast, it was refused with the status 104.
+    /// (ws-v3 section 10.1). If it was a unicast, it was refused with the status 104, unless another
+    /// one with its seq waits for the program's answer.
     NotSubscribed {
         /// Whether it was a unicast.
         kind: MessageKind,
@@ -141,7 +142,8 @@ pub enum WsClientNotice {
         topic: Bytes,
     },
     /// A message whose payload cannot be read; if it was a unicast, it was refused with the status
-    /// 105. Its publisher may have sent it so.
+    /// 105, unless another one with its seq waits for the program's answer. Its publisher may have
+    /// sent it so.
     Malformed {
         /// Whether it was a unicast.
         kind: MessageKind,

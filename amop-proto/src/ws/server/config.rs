@@ -8,8 +8,9 @@ use crate::ws::{GroupInfo, MAX_MESSAGE, MIN_MESSAGE};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ListMeaning {
-    /// The topics are added to those of the session, as on a FISCO node: none is ever removed. SDKs
-    /// may send two lists in the wrong order, and this is right for any order (ws-v3 section 4).
+    /// The topics are added to those of the session, as on a FISCO node. SDKs may send two lists in
+    /// the wrong order, and this is right for any order (ws-v3 section 4). Topics that are not in the
+    /// list are removed only if a listed one has no room without that.
     #[default]
     Adds,
     /// The list is the whole new set. A session loses a topic for good if its SDK sends two lists in
@@ -35,7 +36,7 @@ pub struct WsServerConfig {
     /// How long the SDK's own unicasts wait before the session answers them with the status -4008,
     /// in case that nothing else does. Default 65 s: longer than two subscribers have.
     pub request_timeout: Duration,
-    /// Time without a sign of life from the SDK after which it is sent a ping. At least 1 ms.
+    /// Time without a message from the SDK after which it is sent a ping, then again. At least 1 ms.
     /// Default 5 s (ws-v3 section 4.1).
     pub ping: Duration,
     /// Time without a sign of life from the SDK after which the session ends; longer than `ping`.
@@ -56,7 +57,8 @@ pub struct WsServerConfig {
     /// The maximum number of delivered unicasts that the SDK has not answered. Default 8192.
     pub max_deliveries: usize,
     /// The maximum number of bytes that wait to be sent. Deliveries beyond are refused, and the
-    /// session ends if answers alone exceed it. Default 64 MiB.
+    /// session ends if answers alone exceed it. Each message counts 128 bytes more, for the memory
+    /// that it needs itself. Default 64 MiB.
     pub max_queued: usize,
 }
 

@@ -137,9 +137,9 @@ pub enum WsServerCloseReason {
     #[error(transparent)]
     Handshake(#[from] WsHandshakeError),
     /// The SDK does not read what it is sent.
-    #[error("{queued} bytes wait to be sent to the SDK; it does not read")]
+    #[error("{queued} bytes of answers wait to be sent to the SDK; it does not read")]
     SlowReader {
-        /// Bytes waiting.
+        /// Bytes of answers waiting.
         queued: usize,
     },
     /// The transport failed.

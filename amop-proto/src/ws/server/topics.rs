@@ -54,22 +54,33 @@ impl SdkTopics {
             left_out: list.left_out,
             ..TopicChanges::default()
         };
-        if self.meaning == ListMeaning::Replaces {
+        let mut only_listed = self.meaning == ListMeaning::Replaces;
+        if only_listed {
             changes.removed = self.remove_others(&list.topics);
         }
-        for topic in list.topics {
-            if self.topics.contains(&topic) {
+        for topic in &list.topics {
+            if self.topics.contains(topic) {
                 continue;
             }
-            if self.topics.len() >= self.max || self.bytes + topic.len() > self.max_bytes {
+            // A list is always complete (ws-v3 section 10.1), so the SDK does not want the others any
+            // more. They stay while there is room, because lists may come in the wrong order.
+            if !self.has_room(topic) && !only_listed && topic.len() <= self.max_bytes {
+                only_listed = true;
+                changes.removed = self.remove_others(&list.topics);
+            }
+            if !self.has_room(topic) {
                 changes.left_out += 1;
                 continue;
             }
             self.bytes += topic.len();
             self.topics.insert(topic.clone());
-            changes.added.push(topic);
+            changes.added.push(topic.clone());
         }
         changes
+    }
+
+    fn has_room(&self, topic: &Bytes) -> bool {
+        self.topics.len() < self.max && self.bytes + topic.len() <= self.max_bytes
     }
 
     /// Removes the topics that are not in a list, and returns them.

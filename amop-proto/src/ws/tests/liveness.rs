@@ -17,10 +17,11 @@ fn an_idle_side_is_pinged_and_a_silent_one_is_dead() {
     assert_eq!(pings.poll(began + seconds(5)), Due::Ping);
     assert_eq!(pings.poll(began + seconds(5)), Due::Nothing);
 
-    // The pong is a sign of life.
-    pings.heard(began + seconds(6));
-    assert_eq!(pings.next_timeout(), began + seconds(11));
-    assert_eq!(pings.poll(began + seconds(11)), Due::Ping);
+    // The pong is a sign of life, but does not delay the next ping.
+    pings.alive(began + seconds(6));
+    assert_eq!(pings.next_timeout(), began + seconds(10));
+    assert_eq!(pings.poll(began + seconds(10)), Due::Ping);
+    assert_eq!(pings.poll(began + seconds(15)), Due::Ping);
     assert_eq!(pings.next_timeout(), began + seconds(16));
     let after = seconds(10);
     assert_eq!(pings.poll(began + seconds(16)), Due::Silent { after });
@@ -33,10 +34,11 @@ fn a_side_that_gets_data_often_sees_no_pings() {
     for _ in 0..10 {
         now += seconds(4);
         assert_eq!(pings.poll(now), Due::Nothing);
-        pings.heard(now);
+        pings.message(now);
     }
     // A report that is late changes nothing.
-    pings.heard(now - seconds(3));
+    pings.message(now - seconds(3));
+    pings.alive(now - seconds(3));
     assert_eq!(pings.next_timeout(), now + seconds(5));
 }
 

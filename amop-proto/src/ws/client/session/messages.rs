@@ -27,7 +27,7 @@ impl<T> WsClientSession<T> {
         if self.phase == WsPhase::Closed {
             return;
         }
-        self.pings.heard(now);
+        self.pings.message(now);
         // A push is never an answer, even with the seq of a unicast of this session: a node that
         // finds no other subscriber sends the publisher its own message (ws-v3 section 10.4). All
         // other messages are answers if they have such a seq, whatever their type (section 5).
@@ -90,12 +90,12 @@ impl<T> WsClientSession<T> {
             Ok(request) => request,
             // The node passes on what a publisher wrote, so it is not the node's fault.
             Err(error) => {
-                self.refuse(kind, seq, UNREADABLE);
+                self.refuse(now, kind, seq, UNREADABLE);
                 return self.notice(WsClientNotice::Malformed { kind, error });
             }
         };
         let Some(topic) = self.topics.find(&request.topic).cloned() else {
-            self.refuse(kind, seq, NOT_TAKEN);
+            self.refuse(now, kind, seq, NOT_TAKEN);
             let topic = request.topic;
             return self.notice(WsClientNotice::NotSubscribed { kind, topic });
         };
@@ -110,7 +110,7 @@ impl<T> WsClientSession<T> {
             // Not even a refusal: it would be taken for the answer to the other one.
             Err(notice @ WsClientNotice::SeqInUse(_)) => self.notice(notice),
             Err(notice) => {
-                self.refuse(kind, seq, NOT_TAKEN);
+                self.refuse(now, kind, seq, NOT_TAKEN);
                 self.notice(notice);
             }
         }
@@ -143,9 +143,10 @@ impl<T> WsClientSession<T> {
     }
 
     /// Answers a unicast that the program does not get, so that its publisher need not wait. A full
-    /// queue gets no more of these answers: the node causes them.
-    fn refuse(&mut self, kind: MessageKind, seq: WsSeq, status: WsStatus) {
-        if kind == MessageKind::Unicast {
+    /// queue gets no more of these answers: the node causes them. Nothing is sent with the seq of a
+    /// unicast that waits for the program: it would be taken for the answer to that one.
+    fn refuse(&mut self, now: Instant, kind: MessageKind, seq: WsSeq, status: WsStatus) {
+        if kind == MessageKind::Unicast && !self.deliveries.contains(now, &seq) {
             // It fits if there is room.
             let _ = self.put_response(seq, status, Bytes::new());
         }

@@ -18,7 +18,7 @@ use crate::{
     ws::{
         EncodedMessage, WsHandshakeRequest, WsMessage, WsMessageError, WsTopic, WsTransmit, WsType,
         liveness::{Due, PingTimer},
-        outbox::Outbox,
+        outbox::{Outbox, cost},
     },
 };
 
@@ -106,7 +106,8 @@ impl<T> WsClientSession<T> {
         self.deliveries.len()
     }
 
-    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit).
+    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit), 128 more for
+    /// each message included.
     pub fn queued_bytes(&self) -> usize {
         self.out.bytes()
     }
@@ -132,7 +133,7 @@ impl<T> WsClientSession<T> {
 
     /// Records a sign of life of the node at `at`: a ping or a pong, or a part of a message.
     pub fn note_activity(&mut self, at: Instant) {
-        self.pings.heard(at);
+        self.pings.alive(at);
     }
 
     /// Handles the passage of time.
@@ -240,7 +241,7 @@ impl<T> WsClientSession<T> {
         }
         let (queued, max) = (self.out.bytes(), self.config.max_queued);
         // A message that is longer than the limit may go alone.
-        if queued > 0 && queued + len > max {
+        if queued > 0 && queued + cost(len) > max {
             return Err(WsRefusal::QueueFull { queued, max });
         }
         Ok(())

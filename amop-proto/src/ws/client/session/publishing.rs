@@ -128,7 +128,12 @@ impl<T> WsClientSession<T> {
             Answer::Send => {}
         }
         if let Err(why) = room {
-            let _ = self.put_response(seq.clone(), NO_REPLY, Bytes::new());
+            // Also if the queue is full: the delivery is forgotten, so this is the last chance, and each
+            // can cause only one of these.
+            self.put(WsMessage {
+                status: NO_REPLY,
+                ..WsMessage::new(WsType::RESPONSE, seq.clone(), Bytes::new())
+            });
             return Err(why);
         }
         self.put(message);

@@ -261,7 +261,7 @@ fn an_answer_that_is_too_long_tells_the_publisher_so() {
 /// A node that sends and does not read cannot make the queue grow.
 #[test]
 fn a_full_queue_gets_no_refusals_and_answers_wait() {
-    let config = WsClientConfig::default().with(|config| config.max_queued = 100);
+    let config = WsClientConfig::default().with(|config| config.max_queued = 500);
     let mut harness = Harness::ready_with(config);
     harness.session.subscribe(&hello()).unwrap();
     harness.sent();
@@ -271,10 +271,69 @@ fn a_full_queue_gets_no_refusals_and_answers_wait() {
         let unreadable = WsMessage::new(WsType::UNICAST, node_seq("x"), "");
         harness.receive(unreadable);
     }
-    assert!(harness.session.queued_bytes() <= 100);
+    assert!(harness.session.queued_bytes() <= 500);
     let queued = harness.session.queued_bytes();
-    let full = WsRefusal::QueueFull { queued, max: 100 };
+    let full = WsRefusal::QueueFull { queued, max: 500 };
     assert_eq!(respond(&mut harness, &seq), Err(full));
     harness.sent();
     assert_eq!(respond(&mut harness, &seq), Ok(()));
+}
+
+/// Each message that waits needs memory in addition to its bytes.
+#[test]
+fn small_messages_cannot_make_the_queue_large() {
+    let config = WsClientConfig::default().with(|config| config.max_queued = 10_000);
+    let mut harness = Harness::ready_with(config);
+    while harness.session.multicast(&hello(), "").is_ok() {}
+    // 53 bytes each.
+    assert!(harness.sent().len() < 60);
+}
+
+/// A refusal would be taken for the program's answer to the first message.
+#[test]
+fn a_seq_that_waits_for_the_program_is_never_refused() {
+    let mut harness = Harness::subscribed();
+    let seq = node_seq("s");
+    harness.push(WsType::UNICAST, &seq, "one");
+    harness.events();
+    harness.receive(WsMessage::new(WsType::UNICAST, seq.clone(), ""));
+    assert_eq!(harness.sent(), []);
+    let other = AmopRequest::new("other", "two");
+    harness.receive(WsMessage::new(
+        WsType::UNICAST,
+        seq.clone(),
+        payload(&other),
+    ));
+    assert_eq!(harness.sent(), []);
+    assert!(matches!(
+        harness.events()[..],
+        [
+            WsClientEvent::Notice(WsClientNotice::Malformed { .. }),
+            WsClientEvent::Notice(WsClientNotice::NotSubscribed { .. })
+        ]
+    ));
+    assert_eq!(respond(&mut harness, &seq), Ok(()));
+    assert_eq!(harness.sent_one().seq, seq);
+}
+
+/// The delivery is forgotten with the refusal, so nothing else would ever answer it.
+#[test]
+fn an_answer_that_is_too_long_is_replaced_even_if_the_queue_is_full() {
+    let config = WsClientConfig::default().with(|config| {
+        config.max_message = 60;
+        config.max_queued = 1000;
+    });
+    let mut harness = Harness::ready_with(config);
+    harness.session.subscribe(&hello()).unwrap();
+    harness.sent();
+    let seq = node_seq("s");
+    harness.push(WsType::UNICAST, &seq, "data");
+    while harness.session.multicast(&hello(), "").is_ok() {}
+    let now = harness.now;
+    let refused = harness
+        .session
+        .respond(now, &seq, WsStatus::SUCCESS, vec![0; 50]);
+    assert_eq!(refused, Err(WsRefusal::TooLong { len: 61, max: 60 }));
+    let last = harness.sent().pop().unwrap();
+    assert_eq!((last.seq, last.status), (seq, WsStatus(106)));
 }

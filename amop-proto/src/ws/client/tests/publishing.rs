@@ -185,7 +185,7 @@ fn messages_are_refused_before_anything_is_sent() {
     let config = WsClientConfig::default().with(|config| {
         config.max_message = 100;
         config.max_in_flight = 2;
-        config.max_queued = 200;
+        config.max_queued = 456;
     });
     let mut harness = Harness::new(config.clone());
     harness.sent();
@@ -207,8 +207,8 @@ fn messages_are_refused_before_anything_is_sent() {
     );
     // Nothing answers multicasts, so only the queue limits them.
     let full = WsRefusal::QueueFull {
-        queued: 200,
-        max: 200,
+        queued: 456,
+        max: 456,
     };
     assert_eq!(harness.session.multicast(&hello(), ""), Err(full));
     assert_eq!(harness.sent().len(), 2);

@@ -7,7 +7,8 @@ use crate::{
     channel::Seq,
     client::{Ended, MessageKind},
     ws::{
-        AmopRequest, EncodedMessage, MAX_MESSAGE, WsMessage, WsSeq, WsStatus, WsType,
+        AmopRequest, EncodedMessage, MAX_MESSAGE, MIN_MESSAGE, WsMessage, WsSeq, WsStatus, WsType,
+        outbox::cost,
         server::{DeliveryRefusal, RefusedDelivery},
     },
 };
@@ -49,6 +50,11 @@ impl<D> WsServerSession<D> {
 
     /// Delivers a multicast. `seq` is that of the publisher if it is an SDK of this node, and empty
     /// otherwise (ws-v3 section 10.5). A publisher that has the topic gets its own multicast, too.
+    ///
+    /// Version, status and flags of the message are 0. A FISCO node passes those of a publisher of its
+    /// own on to its own sessions. This differs on purpose: version and flags are 0 and not checked,
+    /// a status is used only in answers (section 5), and sessions of other nodes never get them. The
+    /// version in the request is kept.
     ///
     /// # Errors
     ///
@@ -107,15 +113,17 @@ impl<D> WsServerSession<D> {
             ServerPhase::Ready => {}
         }
         let too_long = |len, max| DeliveryRefusal::TooLong { len, max };
-        let message = EncodedMessage::amop(kind, seq, request)
-            .map_err(|_| too_long(request.wire_len(), MAX_MESSAGE))?;
+        let message = EncodedMessage::amop(kind, seq, request).map_err(|_| {
+            let len = MIN_MESSAGE + seq.len() + request.wire_len();
+            too_long(len, MAX_MESSAGE)
+        })?;
         let (len, longest) = (message.len(), self.config.longest());
         if len > longest {
             return Err(too_long(len, longest));
         }
         let (queued, max) = (self.out.bytes(), self.config.max_queued);
         // A message that is longer than the limit may go alone.
-        if queued > 0 && queued + len > max {
+        if queued > 0 && queued + cost(len) > max {
             return Err(DeliveryRefusal::QueueFull { queued, max });
         }
         self.out.push(message);

@@ -19,7 +19,7 @@ impl<D> WsServerSession<D> {
         if self.phase == ServerPhase::Closed {
             return;
         }
-        self.pings.heard(now);
+        self.pings.message(now);
         // AMOP messages are never answers, whatever their seq. All other messages are answers if
         // they have the seq of a delivery, whatever their type (ws-v3 sections 5, 10.3).
         match message.kind {

@@ -17,7 +17,7 @@ use crate::{
     ws::{
         EncodedMessage, WsMessage, WsMessageError, WsSeq, WsStatus, WsTransmit,
         liveness::{Due, PingTimer},
-        outbox::Outbox,
+        outbox::{Outbox, cost},
     },
 };
 
@@ -104,14 +104,15 @@ impl<D> WsServerSession<D> {
         self.deliveries.len()
     }
 
-    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit).
+    /// Returns the number of bytes that wait for [`poll_transmit`](Self::poll_transmit), 128 more for
+    /// each message included.
     pub fn queued_bytes(&self) -> usize {
         self.out.bytes()
     }
 
     /// Records a sign of life of the SDK at `at`: a ping or a pong, or a part of a message.
     pub fn note_activity(&mut self, at: Instant) {
-        self.pings.heard(at);
+        self.pings.alive(at);
     }
 
     /// Handles the passage of time.
@@ -194,14 +195,15 @@ impl<D> WsServerSession<D> {
     }
 
     /// Sends an answer. Answers are limited by what the SDK has asked for, so a full queue of them
-    /// means that it does not read.
+    /// means that it does not read. Deliveries do not count: others cause them, and must not be able
+    /// to end the session.
     fn put(&mut self, message: EncodedMessage) {
-        let (queued, max) = (self.out.bytes(), self.config.max_queued);
+        let (queued, max) = (self.out.answer_bytes(), self.config.max_queued);
         // A message that is longer than the limit may go alone.
-        if queued > 0 && queued + message.len() > max {
+        if queued > 0 && queued + cost(message.len()) > max {
             return self.finish(WsServerCloseReason::SlowReader { queued });
         }
-        self.out.push(message);
+        self.out.push_answer(message);
     }
 
     fn put_message(&mut self, message: &WsMessage) {

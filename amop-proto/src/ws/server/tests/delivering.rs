@@ -120,7 +120,7 @@ fn deliveries_are_limited() {
     let config = WsServerConfig::default().with(|config| {
         config.max_deliveries = 2;
         config.max_message = 100;
-        config.max_queued = 120;
+        config.max_queued = 248;
     });
     let mut harness = Harness::ready_with(config);
     let now = harness.now;
@@ -134,8 +134,8 @@ fn deliveries_are_limited() {
     assert_eq!(deliver(&mut harness, 48), Err((5, too_long)));
     assert!(deliver(&mut harness, 47).is_ok());
     let full = DeliveryRefusal::QueueFull {
-        queued: 100,
-        max: 120,
+        queued: 228,
+        max: 248,
     };
     assert_eq!(deliver(&mut harness, 0), Err((5, full)));
     assert_eq!(
@@ -218,4 +218,16 @@ fn a_client_and_a_node_understand_each_other() {
         events.last(),
         Some(&WsClientEvent::Finished { token: 3, outcome })
     );
+}
+
+/// A refusal names the length of the whole message, whichever limit it is over.
+#[test]
+fn a_delivery_over_the_protocols_limit_is_refused_with_its_whole_length() {
+    let mut harness = Harness::ready();
+    let request = AmopRequest::new("hello", vec![0; MAX_MESSAGE]);
+    let refused = harness.session.deliver(harness.now, &request, 1);
+    // Header, seq, version, and the topic with its length.
+    let (len, max) = (10 + 32 + 4 + 2 + 5 + MAX_MESSAGE, MAX_MESSAGE);
+    let too_long = DeliveryRefusal::TooLong { len, max };
+    assert_eq!(refused.unwrap_err().why, too_long);
 }

@@ -225,3 +225,24 @@ fn an_sdk_that_does_not_read_its_answers_is_dropped() {
         "{events:?}"
     );
 }
+
+/// A session that published nothing must not be ended by what others publish.
+#[test]
+fn deliveries_that_wait_do_not_count_as_answers() {
+    let config = WsServerConfig::default().with(|config| config.max_queued = 2100);
+    let mut harness = Harness::ready_with(config);
+    let flood = AmopRequest::new("hello", vec![0; 500]);
+    let seq = WsSeq::EMPTY;
+    while harness.session.deliver_multicast(&flood, &seq).is_ok() {}
+    let waiting = harness.session.queued_bytes();
+    for _ in 0..3 {
+        harness.send(WsType::RPC, "q", "?");
+    }
+    assert!(harness.session.is_ready());
+    assert!(harness.session.queued_bytes() > waiting);
+    // Answers that wait leave no room for deliveries.
+    let refused = harness.session.deliver_multicast(&flood, &seq);
+    assert!(matches!(refused, Err(DeliveryRefusal::QueueFull { .. })));
+    harness.sent();
+    assert_eq!(harness.events(), []);
+}

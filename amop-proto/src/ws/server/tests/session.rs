@@ -185,8 +185,7 @@ fn topics_are_limited_in_number_and_length() {
     let left_out = notice(WsServerNotice::TopicsLeftOut { count: 2 });
     assert_eq!(harness.events(), [left_out, changed(&["a", "b"], &[])]);
     harness.send(WsType::SET_TOPICS, "t", "{\"topics\":[\"c\",\"d\"]}");
-    let left_out = notice(WsServerNotice::TopicsLeftOut { count: 1 });
-    assert_eq!(harness.events(), [left_out, changed(&["c"], &[])]);
+    assert_eq!(harness.events(), [changed(&["c", "d"], &["a", "b"])]);
 }
 
 /// ws-v3 section 9.1: `getClient` of java-sdk asks for a block number.
@@ -299,4 +298,53 @@ fn a_session_ends_once_and_does_nothing_after() {
         assert_eq!(harness.session.next_timeout(), None);
         assert_eq!((harness.events(), harness.transmits()), (vec![], vec![]));
     }
+}
+
+/// ws-v3 section 4.1: otherwise two sides drop each other while a long message takes its time.
+#[test]
+fn only_messages_delay_pings() {
+    let mut harness = Harness::ready();
+    harness.pass(seconds(3));
+    harness.session.note_activity(harness.now);
+    harness.pass(seconds(2));
+    assert_eq!(harness.transmits(), [WsTransmit::Ping]);
+    // Parts of a message for a minute: a ping each 5 s, and the session stays.
+    let mut pings = 0;
+    for _ in 0..60 {
+        harness.pass(seconds(1));
+        harness.session.note_activity(harness.now);
+        pings += harness.transmits().len();
+    }
+    assert_eq!((pings, harness.session.is_ready()), (12, true));
+    harness.pass(seconds(3));
+    harness.send(WsType::RESPONSE, "u", "x");
+    harness.pass(seconds(4));
+    assert_eq!(harness.transmits(), []);
+    harness.pass(seconds(1));
+    assert_eq!(harness.transmits(), [WsTransmit::Ping]);
+}
+
+/// A list is always complete (ws-v3 section 10.1), so other topics may go if there is no room.
+#[test]
+fn topics_that_were_dropped_make_room_for_new_ones() {
+    let config = WsServerConfig::default().with(|config| {
+        config.max_topics = 3;
+        config.max_topic_bytes = 10;
+    });
+    let mut harness = Harness::ready_with(config);
+    harness.send(WsType::SET_TOPICS, "t", "{\"topics\":[\"a\",\"b\"]}");
+    harness.events();
+    // There is room: nothing is removed.
+    harness.send(WsType::SET_TOPICS, "t", "{\"topics\":[\"b\",\"c\"]}");
+    assert_eq!(harness.events(), [changed(&["c"], &[])]);
+    harness.send(WsType::SET_TOPICS, "t", "{\"topics\":[\"c\",\"d\"]}");
+    assert_eq!(harness.events(), [changed(&["d"], &["a", "b"])]);
+    // The length counts, too.
+    let payload = "{\"topics\":[\"123456789\",\"d\"]}";
+    harness.send(WsType::SET_TOPICS, "t", payload);
+    assert_eq!(harness.events(), [changed(&["123456789"], &["c"])]);
+    // A topic that never fits removes nothing.
+    harness.send(WsType::SET_TOPICS, "t", "{\"topics\":[\"0123456789a\"]}");
+    let left_out = notice(WsServerNotice::TopicsLeftOut { count: 1 });
+    assert_eq!(harness.events(), [left_out]);
 }
