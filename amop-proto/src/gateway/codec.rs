@@ -115,8 +115,12 @@ impl GatewayCodec {
         if len > max {
             return Err(GatewayPacketError::TooLong { len, max });
         }
-        let bit = compressed.as_ref().map_or(0, |_| ext::COMPRESSED);
-        put_header(head, len, head.ext & !ext::COMPRESSED | bit, out);
+        let flags = match (&compressed, has_options(head.kind)) {
+            (Some(_), _) => head.ext | ext::COMPRESSED,
+            (None, true) => head.ext,
+            (None, false) => head.ext & !ext::COMPRESSED,
+        };
+        put_header(head, len, flags, out);
         if let Some(compressed) = compressed {
             return Ok(compressed);
         }
@@ -128,12 +132,13 @@ impl GatewayCodec {
     }
 
     fn compressed(&self, packet: &OutgoingPacket) -> Option<Bytes> {
-        let may = self.compress && packet.packet.version >= COMPRESS_FROM;
+        let OutgoingPacket { packet: head, .. } = packet;
+        let may = self.compress && head.version >= COMPRESS_FROM && !has_options(head.kind);
         if !may || packet.payload_len() <= COMPRESS_ABOVE {
             return None;
         }
         if packet.tail.is_empty() {
-            return compression::compress(&packet.packet.payload);
+            return compression::compress(&head.payload);
         }
         compression::compress(&packet.clone().joined().payload)
     }
@@ -198,19 +203,27 @@ impl GatewayCodec {
                 dst: read_id(&mut bytes)?,
             },
         };
-        let payload = match flags & ext::COMPRESSED {
-            0 => bytes,
-            _ => compression::decompress(&bytes, self.max)?,
+        let (ext, payload) = match flags & ext::COMPRESSED {
+            0 => (flags, bytes),
+            _ if has_options(kind) => (flags, bytes),
+            bit => (flags & !bit, compression::decompress(&bytes, self.max)?),
         };
         Ok(GatewayPacket {
             version,
             kind,
             seq,
-            ext: flags & !ext::COMPRESSED,
+            ext,
             route,
             payload,
         })
     }
+}
+
+/// Returns whether packets of this type have options before the payload (gateway-v3 section 2.4).
+/// Options are never compressed (gateway-v3 section 2.6). Nothing here reads these packets, so that
+/// their bytes stay as they are, and the flag that says whether they are compressed with them.
+fn has_options(kind: PacketType) -> bool {
+    matches!(kind, PacketType::PEER_TO_PEER | PacketType::BROADCAST)
 }
 
 fn read_id(bytes: &mut Bytes) -> Result<Bytes, GatewayPacketError> {
