@@ -248,3 +248,18 @@ fn messages_that_cannot_be_read_are_counted() {
     assert_eq!((counters.malformed, counters.ignored), (1, 1));
     assert_eq!(tested.events(), []);
 }
+
+#[test]
+fn ids_longer_than_any_are_no_node() {
+    let mut tested = Tested::ready(1);
+    let long = Bytes::from(vec![b'0'; MAX_RAW_ID + 1]);
+    let mut packet = message(3, 1, GatewayMessageKind::MULTICAST, BODY);
+    packet.route.src = long.clone();
+    tested.peer.handle_packet(tested.now, packet.clone());
+    packet.route.dst = long;
+    tested.peer.handle_packet(tested.now, packet);
+    let counters = tested.peer.counters();
+    assert_eq!((counters.malformed, counters.misrouted), (1, 1));
+    assert_eq!((tested.events(), tested.sent()), (vec![], vec![]));
+    assert!(!tested.peer.is_closed());
+}
