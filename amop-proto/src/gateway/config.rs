@@ -96,8 +96,8 @@ pub struct GatewayLimits {
     pub topic_bytes: usize,
     /// Unicasts that wait for an answer. Default 8192.
     pub in_flight: usize,
-    /// Bytes of packets that wait to be written; the longest packet always finds room in an empty
-    /// queue. Packets beyond the limit are refused or dropped. Default 64 MiB.
+    /// Bytes of packets that wait to be written, with 256 bytes for each packet; the longest packet
+    /// always finds room in an empty queue. Packets beyond the limit are refused or dropped. Default 64 MiB.
     pub queued_bytes: usize,
 }
 

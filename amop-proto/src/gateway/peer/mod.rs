@@ -152,7 +152,8 @@ impl<T> GatewayPeer<T> {
         self.requests.len()
     }
 
-    /// Returns the number of bytes that wait for [`poll_packet`](Self::poll_packet).
+    /// Returns the number of bytes that wait for [`poll_packet`](Self::poll_packet), with 256 bytes
+    /// for each packet.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.outbox.bytes()

@@ -84,7 +84,8 @@ impl<T> GatewayPeer<T> {
                 Sighting::NoRoom => self.counters.nodes_refused += 1,
                 Sighting::News => {
                     self.notice_node(id, Some(distance));
-                    self.put_topic_seq(now, &address);
+                    // What waits to be written does not keep the table alive.
+                    self.put_topic_seq(now, &address.detached());
                 }
             }
         }

@@ -263,3 +263,42 @@ fn ids_longer_than_any_are_no_node() {
     assert_eq!((tested.events(), tested.sent()), (vec![], vec![]));
     assert!(!tested.peer.is_closed());
 }
+
+#[test]
+fn short_packets_that_wait_are_bounded_by_their_number() {
+    let mut tested = limited(|limits| limits.queued_bytes = 10_000);
+    let full = GatewaySendError::QueueFull { max: 10_000 };
+    let mut sent = 0;
+    while tested.peer.multicast(tested.now, id(2), BODY) != Err(full) {
+        sent += 1;
+    }
+    // Each takes 256 bytes in addition to its own.
+    let len = tested.peer.queued_bytes() / sent - 256;
+    assert_eq!(sent, 10_000 / (256 + len));
+    let packets = tested.sent();
+    let wire_len = OutgoingPacket::from(packets[0].clone()).wire_len();
+    assert_eq!((packets.len(), wire_len), (sent, len));
+    assert_eq!(tested.peer.queued_bytes(), 0);
+}
+
+/// An answer that waits would keep a packet of up to 32 MiB alive.
+#[test]
+fn sources_do_not_share_memory_with_their_packets() {
+    let mut tested = Tested::ready(1);
+    tested.table(1, vec![entry(3, 1)]);
+    tested.sent();
+    tested.events();
+    // A node that is known, one that is not, and the neighbour.
+    for from in [3, 4, 2] {
+        let mut packet = message(from, 9, GatewayMessageKind::UNICAST, BODY);
+        let src = Bytes::from(raw(from).to_vec());
+        packet.route.src = src.clone();
+        tested.peer.handle_packet(tested.now, packet);
+        let Some(GatewayEvent::Unicast { reply, .. }) = tested.events().pop() else {
+            panic!("no unicast");
+        };
+        assert!(src.is_unique(), "{from}");
+        tested.peer.reply(tested.now, &reply, BODY).unwrap();
+        assert_eq!(tested.sent()[0].route.dst, src);
+    }
+}
