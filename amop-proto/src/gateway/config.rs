@@ -27,7 +27,7 @@ pub const ROUTER_SEQ_INTERVAL: Duration = Duration::from_secs(3);
 pub const IDLE: Duration = Duration::from_secs(60);
 
 /// How long an answer to a request for topics or for a router table is waited for before the node
-/// is asked again.
+/// is asked again. Further answers within this time replace the first one, which may be forged.
 pub const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A node that the neighbour's router table does not have is forgotten if it announces nothing for
@@ -151,7 +151,7 @@ pub struct GatewayCounters {
     /// Packets whose source is this node itself, responses from another node than the one that was
     /// asked, and handshakes and router packets that are not from the neighbour.
     pub forged: u64,
-    /// Topic lists and router tables that were not asked for.
+    /// Topic lists and router tables that were not asked for, or that follow an answer too late.
     pub unsolicited: u64,
     /// Entries of router tables whose ids are not those of one node.
     pub false_entries: u64,

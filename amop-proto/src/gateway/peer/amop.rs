@@ -32,7 +32,7 @@ impl<T> GatewayPeer<T> {
                 let list = self.topics.text().clone();
                 self.put_message(now, &from, GatewayMessageKind::TOPICS, list);
             }
-            GatewayMessageKind::TOPICS => self.take_topics(from.id(), &body),
+            GatewayMessageKind::TOPICS => self.take_topics(now, from.id(), &body),
             GatewayMessageKind::UNICAST => {
                 let reply = ReplyAddress { seq, to: from };
                 self.events.push_back(GatewayEvent::Unicast {
@@ -71,8 +71,8 @@ impl<T> GatewayPeer<T> {
         }
     }
 
-    fn take_topics(&mut self, id: GatewayId, text: &Bytes) {
-        if !self.nodes.take_asked(id) {
+    fn take_topics(&mut self, now: Instant, id: GatewayId, text: &Bytes) {
+        if !self.nodes.answer(now, id) {
             self.counters.unsolicited += 1;
             return;
         }

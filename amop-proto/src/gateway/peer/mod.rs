@@ -1,6 +1,7 @@
 //! The machine of one connection with a 3.x node.
 
 mod amop;
+mod asked;
 mod nodes;
 mod outbox;
 mod receiving;
@@ -13,7 +14,7 @@ use std::{collections::VecDeque, io, time::Instant};
 
 use bytes::Bytes;
 
-use self::{nodes::Nodes, outbox::Outbox, requests::Requests};
+use self::{asked::Asked, nodes::Nodes, outbox::Outbox, requests::Requests};
 use super::{
     codec::GatewayPacketError,
     config::{
@@ -60,8 +61,8 @@ pub struct GatewayPeer<T> {
 struct RouterExchange {
     /// The number of the neighbour's table that was handled last.
     fetched: u32,
-    /// When the neighbour was asked for its table, and with which number, if it has not answered.
-    asked: Option<(Instant, u32)>,
+    /// The request for the neighbour's table.
+    asked: Option<Asked>,
 }
 
 /// When what is sent regularly is due.

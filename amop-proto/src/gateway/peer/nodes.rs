@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
+use super::asked::Asked;
 use crate::gateway::{
-    config::{ASK_AGAIN, GatewayLimits, SILENCE},
+    config::{GatewayLimits, SILENCE},
     event::{GatewayNode, GatewaySource},
     id::{GatewayAddress, GatewayId},
     topics::{GatewayTopicList, GatewayTopicListError},
@@ -26,10 +27,8 @@ struct NodeRecord {
     heard: Instant,
     /// The number of the list that the node sent last.
     seq: Option<u32>,
-    /// When the node was asked for its topics, if it has not answered.
-    asked: Option<Instant>,
-    /// The number because of which it was asked.
-    asked_for: u32,
+    /// The request for its topics.
+    asked: Option<Asked>,
     topics: Arc<[Bytes]>,
     topic_bytes: usize,
 }
@@ -42,7 +41,6 @@ impl NodeRecord {
             heard: now,
             seq: None,
             asked: None,
-            asked_for: 0,
             topics: [].into(),
             topic_bytes: 0,
         }
@@ -199,21 +197,19 @@ impl Nodes {
         let Some(record) = self.by_id.get_mut(&id) else {
             return false;
         };
-        let waits = record
-            .asked
-            .is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN);
+        let waits = record.asked.is_some_and(|asked| asked.waits(now));
         if record.seq == Some(seq) || waits {
             return false;
         }
-        record.asked = Some(now);
-        record.asked_for = seq;
+        record.asked = Some(Asked::new(now, seq));
         true
     }
 
-    /// Returns whether a node was asked for its topics and has not answered. It has answered then.
-    pub(super) fn take_asked(&mut self, id: GatewayId) -> bool {
+    /// Records that a list arrived in the name of a node. Returns whether the node was asked for it.
+    pub(super) fn answer(&mut self, now: Instant, id: GatewayId) -> bool {
         let record = self.by_id.get_mut(&id);
-        record.is_some_and(|record| record.asked.take().is_some())
+        let asked = record.and_then(|record| record.asked.as_mut());
+        asked.is_some_and(|asked| asked.answer(now))
     }
 
     /// Replaces a node's topics. Returns them, unless they are the same as before.
@@ -254,7 +250,7 @@ impl Nodes {
         let Some(record) = self.by_id.get_mut(&id) else {
             return false;
         };
-        record.seq = Some(record.asked_for);
+        record.seq = record.asked.map(|asked| asked.number());
         self.topic_bytes -= record.topic_bytes;
         record.topic_bytes = 0;
         let had = !record.topics.is_empty();

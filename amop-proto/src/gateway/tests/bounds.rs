@@ -124,6 +124,7 @@ fn lists_that_nobody_asked_for_are_ignored() {
         tested.message(from, GatewayMessageKind::TOPICS, list);
     }
     tested.list(2, 1, &["a"]);
+    tested.pass(ASK_AGAIN);
     tested.events();
     tested.message(2, GatewayMessageKind::TOPICS, list);
     assert_eq!(tested.peer.counters().unsolicited, 3);
@@ -301,4 +302,48 @@ fn sources_do_not_share_memory_with_their_packets() {
         tested.peer.reply(tested.now, &reply, BODY).unwrap();
         assert_eq!(tested.sent()[0].route.dst, src);
     }
+}
+
+/// Any node can send a list in the name of another one.
+#[test]
+fn a_true_list_replaces_a_forged_one() {
+    let mut tested = Tested::ready(1);
+    tested.announce(3, 5);
+    for names in ["\"x\"", "", "\"a\",\"b\""] {
+        let list = format!("{{\"topicItems\":[{names}],\"topicSeq\":5}}");
+        tested.message(3, GatewayMessageKind::TOPICS, list);
+    }
+    tested.message(3, GatewayMessageKind::TOPICS, "not a list");
+    tested.message(
+        3,
+        GatewayMessageKind::TOPICS,
+        r#"{"topicItems":["a"],"topicSeq":5}"#,
+    );
+    let node = tested.peer.nodes().find(|node| node.source.id == id(3));
+    assert_eq!(node.unwrap().topics[..], ["a"]);
+    assert_eq!(tested.peer.counters().unsolicited, 0);
+}
+
+/// An answer that takes longer than that counts if it is the first one.
+#[test]
+fn the_first_answer_may_be_late() {
+    let mut tested = Tested::ready(1);
+    tested.announce(2, 5);
+    tested.pass(ASK_AGAIN * 2);
+    let list = r#"{"topicItems":["a"],"topicSeq":5}"#;
+    tested.message(2, GatewayMessageKind::TOPICS, list);
+    assert_eq!(tested.peer.nodes().next().unwrap().topics[..], ["a"]);
+    tested.message(2, GatewayMessageKind::TOPICS, list);
+    assert_eq!(tested.peer.counters().unsolicited, 1);
+}
+
+#[test]
+fn a_true_router_table_replaces_a_forged_one() {
+    let mut tested = Tested::ready(1);
+    tested.table(1, vec![]);
+    let entries = vec![entry(3, 1)];
+    let table = RouterTable { entries }.encode();
+    tested.send(1, PacketType::ROUTER_TABLE, table);
+    assert_eq!(tested.peer.nodes().count(), 2);
+    assert_eq!(tested.peer.counters().unsolicited, 0);
 }
