@@ -81,7 +81,8 @@ impl GatewayConfig {
 pub struct GatewayLimits {
     /// The longest packet, in bytes, also after decompression. Default 32 MiB.
     pub max_packet: usize,
-    /// Nodes that are known, with the neighbour. Further nodes are ignored. Default 1024.
+    /// Nodes that are known, with the neighbour. Further nodes are ignored; nodes of the neighbour's
+    /// router table replace those that it does not have. Default 1024.
     pub nodes: usize,
     /// Entries of the neighbour's router table. A table with more is refused. Default 4096.
     pub table_entries: usize,

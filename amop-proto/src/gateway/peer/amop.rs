@@ -91,8 +91,9 @@ impl<T> GatewayPeer<T> {
 
     fn refuse_topics(&mut self, id: GatewayId, error: GatewayTopicListError) {
         self.counters.lists_refused += 1;
+        let had_topics = self.nodes.clear_topics(id, &error);
         self.notice(GatewayNotice::TopicsRefused { id, source: error });
-        if self.nodes.clear_topics(id) {
+        if had_topics {
             let source = self.nodes.source(id);
             let topics = [].into();
             self.events

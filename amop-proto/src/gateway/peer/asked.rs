@@ -43,6 +43,11 @@ impl Asked {
         counts
     }
 
+    /// Lets the request count as not answered, so that the other node is asked again, but not at once.
+    pub(super) fn reopen(&mut self) {
+        self.is_answered = false;
+    }
+
     fn is_recent(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) < ASK_AGAIN
     }

@@ -141,6 +141,28 @@ impl Nodes {
         }
     }
 
+    /// Returns the nodes that only their own announcements made known, which can give their places
+    /// to nodes of the neighbour's table: anybody can announce nodes that do not exist. The node
+    /// that was silent for the longest time is the last one.
+    pub(super) fn replaceable(&self, is_routed: impl Fn(GatewayId) -> bool) -> Vec<GatewayId> {
+        let records = self.by_id.iter();
+        let records = records.filter(|&(&id, record)| record.distance.is_none() && !is_routed(id));
+        let mut heard: Vec<_> = records.map(|(&id, record)| (record.heard, id)).collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        heard.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Returns whether there is no room for this node.
+    pub(super) fn lacks_room(&self, id: GatewayId, limits: &GatewayLimits) -> bool {
+        self.by_id.len() >= limits.nodes && !self.by_id.contains_key(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: GatewayId) {
+        if let Some(record) = self.by_id.remove(&id) {
+            self.topic_bytes -= record.topic_bytes;
+        }
+    }
+
     fn add(
         &mut self,
         now: Instant,
@@ -148,7 +170,7 @@ impl Nodes {
         distance: Option<u32>,
         limits: &GatewayLimits,
     ) -> Sighting {
-        if self.by_id.len() >= limits.nodes {
+        if self.lacks_room(address.id(), limits) {
             return Sighting::NoRoom;
         }
         let record = NodeRecord::new(now, address, distance);
@@ -244,13 +266,19 @@ impl Nodes {
         Ok(Some(record.topics.clone()))
     }
 
-    /// Removes a node's topics, because its list is refused: it is not asked again until it
-    /// announces another number. Returns whether it had any.
-    pub(super) fn clear_topics(&mut self, id: GatewayId) -> bool {
+    /// Removes a node's topics, because its list is refused. Returns whether it had any.
+    ///
+    /// The node is not asked again until it announces another number, unless only the room was
+    /// missing: other nodes may make room, and this one need not change its list then.
+    pub(super) fn clear_topics(&mut self, id: GatewayId, error: &GatewayTopicListError) -> bool {
         let Some(record) = self.by_id.get_mut(&id) else {
             return false;
         };
         record.seq = record.asked.map(|asked| asked.number());
+        if matches!(error, GatewayTopicListError::NoRoom { .. }) {
+            record.seq = None;
+            record.asked.iter_mut().for_each(Asked::reopen);
+        }
         self.topic_bytes -= record.topic_bytes;
         record.topic_bytes = 0;
         let had = !record.topics.is_empty();

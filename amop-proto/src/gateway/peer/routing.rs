@@ -76,7 +76,9 @@ impl<T> GatewayPeer<T> {
         }
         let gone = self.nodes.unroute(now, |id| routed.contains_key(&id));
         self.notice_gone(gone);
+        let mut replaceable = self.nodes.replaceable(|id| routed.contains_key(&id));
         for (id, (address, distance)) in routed {
+            self.make_room(id, &mut replaceable);
             let limits = &self.config.limits;
             match self.nodes.route(now, &address, distance, limits) {
                 Sighting::Known => {}
@@ -87,6 +89,17 @@ impl<T> GatewayPeer<T> {
                     self.put_topic_seq(now, &address.detached());
                 }
             }
+        }
+    }
+
+    /// Removes one of the replaceable nodes if there is no room for this one.
+    fn make_room(&mut self, id: GatewayId, replaceable: &mut Vec<GatewayId>) {
+        if !self.nodes.lacks_room(id, &self.config.limits) {
+            return;
+        }
+        if let Some(replaced) = replaceable.pop() {
+            self.nodes.remove(replaced);
+            self.notice_gone(vec![replaced]);
         }
     }
 

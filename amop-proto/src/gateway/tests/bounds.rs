@@ -347,3 +347,57 @@ fn a_true_router_table_replaces_a_forged_one() {
     assert_eq!(tested.peer.nodes().count(), 2);
     assert_eq!(tested.peer.counters().unsolicited, 0);
 }
+
+#[test]
+fn a_list_without_room_is_asked_for_again() {
+    let mut tested = limited(|limits| limits.topic_bytes = 2 * 65);
+    tested.list(3, 1, &["x", "y"]);
+    tested.list(2, 1, &["a"]);
+    assert_eq!(tested.peer.counters().lists_refused, 1);
+    // Not at once.
+    tested.sent();
+    tested.announce(2, 1);
+    assert_eq!(tested.sent_messages(), []);
+    // Another node makes room, and the number stays the same.
+    tested.message(
+        3,
+        GatewayMessageKind::TOPICS,
+        r#"{"topicItems":[],"topicSeq":1}"#,
+    );
+    tested.pass(ASK_AGAIN);
+    tested.sent();
+    tested.announce(2, 1);
+    let asked = tested.sent_messages();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].1.kind, GatewayMessageKind::REQUEST_TOPICS);
+    let list = r#"{"topicItems":["a"],"topicSeq":1}"#;
+    tested.message(2, GatewayMessageKind::TOPICS, list);
+    let node = tested.peer.nodes().find(|node| node.source.id == id(2));
+    assert_eq!(node.unwrap().topics[..], ["a"]);
+    tested.announce(2, 1);
+    assert_eq!(tested.sent(), []);
+}
+
+/// Anybody can announce nodes that do not exist, and take all places.
+#[test]
+fn nodes_of_the_table_replace_nodes_that_only_announce_themselves() {
+    let mut tested = limited(|limits| limits.nodes = 4);
+    tested.list(7, 1, &["x"]);
+    tested.pass(Duration::from_secs(1));
+    tested.announce(8, 1);
+    tested.announce(9, 1);
+    tested.events();
+    tested.table(1, vec![entry(3, 1), entry(8, 1)]);
+    let events = tested.events();
+    // The one that was silent for the longest time goes.
+    assert!(events.contains(&GatewayEvent::NodeGone { id: id(7) }));
+    let known = |tested: &Tested, n| tested.peer.nodes().any(|node| node.source.id == id(n));
+    let is_known = [2, 3, 7, 8, 9].map(|n| known(&tested, n));
+    assert_eq!(is_known, [true, true, false, true, true]);
+    assert_eq!(tested.peer.counters().nodes_refused, 0);
+    // Nodes of the table do not replace each other.
+    let entries = [3, 8, 4, 5].map(|n| entry(n, 1)).into();
+    tested.table(2, entries);
+    assert_eq!(tested.peer.nodes().count(), 4);
+    assert_eq!(tested.peer.counters().nodes_refused, 1);
+}
