@@ -128,7 +128,7 @@ impl<T> GatewayPeer<T> {
     pub fn take_answer(&mut self, answer: GatewayAnswer) -> Result<(), GatewayAnswer> {
         match self.requests.asked(answer.seq) {
             None => Err(answer),
-            // Numbers are easy to guess; only the node that was asked may answer.
+            // The node that was asked knows the number, and may have told others.
             Some(asked) if asked != answer.source.id => {
                 self.counters.forged += 1;
                 Ok(())
