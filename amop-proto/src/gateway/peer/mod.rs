@@ -192,6 +192,13 @@ impl<T> GatewayPeer<T> {
         self.last_read = self.last_read.max(now);
     }
 
+    /// Records that the neighbour reads: the transport accepted some bytes, even if not a whole
+    /// packet. Without it a long packet that takes over [`IDLE`](super::IDLE) to write ends the
+    /// connection.
+    pub fn note_written(&mut self, now: Instant) {
+        self.outbox.note_written(now);
+    }
+
     /// Closes the connection because the bytes received are not packets.
     pub fn handle_packet_error(&mut self, error: GatewayPacketError) {
         self.finish(GatewayCloseReason::BadPacket(error));

@@ -17,7 +17,7 @@ pub(super) struct Outbox {
     packets: VecDeque<OutgoingPacket>,
     /// The sum of the costs of the packets.
     bytes: usize,
-    /// Since when packets wait and none was taken.
+    /// Since when packets wait and nothing was written.
     blocked: Option<Instant>,
 }
 
@@ -67,6 +67,13 @@ impl Outbox {
         self.bytes -= cost(&packet);
         self.blocked = (!self.packets.is_empty()).then_some(now);
         Some(packet)
+    }
+
+    /// Records that a part of a packet that was taken has been written.
+    pub(super) fn note_written(&mut self, now: Instant) {
+        if let Some(blocked) = &mut self.blocked {
+            *blocked = now.max(*blocked);
+        }
     }
 
     /// Returns when the other side counts as one that does not read.

@@ -246,3 +246,24 @@ fn errors_with_causes_show_each_of_them_once() {
         assert!(!shown.chars().any(char::is_control), "{shown}");
     }
 }
+
+/// A FISCO node closes a connection if it has not written anything for 60 s (gateway-v3 section 3).
+#[test]
+fn a_neighbour_that_reads_a_long_packet_slowly_is_not_given_up() {
+    let mut tested = Tested::ready(1);
+    // The owner writes one packet, and others wait.
+    tested.unicast(2, 1).unwrap();
+    tested.peer.poll_packet(tested.now).unwrap();
+    for _ in 0..10 {
+        tested.pass(Duration::from_secs(50));
+        tested.send(0, PacketType::HEARTBEAT, Bytes::new());
+        tested.peer.note_written(tested.now);
+    }
+    assert!(!tested.peer.is_closed());
+    for _ in 0..2 {
+        tested.pass(Duration::from_secs(30));
+        tested.send(0, PacketType::HEARTBEAT, Bytes::new());
+    }
+    let closed = GatewayEvent::Closed(GatewayCloseReason::NotReading);
+    assert_eq!(tested.events().pop(), Some(closed));
+}
