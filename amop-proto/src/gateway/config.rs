@@ -30,6 +30,11 @@ pub const IDLE: Duration = Duration::from_secs(60);
 /// is asked again. Further answers within this time replace the first one, which may be forged.
 pub const ASK_AGAIN: Duration = Duration::from_secs(2);
 
+/// The shortest time between two lists of topics that are sent to the same node, unless the topics
+/// changed: then it is [`TOPIC_SEQ_AT_ONCE`]. FISCO nodes ask again with the next announcement.
+/// Nodes that are not known share one limit.
+pub const LIST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A node that the neighbour's router table does not have is forgotten if it announces nothing for
 /// this long: five announcements.
 pub const SILENCE: Duration = Duration::from_secs(10);
@@ -154,6 +159,8 @@ pub struct GatewayCounters {
     pub forged: u64,
     /// Topic lists and router tables that were not asked for, or that follow an answer too late.
     pub unsolicited: u64,
+    /// Requests for topics that came too soon after another one in the name of the same node.
+    pub requests_refused: u64,
     /// Entries of router tables whose ids are not those of one node.
     pub false_entries: u64,
     /// Nodes beyond the limit, counted each time that they are named.

@@ -72,7 +72,7 @@ pub use self::{
     codec::{DEFAULT_MAX_PACKET, GatewayCodec, GatewayPacketError},
     compression::CompressionError,
     config::{
-        ASK_AGAIN, GatewayConfig, GatewayCounters, GatewayLimits, HEARTBEAT, IDLE,
+        ASK_AGAIN, GatewayConfig, GatewayCounters, GatewayLimits, HEARTBEAT, IDLE, LIST_INTERVAL,
         ROUTER_SEQ_INTERVAL, SILENCE, TOPIC_SEQ_AT_ONCE, TOPIC_SEQ_INTERVAL,
     },
     event::{

@@ -27,11 +27,7 @@ impl<T> GatewayPeer<T> {
         let source = self.nodes.source(from.id());
         match message.kind {
             GatewayMessageKind::TOPIC_SEQ => self.take_topic_seq(now, &from, &body),
-            GatewayMessageKind::REQUEST_TOPICS => {
-                // To the source, not to the neighbour: nodes further away ask, too.
-                let list = self.topics.text().clone();
-                self.put_message(now, &from, GatewayMessageKind::TOPICS, list);
-            }
+            GatewayMessageKind::REQUEST_TOPICS => self.put_topics(now, &from),
             GatewayMessageKind::TOPICS => self.take_topics(now, from.id(), &body),
             GatewayMessageKind::UNICAST => {
                 let reply = ReplyAddress { seq, to: from };
@@ -68,6 +64,20 @@ impl<T> GatewayPeer<T> {
         }
         if self.nodes.must_ask(now, from.id(), number) {
             self.put_message(now, from, GatewayMessageKind::REQUEST_TOPICS, Bytes::new());
+        }
+    }
+
+    /// Sends the list of topics to the source of a request, not to the neighbour: nodes further away
+    /// ask, too.
+    fn put_topics(&mut self, now: Instant, to: &GatewayAddress) {
+        let (id, seq) = (to.id(), self.topics.seq());
+        if !self.nodes.may_list(now, id, seq) {
+            self.counters.requests_refused += 1;
+            return;
+        }
+        let list = self.topics.text().clone();
+        if self.put_message(now, to, GatewayMessageKind::TOPICS, list) {
+            self.nodes.note_listed(now, id, seq);
         }
     }
 

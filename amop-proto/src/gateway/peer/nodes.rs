@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::asked::Asked;
 use crate::gateway::{
-    config::{GatewayLimits, SILENCE},
+    config::{GatewayLimits, LIST_INTERVAL, SILENCE, TOPIC_SEQ_AT_ONCE},
     event::{GatewayNode, GatewaySource},
     id::{GatewayAddress, GatewayId},
     topics::{GatewayTopicList, GatewayTopicListError},
@@ -31,6 +31,27 @@ struct NodeRecord {
     asked: Option<Asked>,
     topics: Arc<[Bytes]>,
     topic_bytes: usize,
+    /// This node's list that was sent to it last.
+    listed: Option<Listed>,
+}
+
+/// A list of this node's topics that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    at: Instant,
+    /// Its number.
+    seq: u32,
+}
+
+impl Listed {
+    /// Returns whether it is too early to send the list with this number.
+    fn bars(&self, now: Instant, seq: u32) -> bool {
+        let interval = match self.seq == seq {
+            true => LIST_INTERVAL,
+            false => TOPIC_SEQ_AT_ONCE,
+        };
+        now.saturating_duration_since(self.at) < interval
+    }
 }
 
 impl NodeRecord {
@@ -43,6 +64,7 @@ impl NodeRecord {
             asked: None,
             topics: [].into(),
             topic_bytes: 0,
+            listed: None,
         }
     }
 }
@@ -64,6 +86,9 @@ pub(super) struct Nodes {
     by_id: BTreeMap<GatewayId, NodeRecord>,
     /// The sum over all nodes.
     topic_bytes: usize,
+    /// This node's list that was sent last to a node that is not known. Any number of them can be
+    /// made up.
+    listed_to_unknown: Option<Listed>,
 }
 
 impl Nodes {
@@ -75,6 +100,7 @@ impl Nodes {
             neighbour: id,
             by_id: BTreeMap::from([(id, record)]),
             topic_bytes: 0,
+            listed_to_unknown: None,
         }
     }
 
@@ -211,6 +237,21 @@ impl Nodes {
             !gone
         });
         ids
+    }
+
+    /// Returns whether this node's list with this number may be sent to a node. A request of a few
+    /// bytes causes a list of up to megabytes.
+    pub(super) fn may_list(&self, now: Instant, id: GatewayId, seq: u32) -> bool {
+        let record = self.by_id.get(&id);
+        let listed = record.map_or(self.listed_to_unknown, |record| record.listed);
+        !listed.is_some_and(|listed| listed.bars(now, seq))
+    }
+
+    /// Records that this node's list was sent to a node.
+    pub(super) fn note_listed(&mut self, now: Instant, id: GatewayId, seq: u32) {
+        let record = self.by_id.get_mut(&id);
+        let listed = record.map_or(&mut self.listed_to_unknown, |record| &mut record.listed);
+        *listed = Some(Listed { at: now, seq });
     }
 
     /// Returns whether a node is to be asked for its topics because it announced this number. It

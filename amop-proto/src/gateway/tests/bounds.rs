@@ -401,3 +401,27 @@ fn nodes_of_the_table_replace_nodes_that_only_announce_themselves() {
     assert_eq!(tested.peer.nodes().count(), 4);
     assert_eq!(tested.peer.counters().nodes_refused, 1);
 }
+
+#[test]
+fn a_flood_of_requests_causes_one_list_in_a_second() {
+    let mut tested = Tested::ready(1);
+    tested.table(1, vec![entry(3, 1)]);
+    tested.sent();
+    let mut lists = Vec::new();
+    for _ in 0..20 {
+        // Two nodes that are known, and some that are not.
+        for from in 2..9 {
+            tested.message(from, GatewayMessageKind::REQUEST_TOPICS, "");
+        }
+        let sent = tested.sent_messages().into_iter();
+        let is_list = |message: &GatewayMessage| message.kind == GatewayMessageKind::TOPICS;
+        lists.extend(
+            sent.filter(|(_, message)| is_list(message))
+                .map(|(to, _)| to),
+        );
+        tested.pass(Duration::from_millis(100));
+    }
+    let count = |n| lists.iter().filter(|&to| *to == raw(n)).count();
+    assert_eq!((count(2), count(3), lists.len()), (2, 2, 6));
+    assert_eq!(tested.peer.counters().requests_refused, 134);
+}
