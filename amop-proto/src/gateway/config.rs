@@ -155,7 +155,8 @@ pub struct GatewayCounters {
     /// Packets for other nodes. This node passes nothing on.
     pub misrouted: u64,
     /// Packets whose source is this node itself, responses from another node than the one that was
-    /// asked, and handshakes and router packets that are not from the neighbour.
+    /// asked, handshakes and router packets that are not from the neighbour, and handshakes after
+    /// the first one.
     pub forged: u64,
     /// Topic lists and router tables that were not asked for, or that follow an answer too late.
     pub unsolicited: u64,

@@ -258,9 +258,14 @@ impl<T> GatewayPeer<T> {
         self.put_control(now, PacketType::HANDSHAKE, None, range.encode());
     }
 
-    /// Handles the neighbour's handshake. A FISCO node sends one at the beginning (gateway-v3
-    /// section 3).
+    /// Handles the neighbour's handshake. A FISCO node sends one, at the beginning (gateway-v3
+    /// section 3). Others do not change the version, because each change is followed by packets to
+    /// all nodes.
     fn take_handshake(&mut self, now: Instant, payload: &Bytes) {
+        if self.version.is_some() {
+            self.counters.forged += 1;
+            return;
+        }
         let own = self.config.max_version;
         let range = match VersionRange::parse(payload) {
             Ok(range) => range,
@@ -274,11 +279,10 @@ impl<T> GatewayPeer<T> {
                 own,
             });
         };
-        if self.version.replace(version) != Some(version) {
-            self.events.push_back(GatewayEvent::Negotiated { version });
-            self.put_router_seq(now);
-            self.put_topic_seqs(now);
-        }
+        self.version = Some(version);
+        self.events.push_back(GatewayEvent::Negotiated { version });
+        self.put_router_seq(now);
+        self.put_topic_seqs(now);
     }
 
     /// Sets when the topic sequence number is announced again.

@@ -39,9 +39,18 @@ fn the_lower_maximum_is_the_version() {
 }
 
 #[test]
-fn a_handshake_that_is_repeated_changes_nothing() {
+fn handshakes_after_the_first_one_change_nothing() {
     let mut tested = Tested::ready(2);
-    tested.send(0, PacketType::HANDSHAKE, handshake(2));
+    for maximum in [2, 1, 0, 3, -1] {
+        let range = VersionRange {
+            minimum: maximum.min(0),
+            maximum,
+        };
+        tested.send(0, PacketType::HANDSHAKE, range.encode());
+    }
+    tested.send(0, PacketType::HANDSHAKE, Bytes::new());
+    assert_eq!(tested.peer.counters().forged, 6);
+    assert_eq!(tested.peer.version(), Some(2));
     assert_eq!(tested.events(), []);
     assert_eq!(tested.sent(), []);
 }
