@@ -59,7 +59,7 @@ impl GatewayCodec {
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self {
-            max: max.clamp(HEADER, PROTOCOL_MAX_PACKET),
+            max: possible_max(max),
             compress: false,
         }
     }
@@ -224,6 +224,11 @@ impl GatewayCodec {
 /// their bytes stay as they are, and the flag that says whether they are compressed with them.
 fn has_options(kind: PacketType) -> bool {
     matches!(kind, PacketType::PEER_TO_PEER | PacketType::BROADCAST)
+}
+
+/// Returns the limit that is nearest to this one among those that a codec has.
+pub(super) fn possible_max(max: usize) -> usize {
+    max.clamp(HEADER, PROTOCOL_MAX_PACKET)
 }
 
 fn read_id(bytes: &mut Bytes) -> Result<Bytes, GatewayPacketError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    codec::{DEFAULT_MAX_PACKET, GatewayCodec},
+    codec::{self, DEFAULT_MAX_PACKET, GatewayCodec},
     id::GatewayAddress,
     packet::MAX_VERSION,
     seqs::PacketSeqs,
@@ -75,6 +75,8 @@ impl GatewayConfig {
     /// Clamps every value to its range.
     pub(super) fn held(mut self) -> Self {
         self.max_version = self.max_version.min(MAX_VERSION);
+        // Otherwise the connection would accept packets that its codec does not write.
+        self.limits.max_packet = codec::possible_max(self.limits.max_packet);
         self
     }
 }
@@ -84,7 +86,8 @@ impl GatewayConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GatewayLimits {
-    /// The longest packet, in bytes, also after decompression. Default 32 MiB.
+    /// The longest packet, in bytes, also after decompression; clamped to 14 bytes to 100 MiB.
+    /// Default 32 MiB.
     pub max_packet: usize,
     /// Nodes that are known, with the neighbour. Further nodes are ignored; nodes of the neighbour's
     /// router table replace those that it does not have. Default 1024.

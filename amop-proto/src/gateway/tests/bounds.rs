@@ -425,3 +425,15 @@ fn a_flood_of_requests_causes_one_list_in_a_second() {
     assert_eq!((count(2), count(3), lists.len()), (2, 2, 6));
     assert_eq!(tested.peer.counters().requests_refused, 134);
 }
+
+#[test]
+fn no_packet_is_accepted_that_the_codec_does_not_write() {
+    let mut tested = limited(|limits| {
+        limits.max_packet = usize::MAX;
+        limits.queued_bytes = usize::MAX;
+    });
+    let max = 100 * 1024 * 1024;
+    let body = Bytes::from(vec![0; max]);
+    let refused = tested.peer.multicast(tested.now, id(2), body);
+    assert!(matches!(refused, Err(GatewaySendError::TooLong { max: m, .. }) if m == max));
+}
