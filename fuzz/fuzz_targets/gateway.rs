@@ -127,7 +127,7 @@ impl Run {
     fn new() -> Self {
         let now = Instant::now();
         let limits = GatewayLimits::default().with(LIMITS);
-        let config = GatewayConfig::new(node(0), PacketSeqs::starting_at(2));
+        let config = GatewayConfig::new(node(0), PacketSeqs::starting_at(2, [7; 32]));
         let config = config.with(|config| config.limits = limits);
         let topics = AnnouncedTopics::starting_at(1);
         let peer = GatewayPeer::new(config, node(1), &topics, now).expect("two nodes");

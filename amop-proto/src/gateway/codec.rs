@@ -59,7 +59,7 @@ impl GatewayCodec {
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self {
-            max: max.clamp(HEADER, PROTOCOL_MAX_PACKET),
+            max: possible_max(max),
             compress: false,
         }
     }
@@ -115,8 +115,12 @@ impl GatewayCodec {
         if len > max {
             return Err(GatewayPacketError::TooLong { len, max });
         }
-        let bit = compressed.as_ref().map_or(0, |_| ext::COMPRESSED);
-        put_header(head, len, head.ext & !ext::COMPRESSED | bit, out);
+        let flags = match (&compressed, has_options(head.kind)) {
+            (Some(_), _) => head.ext | ext::COMPRESSED,
+            (None, true) => head.ext,
+            (None, false) => head.ext & !ext::COMPRESSED,
+        };
+        put_header(head, len, flags, out);
         if let Some(compressed) = compressed {
             return Ok(compressed);
         }
@@ -128,12 +132,13 @@ impl GatewayCodec {
     }
 
     fn compressed(&self, packet: &OutgoingPacket) -> Option<Bytes> {
-        let may = self.compress && packet.packet.version >= COMPRESS_FROM;
+        let OutgoingPacket { packet: head, .. } = packet;
+        let may = self.compress && head.version >= COMPRESS_FROM && !has_options(head.kind);
         if !may || packet.payload_len() <= COMPRESS_ABOVE {
             return None;
         }
         if packet.tail.is_empty() {
-            return compression::compress(&packet.packet.payload);
+            return compression::compress(&head.payload);
         }
         compression::compress(&packet.clone().joined().payload)
     }
@@ -198,19 +203,32 @@ impl GatewayCodec {
                 dst: read_id(&mut bytes)?,
             },
         };
-        let payload = match flags & ext::COMPRESSED {
-            0 => bytes,
-            _ => compression::decompress(&bytes, self.max)?,
+        let (ext, payload) = match flags & ext::COMPRESSED {
+            0 => (flags, bytes),
+            _ if has_options(kind) => (flags, bytes),
+            bit => (flags & !bit, compression::decompress(&bytes, self.max)?),
         };
         Ok(GatewayPacket {
             version,
             kind,
             seq,
-            ext: flags & !ext::COMPRESSED,
+            ext,
             route,
             payload,
         })
     }
+}
+
+/// Returns whether packets of this type have options before the payload (gateway-v3 section 2.4).
+/// Options are never compressed (gateway-v3 section 2.6). Nothing here reads these packets, so that
+/// their bytes stay as they are, and the flag that says whether they are compressed with them.
+fn has_options(kind: PacketType) -> bool {
+    matches!(kind, PacketType::PEER_TO_PEER | PacketType::BROADCAST)
+}
+
+/// Returns the limit that is nearest to this one among those that a codec has.
+pub(super) fn possible_max(max: usize) -> usize {
+    max.clamp(HEADER, PROTOCOL_MAX_PACKET)
 }
 
 fn read_id(bytes: &mut Bytes) -> Result<Bytes, GatewayPacketError> {
@@ -221,9 +239,9 @@ fn read_id(bytes: &mut Bytes) -> Result<Bytes, GatewayPacketError> {
     if len > bytes.len() {
         return Err(GatewayPacketError::IdBeyondPacket);
     }
-    let id = bytes.split_to(len);
-    check_id(&id)?;
-    Ok(id)
+    // Of any length: nothing proves ids, and neighbours pass packets on, so that a node far away could
+    // end the connection by an id over the limit.
+    Ok(bytes.split_to(len))
 }
 
 fn check_id(id: &[u8]) -> Result<(), GatewayPacketError> {
@@ -277,8 +295,8 @@ pub enum GatewayPacketError {
     /// The ids do not fit into the packet.
     #[error("the ids of a packet are longer than the packet; the other side is faulty")]
     IdBeyondPacket,
-    /// An id is longer than that of any node.
-    #[error("a packet has an id of {len} bytes, the limit is {MAX_RAW_ID}")]
+    /// An id of a packet to write is longer than that of any node.
+    #[error("a packet to write has an id of {len} bytes, the limit is {MAX_RAW_ID}")]
     IdTooLong {
         /// The length in bytes.
         len: usize,

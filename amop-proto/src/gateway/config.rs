@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    codec::{DEFAULT_MAX_PACKET, GatewayCodec},
+    codec::{self, DEFAULT_MAX_PACKET, GatewayCodec},
     id::GatewayAddress,
     packet::MAX_VERSION,
     seqs::PacketSeqs,
@@ -27,8 +27,13 @@ pub const ROUTER_SEQ_INTERVAL: Duration = Duration::from_secs(3);
 pub const IDLE: Duration = Duration::from_secs(60);
 
 /// How long an answer to a request for topics or for a router table is waited for before the node
-/// is asked again.
+/// is asked again. Further answers within this time replace the first one, which may be forged.
 pub const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The shortest time between two lists of topics that are sent to the same node, unless the topics
+/// changed: then it is [`TOPIC_SEQ_AT_ONCE`]. FISCO nodes ask again with the next announcement.
+/// Nodes that are not known share one limit.
+pub const LIST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A node that the neighbour's router table does not have is forgotten if it announces nothing for
 /// this long: five announcements.
@@ -70,6 +75,8 @@ impl GatewayConfig {
     /// Clamps every value to its range.
     pub(super) fn held(mut self) -> Self {
         self.max_version = self.max_version.min(MAX_VERSION);
+        // Otherwise the connection would accept packets that its codec does not write.
+        self.limits.max_packet = codec::possible_max(self.limits.max_packet);
         self
     }
 }
@@ -79,9 +86,11 @@ impl GatewayConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GatewayLimits {
-    /// The longest packet, in bytes, also after decompression. Default 32 MiB.
+    /// The longest packet, in bytes, also after decompression; clamped to 14 bytes to 100 MiB.
+    /// Default 32 MiB.
     pub max_packet: usize,
-    /// Nodes that are known, with the neighbour. Further nodes are ignored. Default 1024.
+    /// Nodes that are known, with the neighbour. Further nodes are ignored; nodes of the neighbour's
+    /// router table replace those that it does not have. Default 1024.
     pub nodes: usize,
     /// Entries of the neighbour's router table. A table with more is refused. Default 4096.
     pub table_entries: usize,
@@ -96,8 +105,8 @@ pub struct GatewayLimits {
     pub topic_bytes: usize,
     /// Unicasts that wait for an answer. Default 8192.
     pub in_flight: usize,
-    /// Bytes of packets that wait to be written; the longest packet always finds room in an empty
-    /// queue. Packets beyond the limit are refused or dropped. Default 64 MiB.
+    /// Bytes of packets that wait to be written, with 256 bytes for each packet; the longest packet
+    /// always finds room in an empty queue. Packets beyond the limit are refused or dropped. Default 64 MiB.
     pub queued_bytes: usize,
 }
 
@@ -149,10 +158,13 @@ pub struct GatewayCounters {
     /// Packets for other nodes. This node passes nothing on.
     pub misrouted: u64,
     /// Packets whose source is this node itself, responses from another node than the one that was
-    /// asked, and handshakes and router packets that are not from the neighbour.
+    /// asked, handshakes and router packets that are not from the neighbour, and handshakes after
+    /// the first one.
     pub forged: u64,
-    /// Topic lists and router tables that were not asked for.
+    /// Topic lists and router tables that were not asked for, or that follow an answer too late.
     pub unsolicited: u64,
+    /// Requests for topics that came too soon after another one in the name of the same node.
+    pub requests_refused: u64,
     /// Entries of router tables whose ids are not those of one node.
     pub false_entries: u64,
     /// Nodes beyond the limit, counted each time that they are named.

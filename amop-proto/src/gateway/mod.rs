@@ -15,8 +15,8 @@
 //! Neighbours pass on what others write, and a node can lie about its own id
 //! ([`GatewaySource::claimed`]). So all limits count for one connection as a whole, a handshake is
 //! only taken in a form that nobody passes on, and a unicast is only ended by a response that names
-//! the node that was asked. Start [`PacketSeqs`] at random, so that other nodes cannot guess which
-//! responses are awaited.
+//! the node that was asked and has the number of the unicast. Nodes that are not on the path cannot
+//! guess it if the key of [`PacketSeqs`] is random.
 //!
 //! # Several connections
 //!
@@ -36,7 +36,9 @@
 //! let now = Instant::now();
 //! let peer = |own: u8, other: u8| {
 //!     let own = GatewayAddress::of_key(&[own; 65])?;
-//!     let config = GatewayConfig::new(own, PacketSeqs::starting_at(2));
+//!     // At random outside of examples.
+//!     let key = [7; 32];
+//!     let config = GatewayConfig::new(own, PacketSeqs::starting_at(2, key));
 //!     let topics = AnnouncedTopics::starting_at(1);
 //!     let other = GatewayAddress::of_key(&[other; 65])?;
 //!     Ok::<_, Box<dyn std::error::Error>>(GatewayPeer::<u32>::new(config, other, &topics, now)?)
@@ -70,7 +72,7 @@ pub use self::{
     codec::{DEFAULT_MAX_PACKET, GatewayCodec, GatewayPacketError},
     compression::CompressionError,
     config::{
-        ASK_AGAIN, GatewayConfig, GatewayCounters, GatewayLimits, HEARTBEAT, IDLE,
+        ASK_AGAIN, GatewayConfig, GatewayCounters, GatewayLimits, HEARTBEAT, IDLE, LIST_INTERVAL,
         ROUTER_SEQ_INTERVAL, SILENCE, TOPIC_SEQ_AT_ONCE, TOPIC_SEQ_INTERVAL,
     },
     event::{

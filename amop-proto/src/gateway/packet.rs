@@ -31,6 +31,10 @@ impl PacketType {
     pub const HEARTBEAT: Self = Self(1);
     /// The versions that the sender speaks.
     pub const HANDSHAKE: Self = Self(2);
+    /// A message from one consensus module to another.
+    pub const PEER_TO_PEER: Self = Self(5);
+    /// A message from a consensus module to all.
+    pub const BROADCAST: Self = Self(6);
     /// AMOP: a [`GatewayMessage`](super::GatewayMessage).
     pub const AMOP: Self = Self(7);
     /// AMOP: a subscriber's answer, which is a WebSocket message.
@@ -47,7 +51,8 @@ impl PacketType {
 
 /// One packet between nodes.
 ///
-/// The payload of packets of consensus modules (types 5 and 6) begins with their options.
+/// The payload of packets of consensus modules (types 5 and 6) begins with their options. It is as on
+/// the wire: if [`ext::COMPRESSED`] is set, what follows the options is compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayPacket {
     /// The layout of the packet: 0 to [`MAX_VERSION`].
@@ -56,11 +61,11 @@ pub struct GatewayPacket {
     pub kind: PacketType,
     /// The number that ties a response to its request.
     pub seq: u32,
-    /// Flags, without [`ext::COMPRESSED`].
+    /// Flags, without [`ext::COMPRESSED`] except in packets of consensus modules.
     pub ext: u16,
     /// The source and the destination; version 0 does not have them.
     pub route: PacketRoute,
-    /// The payload, never compressed here. It shares memory with the buffer it was read into,
+    /// The payload, not compressed except in packets of consensus modules. It shares memory with the buffer it was read into,
     /// unless it was compressed.
     pub payload: Bytes,
 }

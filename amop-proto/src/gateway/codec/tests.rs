@@ -134,18 +134,24 @@ fn ids_that_do_not_fit_into_the_packet_are_refused() {
     }
 }
 
+/// Any node can send such a packet through an honest neighbour.
 #[test]
-fn ids_longer_than_any_are_refused() {
+fn ids_longer_than_any_are_read_and_not_written() {
+    let codec = GatewayCodec::default();
     let mut long = packet(1, "");
     long.route.dst = vec![b'0'; MAX_RAW_ID].into();
-    let out = wire(&GatewayCodec::default(), &long);
-    assert!(GatewayCodec::default().decode(&mut out.clone()).is_ok());
-    let len = MAX_RAW_ID + 1;
-    long.route.dst = vec![b'0'; len].into();
-    let error = GatewayPacketError::IdTooLong { len };
-    let mut out = BytesMut::new();
-    let refused = GatewayCodec::default().encode(&long.into(), &mut out);
-    assert_eq!(refused, Err(error));
+    let mut out = wire(&codec, &long);
+    assert_eq!(codec.decode(&mut out), Ok(Some(long.clone())));
+
+    for len in [MAX_RAW_ID + 1, usize::from(u16::MAX)] {
+        long.route.dst = vec![b'0'; len].into();
+        let mut out = BytesMut::new();
+        let refused = codec.encode(&long.clone().into(), &mut out);
+        assert_eq!(refused, Err(GatewayPacketError::IdTooLong { len }));
+        assert!(out.is_empty());
+        put_header(&long, long.header_len(), long.ext, &mut out);
+        assert_eq!(codec.decode(&mut out), Ok(Some(long.clone())));
+    }
 }
 
 #[test]
@@ -233,4 +239,31 @@ fn damaged_frames_are_refused_wherever_they_are_cut() {
     );
     let empty = zstd::bulk::compress(b"", 1).unwrap();
     assert_eq!(refused(&codec, &empty), CompressionError::NoContentSize);
+}
+
+/// Options are never compressed, so that the payload as a whole is not a frame (gateway-v3 sections
+/// 2.4 and 2.6).
+#[test]
+fn packets_of_consensus_modules_keep_their_bytes() {
+    let frame = zstd::bulk::compress(&[7; 5000], 1).unwrap();
+    let bytes = [b"\0\x05group\0\0\0\x03\xe8", &frame[..]].concat();
+    for kind in [PacketType::PEER_TO_PEER, PacketType::BROADCAST] {
+        let mut module = packet(2, bytes.clone());
+        module.kind = kind;
+        for flags in [0, ext::COMPRESSED, ext::COMPRESSED | ext::RESPONSE] {
+            module.ext = flags;
+            for compress in [false, true] {
+                let codec = GatewayCodec::default().with_compression(compress);
+                let mut out = wire(&codec, &module);
+                assert_eq!(out[12..14], flags.to_be_bytes());
+                assert_eq!(codec.decode(&mut out), Ok(Some(module.clone())));
+            }
+        }
+        // Also where it is long enough for compression.
+        module.payload = vec![7; 5000].into();
+        module.ext = 0;
+        let codec = GatewayCodec::default().with_compression(true);
+        let mut out = wire(&codec, &module);
+        assert_eq!(codec.decode(&mut out), Ok(Some(module)));
+    }
 }

@@ -27,12 +27,8 @@ impl<T> GatewayPeer<T> {
         let source = self.nodes.source(from.id());
         match message.kind {
             GatewayMessageKind::TOPIC_SEQ => self.take_topic_seq(now, &from, &body),
-            GatewayMessageKind::REQUEST_TOPICS => {
-                // To the source, not to the neighbour: nodes further away ask, too.
-                let list = self.topics.text().clone();
-                self.put_message(now, &from, GatewayMessageKind::TOPICS, list);
-            }
-            GatewayMessageKind::TOPICS => self.take_topics(from.id(), &body),
+            GatewayMessageKind::REQUEST_TOPICS => self.put_topics(now, &from),
+            GatewayMessageKind::TOPICS => self.take_topics(now, from.id(), &body),
             GatewayMessageKind::UNICAST => {
                 let reply = ReplyAddress { seq, to: from };
                 self.events.push_back(GatewayEvent::Unicast {
@@ -71,8 +67,22 @@ impl<T> GatewayPeer<T> {
         }
     }
 
-    fn take_topics(&mut self, id: GatewayId, text: &Bytes) {
-        if !self.nodes.take_asked(id) {
+    /// Sends the list of topics to the source of a request, not to the neighbour: nodes further away
+    /// ask, too.
+    fn put_topics(&mut self, now: Instant, to: &GatewayAddress) {
+        let (id, seq) = (to.id(), self.topics.seq());
+        if !self.nodes.may_list(now, id, seq) {
+            self.counters.requests_refused += 1;
+            return;
+        }
+        let list = self.topics.text().clone();
+        if self.put_message(now, to, GatewayMessageKind::TOPICS, list) {
+            self.nodes.note_listed(now, id, seq);
+        }
+    }
+
+    fn take_topics(&mut self, now: Instant, id: GatewayId, text: &Bytes) {
+        if !self.nodes.answer(now, id) {
             self.counters.unsolicited += 1;
             return;
         }
@@ -91,8 +101,9 @@ impl<T> GatewayPeer<T> {
 
     fn refuse_topics(&mut self, id: GatewayId, error: GatewayTopicListError) {
         self.counters.lists_refused += 1;
+        let had_topics = self.nodes.clear_topics(id, &error);
         self.notice(GatewayNotice::TopicsRefused { id, source: error });
-        if self.nodes.clear_topics(id) {
+        if had_topics {
             let source = self.nodes.source(id);
             let topics = [].into();
             self.events

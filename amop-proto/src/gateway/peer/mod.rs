@@ -1,6 +1,7 @@
 //! The machine of one connection with a 3.x node.
 
 mod amop;
+mod asked;
 mod nodes;
 mod outbox;
 mod receiving;
@@ -13,7 +14,7 @@ use std::{collections::VecDeque, io, time::Instant};
 
 use bytes::Bytes;
 
-use self::{nodes::Nodes, outbox::Outbox, requests::Requests};
+use self::{asked::Asked, nodes::Nodes, outbox::Outbox, requests::Requests};
 use super::{
     codec::GatewayPacketError,
     config::{
@@ -60,8 +61,8 @@ pub struct GatewayPeer<T> {
 struct RouterExchange {
     /// The number of the neighbour's table that was handled last.
     fetched: u32,
-    /// When the neighbour was asked for its table, and with which number, if it has not answered.
-    asked: Option<(Instant, u32)>,
+    /// The request for the neighbour's table.
+    asked: Option<Asked>,
 }
 
 /// When what is sent regularly is due.
@@ -152,7 +153,8 @@ impl<T> GatewayPeer<T> {
         self.requests.len()
     }
 
-    /// Returns the number of bytes that wait for [`poll_packet`](Self::poll_packet).
+    /// Returns the number of bytes that wait for [`poll_packet`](Self::poll_packet), with 256 bytes
+    /// for each packet.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.outbox.bytes()
@@ -188,6 +190,13 @@ impl<T> GatewayPeer<T> {
     /// packet.
     pub fn note_activity(&mut self, now: Instant) {
         self.last_read = self.last_read.max(now);
+    }
+
+    /// Records that the neighbour reads: the transport accepted some bytes, even if not a whole
+    /// packet. Without it a long packet that takes over [`IDLE`](super::IDLE) to write ends the
+    /// connection.
+    pub fn note_written(&mut self, now: Instant) {
+        self.outbox.note_written(now);
     }
 
     /// Closes the connection because the bytes received are not packets.
@@ -249,9 +258,14 @@ impl<T> GatewayPeer<T> {
         self.put_control(now, PacketType::HANDSHAKE, None, range.encode());
     }
 
-    /// Handles the neighbour's handshake. A FISCO node sends one at the beginning (gateway-v3
-    /// section 3).
+    /// Handles the neighbour's handshake. A FISCO node sends one, at the beginning (gateway-v3
+    /// section 3). Others do not change the version, because each change is followed by packets to
+    /// all nodes.
     fn take_handshake(&mut self, now: Instant, payload: &Bytes) {
+        if self.version.is_some() {
+            self.counters.forged += 1;
+            return;
+        }
         let own = self.config.max_version;
         let range = match VersionRange::parse(payload) {
             Ok(range) => range,
@@ -265,11 +279,10 @@ impl<T> GatewayPeer<T> {
                 own,
             });
         };
-        if self.version.replace(version) != Some(version) {
-            self.events.push_back(GatewayEvent::Negotiated { version });
-            self.put_router_seq(now);
-            self.put_topic_seqs(now);
-        }
+        self.version = Some(version);
+        self.events.push_back(GatewayEvent::Negotiated { version });
+        self.put_router_seq(now);
+        self.put_topic_seqs(now);
     }
 
     /// Sets when the topic sequence number is announced again.

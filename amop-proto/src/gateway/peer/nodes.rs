@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
+use super::asked::Asked;
 use crate::gateway::{
-    config::{ASK_AGAIN, GatewayLimits, SILENCE},
+    config::{GatewayLimits, LIST_INTERVAL, SILENCE, TOPIC_SEQ_AT_ONCE},
     event::{GatewayNode, GatewaySource},
     id::{GatewayAddress, GatewayId},
     topics::{GatewayTopicList, GatewayTopicListError},
@@ -26,12 +27,31 @@ struct NodeRecord {
     heard: Instant,
     /// The number of the list that the node sent last.
     seq: Option<u32>,
-    /// When the node was asked for its topics, if it has not answered.
-    asked: Option<Instant>,
-    /// The number because of which it was asked.
-    asked_for: u32,
+    /// The request for its topics.
+    asked: Option<Asked>,
     topics: Arc<[Bytes]>,
     topic_bytes: usize,
+    /// This node's list that was sent to it last.
+    listed: Option<Listed>,
+}
+
+/// A list of this node's topics that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    at: Instant,
+    /// Its number.
+    seq: u32,
+}
+
+impl Listed {
+    /// Returns whether it is too early to send the list with this number.
+    fn bars(&self, now: Instant, seq: u32) -> bool {
+        let interval = match self.seq == seq {
+            true => LIST_INTERVAL,
+            false => TOPIC_SEQ_AT_ONCE,
+        };
+        now.saturating_duration_since(self.at) < interval
+    }
 }
 
 impl NodeRecord {
@@ -42,9 +62,9 @@ impl NodeRecord {
             heard: now,
             seq: None,
             asked: None,
-            asked_for: 0,
             topics: [].into(),
             topic_bytes: 0,
+            listed: None,
         }
     }
 }
@@ -66,6 +86,9 @@ pub(super) struct Nodes {
     by_id: BTreeMap<GatewayId, NodeRecord>,
     /// The sum over all nodes.
     topic_bytes: usize,
+    /// This node's list that was sent last to a node that is not known. Any number of them can be
+    /// made up.
+    listed_to_unknown: Option<Listed>,
 }
 
 impl Nodes {
@@ -77,6 +100,7 @@ impl Nodes {
             neighbour: id,
             by_id: BTreeMap::from([(id, record)]),
             topic_bytes: 0,
+            listed_to_unknown: None,
         }
     }
 
@@ -143,6 +167,28 @@ impl Nodes {
         }
     }
 
+    /// Returns the nodes that only their own announcements made known, which can give their places
+    /// to nodes of the neighbour's table: anybody can announce nodes that do not exist. The node
+    /// that was silent for the longest time is the last one.
+    pub(super) fn replaceable(&self, is_routed: impl Fn(GatewayId) -> bool) -> Vec<GatewayId> {
+        let records = self.by_id.iter();
+        let records = records.filter(|&(&id, record)| record.distance.is_none() && !is_routed(id));
+        let mut heard: Vec<_> = records.map(|(&id, record)| (record.heard, id)).collect();
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        heard.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Returns whether there is no room for this node.
+    pub(super) fn lacks_room(&self, id: GatewayId, limits: &GatewayLimits) -> bool {
+        self.by_id.len() >= limits.nodes && !self.by_id.contains_key(&id)
+    }
+
+    pub(super) fn remove(&mut self, id: GatewayId) {
+        if let Some(record) = self.by_id.remove(&id) {
+            self.topic_bytes -= record.topic_bytes;
+        }
+    }
+
     fn add(
         &mut self,
         now: Instant,
@@ -150,7 +196,7 @@ impl Nodes {
         distance: Option<u32>,
         limits: &GatewayLimits,
     ) -> Sighting {
-        if self.by_id.len() >= limits.nodes {
+        if self.lacks_room(address.id(), limits) {
             return Sighting::NoRoom;
         }
         let record = NodeRecord::new(now, address, distance);
@@ -193,27 +239,40 @@ impl Nodes {
         ids
     }
 
+    /// Returns whether this node's list with this number may be sent to a node. A request of a few
+    /// bytes causes a list of up to megabytes.
+    pub(super) fn may_list(&self, now: Instant, id: GatewayId, seq: u32) -> bool {
+        let record = self.by_id.get(&id);
+        let listed = record.map_or(self.listed_to_unknown, |record| record.listed);
+        !listed.is_some_and(|listed| listed.bars(now, seq))
+    }
+
+    /// Records that this node's list was sent to a node.
+    pub(super) fn note_listed(&mut self, now: Instant, id: GatewayId, seq: u32) {
+        let record = self.by_id.get_mut(&id);
+        let listed = record.map_or(&mut self.listed_to_unknown, |record| &mut record.listed);
+        *listed = Some(Listed { at: now, seq });
+    }
+
     /// Returns whether a node is to be asked for its topics because it announced this number. It
     /// counts as asked then.
     pub(super) fn must_ask(&mut self, now: Instant, id: GatewayId, seq: u32) -> bool {
         let Some(record) = self.by_id.get_mut(&id) else {
             return false;
         };
-        let waits = record
-            .asked
-            .is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN);
+        let waits = record.asked.is_some_and(|asked| asked.waits(now));
         if record.seq == Some(seq) || waits {
             return false;
         }
-        record.asked = Some(now);
-        record.asked_for = seq;
+        record.asked = Some(Asked::new(now, seq));
         true
     }
 
-    /// Returns whether a node was asked for its topics and has not answered. It has answered then.
-    pub(super) fn take_asked(&mut self, id: GatewayId) -> bool {
+    /// Records that a list arrived in the name of a node. Returns whether the node was asked for it.
+    pub(super) fn answer(&mut self, now: Instant, id: GatewayId) -> bool {
         let record = self.by_id.get_mut(&id);
-        record.is_some_and(|record| record.asked.take().is_some())
+        let asked = record.and_then(|record| record.asked.as_mut());
+        asked.is_some_and(|asked| asked.answer(now))
     }
 
     /// Replaces a node's topics. Returns them, unless they are the same as before.
@@ -248,13 +307,19 @@ impl Nodes {
         Ok(Some(record.topics.clone()))
     }
 
-    /// Removes a node's topics, because its list is refused: it is not asked again until it
-    /// announces another number. Returns whether it had any.
-    pub(super) fn clear_topics(&mut self, id: GatewayId) -> bool {
+    /// Removes a node's topics, because its list is refused. Returns whether it had any.
+    ///
+    /// The node is not asked again until it announces another number, unless only the room was
+    /// missing: other nodes may make room, and this one need not change its list then.
+    pub(super) fn clear_topics(&mut self, id: GatewayId, error: &GatewayTopicListError) -> bool {
         let Some(record) = self.by_id.get_mut(&id) else {
             return false;
         };
-        record.seq = Some(record.asked_for);
+        record.seq = record.asked.map(|asked| asked.number());
+        if matches!(error, GatewayTopicListError::NoRoom { .. }) {
+            record.seq = None;
+            record.asked.iter_mut().for_each(Asked::reopen);
+        }
         self.topic_bytes -= record.topic_bytes;
         record.topic_bytes = 0;
         let had = !record.topics.is_empty();

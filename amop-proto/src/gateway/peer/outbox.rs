@@ -8,12 +8,22 @@ use crate::gateway::{
     packet::OutgoingPacket,
 };
 
+/// What a packet that waits takes in addition to its bytes. Without it a flood of short packets
+/// would take several times the memory that the limit allows.
+const PACKET_OVERHEAD: usize = 256;
+
 #[derive(Debug)]
 pub(super) struct Outbox {
     packets: VecDeque<OutgoingPacket>,
+    /// The sum of the costs of the packets.
     bytes: usize,
-    /// Since when packets wait and none was taken.
+    /// Since when packets wait and nothing was written.
     blocked: Option<Instant>,
+}
+
+/// Returns what a packet that waits takes.
+fn cost(packet: &OutgoingPacket) -> usize {
+    packet.wire_len() + PACKET_OVERHEAD
 }
 
 impl Outbox {
@@ -25,7 +35,7 @@ impl Outbox {
         }
     }
 
-    /// Returns the number of bytes that wait.
+    /// Returns the number of bytes that wait, with the overhead of each packet.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -42,10 +52,11 @@ impl Outbox {
             return Err(GatewaySendError::TooLong { len, max });
         }
         let max = limits.queued_bytes;
-        if !self.packets.is_empty() && self.bytes.saturating_add(len) > max {
+        let cost = cost(&packet);
+        if !self.packets.is_empty() && self.bytes.saturating_add(cost) > max {
             return Err(GatewaySendError::QueueFull { max });
         }
-        self.bytes += len;
+        self.bytes += cost;
         self.blocked.get_or_insert(now);
         self.packets.push_back(packet);
         Ok(())
@@ -53,9 +64,16 @@ impl Outbox {
 
     pub(super) fn pop(&mut self, now: Instant) -> Option<OutgoingPacket> {
         let packet = self.packets.pop_front()?;
-        self.bytes -= packet.wire_len();
+        self.bytes -= cost(&packet);
         self.blocked = (!self.packets.is_empty()).then_some(now);
         Some(packet)
+    }
+
+    /// Records that a part of a packet that was taken has been written.
+    pub(super) fn note_written(&mut self, now: Instant) {
+        if let Some(blocked) = &mut self.blocked {
+            *blocked = now.max(*blocked);
+        }
     }
 
     /// Returns when the other side counts as one that does not read.

@@ -55,6 +55,9 @@ impl<T> GatewayPeer<T> {
 
     /// Returns the source of a packet: the neighbour, if the packet does not name it (gateway-v3
     /// section 7.1). Counts a packet that cannot have come from its source.
+    ///
+    /// The address never shares memory with the packet: it is kept in answers that wait, and would
+    /// keep a buffer of up to the longest packet alive.
     pub(super) fn source_of(&mut self, packet: &GatewayPacket) -> Option<GatewayAddress> {
         if packet.route.src.is_empty() {
             return Some(self.neighbour.clone());
@@ -69,9 +72,10 @@ impl<T> GatewayPeer<T> {
             return None;
         }
         // A node that writes short ids may be known by its raw id.
-        match (source.raw(), self.nodes.address(source.id())) {
-            (None, Some(known)) => Some(known.clone()),
-            _ => Some(source),
+        let known = self.nodes.address(source.id());
+        match known.filter(|known| known.raw().is_some()) {
+            Some(known) => Some(known.clone()),
+            None => Some(source.detached()),
         }
     }
 
@@ -124,7 +128,7 @@ impl<T> GatewayPeer<T> {
     pub fn take_answer(&mut self, answer: GatewayAnswer) -> Result<(), GatewayAnswer> {
         match self.requests.asked(answer.seq) {
             None => Err(answer),
-            // Numbers are easy to guess; only the node that was asked may answer.
+            // The node that was asked knows the number, and may have told others.
             Some(asked) if asked != answer.source.id => {
                 self.counters.forged += 1;
                 Ok(())

@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, time::Instant};
 
 use bytes::{Buf, Bytes};
 
-use super::{GatewayPeer, nodes::Sighting};
+use super::{GatewayPeer, asked::Asked, nodes::Sighting};
 use crate::gateway::{
-    config::ASK_AGAIN,
     event::GatewayNotice,
     id::{GatewayAddress, GatewayId},
     packet::{GatewayPacket, PacketType},
@@ -41,23 +40,23 @@ impl<T> GatewayPeer<T> {
             self.counters.malformed += 1;
             return;
         };
-        let waits = |asked: Instant| now.saturating_duration_since(asked) < ASK_AGAIN;
-        let is_asked = self.router.asked.is_some_and(|(asked, _)| waits(asked));
-        if number <= self.router.fetched || is_asked {
+        let waits = self.router.asked.is_some_and(|asked| asked.waits(now));
+        if number <= self.router.fetched || waits {
             return;
         }
-        self.router.asked = Some((now, number));
+        self.router.asked = Some(Asked::new(now, number));
         let neighbour = self.neighbour.clone();
         let kind = PacketType::REQUEST_ROUTER_TABLE;
         self.put_control(now, kind, Some(&neighbour), Bytes::new());
     }
 
     fn take_router_table(&mut self, now: Instant, payload: &Bytes) {
-        let Some((_, number)) = self.router.asked.take() else {
+        let asked = self.router.asked.as_mut();
+        let Some(asked) = asked.and_then(|asked| asked.answer(now).then_some(asked)) else {
             self.counters.unsolicited += 1;
             return;
         };
-        self.router.fetched = number;
+        self.router.fetched = asked.number();
         let limits = &self.config.limits;
         match RouterTable::parse(payload, limits.table_bytes, limits.table_entries) {
             Ok(table) => self.apply_table(now, &table),
@@ -77,16 +76,30 @@ impl<T> GatewayPeer<T> {
         }
         let gone = self.nodes.unroute(now, |id| routed.contains_key(&id));
         self.notice_gone(gone);
+        let mut replaceable = self.nodes.replaceable(|id| routed.contains_key(&id));
         for (id, (address, distance)) in routed {
+            self.make_room(id, &mut replaceable);
             let limits = &self.config.limits;
             match self.nodes.route(now, &address, distance, limits) {
                 Sighting::Known => {}
                 Sighting::NoRoom => self.counters.nodes_refused += 1,
                 Sighting::News => {
                     self.notice_node(id, Some(distance));
-                    self.put_topic_seq(now, &address);
+                    // What waits to be written does not keep the table alive.
+                    self.put_topic_seq(now, &address.detached());
                 }
             }
+        }
+    }
+
+    /// Removes one of the replaceable nodes if there is no room for this one.
+    fn make_room(&mut self, id: GatewayId, replaceable: &mut Vec<GatewayId>) {
+        if !self.nodes.lacks_room(id, &self.config.limits) {
+            return;
+        }
+        if let Some(replaced) = replaceable.pop() {
+            self.nodes.remove(replaced);
+            self.notice_gone(vec![replaced]);
         }
     }
 

@@ -61,9 +61,9 @@ impl<T> GatewayPeer<T> {
         if self.requests.len() >= max {
             return Err(GatewaySendError::TooManyInFlight { max });
         }
-        let mut seq = self.config.seqs.next();
+        let mut seq = self.config.seqs.next_unicast();
         while self.requests.contains(seq) {
-            seq = self.config.seqs.next();
+            seq = self.config.seqs.next_unicast();
         }
         let parts = Parts::message(GatewayMessageKind::UNICAST, seq, body);
         self.put(now, Some(&address), parts)?;

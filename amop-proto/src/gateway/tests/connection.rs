@@ -39,9 +39,18 @@ fn the_lower_maximum_is_the_version() {
 }
 
 #[test]
-fn a_handshake_that_is_repeated_changes_nothing() {
+fn handshakes_after_the_first_one_change_nothing() {
     let mut tested = Tested::ready(2);
-    tested.send(0, PacketType::HANDSHAKE, handshake(2));
+    for maximum in [2, 1, 0, 3, -1] {
+        let range = VersionRange {
+            minimum: maximum.min(0),
+            maximum,
+        };
+        tested.send(0, PacketType::HANDSHAKE, range.encode());
+    }
+    tested.send(0, PacketType::HANDSHAKE, Bytes::new());
+    assert_eq!(tested.peer.counters().forged, 6);
+    assert_eq!(tested.peer.version(), Some(2));
     assert_eq!(tested.events(), []);
     assert_eq!(tested.sent(), []);
 }
@@ -245,4 +254,25 @@ fn errors_with_causes_show_each_of_them_once() {
         assert!(!error.to_string().contains(cause), "{error}");
         assert!(!shown.chars().any(char::is_control), "{shown}");
     }
+}
+
+/// A FISCO node closes a connection if it has not written anything for 60 s (gateway-v3 section 3).
+#[test]
+fn a_neighbour_that_reads_a_long_packet_slowly_is_not_given_up() {
+    let mut tested = Tested::ready(1);
+    // The owner writes one packet, and others wait.
+    tested.unicast(2, 1).unwrap();
+    tested.peer.poll_packet(tested.now).unwrap();
+    for _ in 0..10 {
+        tested.pass(Duration::from_secs(50));
+        tested.send(0, PacketType::HEARTBEAT, Bytes::new());
+        tested.peer.note_written(tested.now);
+    }
+    assert!(!tested.peer.is_closed());
+    for _ in 0..2 {
+        tested.pass(Duration::from_secs(30));
+        tested.send(0, PacketType::HEARTBEAT, Bytes::new());
+    }
+    let closed = GatewayEvent::Closed(GatewayCloseReason::NotReading);
+    assert_eq!(tested.events().pop(), Some(closed));
 }

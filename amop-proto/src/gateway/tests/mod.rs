@@ -33,7 +33,7 @@ pub(super) fn id(n: u8) -> GatewayId {
 }
 
 pub(super) fn config(own: u8) -> GatewayConfig {
-    GatewayConfig::new(node(own), PacketSeqs::starting_at(2))
+    GatewayConfig::new(node(own), PacketSeqs::starting_at(2, [own; 32]))
 }
 
 pub(super) fn topics(names: &[&'static str]) -> AnnouncedTopics {

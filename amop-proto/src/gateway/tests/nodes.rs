@@ -63,6 +63,7 @@ fn a_table_is_fetched_when_its_number_is_greater() {
         tested.send(1, PacketType::ROUTER_SEQ, number(old));
     }
     assert_eq!(tested.sent(), []);
+    tested.pass(ASK_AGAIN);
     tested.send(1, PacketType::ROUTER_TABLE, table);
     assert_eq!(tested.peer.counters().unsolicited, 1);
     tested.send(1, PacketType::ROUTER_SEQ, Bytes::from_static(&[0, 0, 7]));
