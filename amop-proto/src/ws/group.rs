@@ -144,7 +144,7 @@ impl GroupInfo {
         };
         Self {
             chain_id: chain_id.to_owned(),
-            // An SDK in Java reads it as JSON, and an empty text is none.
+            // SDKs in Java parse it as JSON, and an empty text is not JSON.
             genesis_config: "{}".to_owned(),
             group_id: group_id.to_owned(),
             ini_config: String::new(),

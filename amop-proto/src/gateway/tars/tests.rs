@@ -111,7 +111,7 @@ fn false_lengths_and_types_are_refused() {
     let unexpected = |tag, kind| Err(TarsError::UnexpectedType { tag, kind });
     assert_eq!(skip(&[0x19, 0x00, 0xff]), Err(TarsError::NegativeCount));
     assert_eq!(skip(&[0x19, 0x06, 0]), unexpected(0, kind::TEXT));
-    // Two billion elements, of which there is none.
+    // The list says that it has two billion elements, and ends there.
     let huge = [0x19, 0x02, 0x7f, 0xff, 0xff, 0xff];
     assert_eq!(skip(&huge), Err(TarsError::Truncated));
     assert_eq!(skip(&[0x1d, 0x01, 0, 0]), unexpected(0, kind::SHORT));
