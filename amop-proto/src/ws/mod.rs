@@ -12,6 +12,7 @@
 //! | [`WsStatus`] | the errors of nodes |
 //! | [`client`] | the SDK side of a session |
 //! | [`server`] | the node's side of a session |
+//! | [`bridge`] | what joins such sessions to clients and nodes of this project |
 //!
 //! Nothing here has a 2.x counterpart on the wire: framing, handshake, topics, liveness and errors
 //! all differ from [`channel`](crate::channel).
@@ -31,6 +32,7 @@
 //! and none can be made of such a message.
 
 mod amop;
+pub mod bridge;
 pub mod client;
 mod encode;
 mod group;
