@@ -5,6 +5,10 @@ use serde::de::IgnoredAny;
 /// Returns whether a text is a number in JSON's notation, of any size.
 pub(crate) fn is_number(text: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit();
+    // Most numbers are only digits.
+    if !text.starts_with('0') && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return true;
+    }
     (text.starts_with('-') || text.starts_with(digit))
         && text.ends_with(digit)
         && serde_json::from_str::<IgnoredAny>(text).is_ok()

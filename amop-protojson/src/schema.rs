@@ -46,6 +46,8 @@ pub(crate) struct Field {
     /// The name in the `.proto` file.
     pub(crate) name: String,
     pub(crate) json_name: String,
+    /// The JSON name as a member of an object begins: in quotes, with the colon.
+    pub(crate) member: String,
     pub(crate) kind: FieldKind,
     pub(crate) shape: FieldShape,
     pub(crate) oneof: Option<usize>,
@@ -289,6 +291,7 @@ impl<'a> Types<'a> {
         Ok(Field {
             number,
             name: field.name().to_owned(),
+            member: format!("{}:", serde_json::Value::from(&*json_name)),
             json_name,
             kind,
             shape,

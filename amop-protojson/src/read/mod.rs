@@ -9,7 +9,7 @@ use crate::{
     text::{JsonKind, JsonText, expect},
     wire::WireValue,
 };
-use std::collections::{BTreeMap, HashSet, btree_map::Entry};
+use std::collections::HashSet;
 
 pub(crate) fn message(
     schema: &SchemaIndex,
@@ -53,9 +53,9 @@ impl JsonReader<'_> {
         in_any: bool,
     ) -> Result<Vec<u8>, ProtoJsonError> {
         let twice = || ProtoJsonError::new("the field appears twice");
-        // In the order of their numbers, as other implementations write them.
-        let mut fields = BTreeMap::new();
-        let mut chosen = HashSet::new();
+        let mut fields = FieldRanges::default();
+        let mut wire = Vec::new();
+        let mut chosen = Vec::new();
         let mut typed = false;
         text.object(|text, name| {
             if in_any && name == "@type" {
@@ -68,23 +68,23 @@ impl JsonReader<'_> {
                 return text.skip();
             };
             let at = |error: ProtoJsonError| error.field(&field.name);
-            let Entry::Vacant(place) = fields.entry(field.number) else {
+            if !fields.begin(field.number, wire.len()) {
                 return Err(at(twice()));
-            };
-            let wire = place.insert(Vec::new());
+            }
             if text.next()? == JsonKind::Null && !self.takes_null(field) {
                 return text.null();
             }
-            if let Some(oneof) = field.oneof
-                && !chosen.insert(oneof)
-            {
-                return Err(at(ProtoJsonError::new(
-                    "another alternative of its oneof is set as well",
-                )));
+            if let Some(oneof) = field.oneof {
+                if chosen.contains(&oneof) {
+                    return Err(at(ProtoJsonError::new(
+                        "another alternative of its oneof is set as well",
+                    )));
+                }
+                chosen.push(oneof);
             }
-            self.field(field, text, depth, wire).map_err(at)
+            self.field(field, text, depth, &mut wire).map_err(at)
         })?;
-        Ok(fields.into_values().collect::<Vec<_>>().concat())
+        Ok(fields.sorted(wire))
     }
 
     /// Returns whether `null` is a value of the field, instead of a missing value.
@@ -190,6 +190,40 @@ impl JsonReader<'_> {
             FieldKind::Enum(index) => scalar::enumeration(&self.schema.enums[index], text),
             kind => scalar::read(kind, text),
         }
+    }
+}
+
+/// Where the fields of a message begin in its wire format, in the order in which they were read.
+#[derive(Default)]
+struct FieldRanges {
+    begins: Vec<(u32, usize)>,
+    /// The highest number of all.
+    highest: u32,
+}
+
+impl FieldRanges {
+    /// Begins a field. Returns whether it is new.
+    fn begin(&mut self, number: u32, at: usize) -> bool {
+        // Usually they come in order.
+        let new = number > self.highest || self.begins.iter().all(|(other, _)| *other != number);
+        if new {
+            self.begins.push((number, at));
+            self.highest = self.highest.max(number);
+        }
+        new
+    }
+
+    /// Puts the fields into the order of their numbers, as other implementations write them.
+    fn sorted(self, wire: Vec<u8>) -> Vec<u8> {
+        if self.begins.is_sorted() {
+            return wire;
+        }
+        let ends = self.begins.iter().skip(1).map(|(_, at)| *at);
+        let ends = ends.chain([wire.len()]);
+        let mut parts: Vec<_> = self.begins.iter().zip(ends).collect();
+        parts.sort_by_key(|((number, _), _)| *number);
+        let parts = parts.into_iter().map(|((_, from), to)| &wire[*from..to]);
+        parts.collect::<Vec<_>>().concat()
     }
 }
 

@@ -31,16 +31,16 @@ pub(super) fn read<'t>(
         }
         FieldKind::Double => {
             let text = numeral(text, "a number")?;
-            let value = special(&text).or_else(|| parse(&text, f64::is_finite));
-            let value = value.ok_or_else(|| no_number(&text))?;
+            let value = special(&text.0).or_else(|| text.parse(f64::is_finite));
+            let value = value.ok_or_else(|| no_number(&text.0))?;
             Ok(WireValue::Fixed64(value.to_bits()))
         }
         FieldKind::Float => {
             let text = numeral(text, "a number")?;
-            let value = special(&text).map(|value| value as f32);
+            let value = special(&text.0).map(|value| value as f32);
             // Not through a double, which would round twice.
-            let value = value.or_else(|| parse(&text, f32::is_finite));
-            let value = value.ok_or_else(|| no_number(&text))?;
+            let value = value.or_else(|| text.parse(f32::is_finite));
+            let value = value.ok_or_else(|| no_number(&text.0))?;
             Ok(WireValue::Fixed32(value.to_bits()))
         }
         kind => integer(kind, &numeral(text, "an integer")?),
@@ -57,9 +57,24 @@ fn special(text: &str) -> Option<f64> {
     }
 }
 
-fn parse<F: std::str::FromStr + Copy>(text: &str, is_finite: fn(F) -> bool) -> Option<F> {
-    let number = Some(text).filter(|text| number::is_number(text))?;
-    number.parse().ok().filter(|value| is_finite(*value))
+/// The text of a number, and whether it is one in JSON's notation.
+struct Numeral<'a>(Cow<'a, str>, bool);
+
+impl Numeral<'_> {
+    fn parse<F: std::str::FromStr + Copy>(&self, is_finite: fn(F) -> bool) -> Option<F> {
+        let number = self.number()?;
+        number.parse().ok().filter(|value| is_finite(*value))
+    }
+
+    fn number(&self) -> Option<&str> {
+        Some(&*self.0).filter(|_| self.1)
+    }
+
+    /// Reads a text that may not be a number.
+    fn of(text: Cow<'_, str>) -> Numeral<'_> {
+        let is_number = number::is_number(&text);
+        Numeral(text, is_number)
+    }
 }
 
 fn no_number(text: &str) -> ProtoJsonError {
@@ -69,10 +84,10 @@ fn no_number(text: &str) -> ProtoJsonError {
 }
 
 /// Returns the text of a number, which may be in quotes.
-fn numeral<'a>(text: &mut JsonText<'a>, what: &str) -> Result<Cow<'a, str>, ProtoJsonError> {
+fn numeral<'a>(text: &mut JsonText<'a>, what: &str) -> Result<Numeral<'a>, ProtoJsonError> {
     match text.next()? {
-        JsonKind::Number => text.number().map(Cow::Borrowed),
-        JsonKind::String => text.string(),
+        JsonKind::Number => Ok(Numeral(text.number()?.into(), true)),
+        JsonKind::String => text.string().map(Numeral::of),
         other => Err(ProtoJsonError::new(format!(
             "expected {what}, found {}",
             other.name()
@@ -80,11 +95,10 @@ fn numeral<'a>(text: &mut JsonText<'a>, what: &str) -> Result<Cow<'a, str>, Prot
     }
 }
 
-pub(super) fn integer(kind: FieldKind, text: &str) -> Result<WireValue<'static>, ProtoJsonError> {
-    let value = Some(text)
-        .filter(|text| number::is_number(text))
-        .and_then(number::integer)
-        .ok_or_else(|| ProtoJsonError::new(format!("{text:?} is not an integer of this type")))?;
+fn integer(kind: FieldKind, text: &Numeral<'_>) -> Result<WireValue<'static>, ProtoJsonError> {
+    let value = text.number().and_then(number::integer).ok_or_else(|| {
+        ProtoJsonError::new(format!("{:?} is not an integer of this type", text.0))
+    })?;
     let range = || ProtoJsonError::new(format!("{value} is out of range"));
     let signed32 = || i32::try_from(value).map_err(|_| range());
     let signed64 = || i64::try_from(value).map_err(|_| range());
@@ -148,15 +162,15 @@ pub(super) fn enumeration(
             match of.number_of(&name) {
                 Some(number) => number,
                 // Python's library reads numbers in quotes.
-                None => enum_number(&name).ok_or_else(|| {
+                None => enum_number(&Numeral::of(Cow::Borrowed(&name))).ok_or_else(|| {
                     ProtoJsonError::new(format!("`{}` has no value {name:?}", of.name))
                 })?,
             }
         }
         JsonKind::Number => {
-            let written = text.number()?;
-            enum_number(written).ok_or_else(|| {
-                ProtoJsonError::new(format!("{written} is not the number of an enum value"))
+            let written = Numeral(text.number()?.into(), true);
+            enum_number(&written).ok_or_else(|| {
+                ProtoJsonError::new(format!("{} is not the number of an enum value", written.0))
             })?
         }
         other => {
@@ -177,9 +191,8 @@ pub(super) fn enumeration(
     Ok(WireValue::Varint(i64::from(number) as u64))
 }
 
-fn enum_number(text: &str) -> Option<i32> {
-    let number = Some(text).filter(|text| number::is_number(text))?;
-    i32::try_from(number::integer(number)?).ok()
+fn enum_number(text: &Numeral<'_>) -> Option<i32> {
+    i32::try_from(number::integer(text.number()?)?).ok()
 }
 
 /// Reads a map's key, which is always a string.
@@ -191,6 +204,6 @@ pub(super) fn map_key(kind: FieldKind, text: &str) -> Result<WireValue<'static>,
         (FieldKind::Bool, _) => Err(ProtoJsonError::new(
             "a key is neither \"true\" nor \"false\"",
         )),
-        (kind, text) => integer(kind, text),
+        (kind, text) => integer(kind, &Numeral::of(text.into())),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 pub(crate) fn message(
     schema: &SchemaIndex,
@@ -44,8 +44,55 @@ struct Writer<'s> {
     in_any: bool,
 }
 
-/// The values of a message's fields, by the numbers of the fields.
-type Values<'s, 'w> = BTreeMap<u32, (&'s Field, Vec<WireItem<'w>>)>;
+/// The values of a message in the order of their fields' numbers, and the field of each.
+struct Values<'s, 'w> {
+    fields: Vec<&'s Field>,
+    items: Vec<WireItem<'w>>,
+}
+
+impl<'s, 'w> Values<'s, 'w> {
+    /// Drops alternatives of oneofs that do not count, and sorts the others. Equal ones keep their
+    /// order.
+    fn arranged(self, chosen: &[Choice]) -> Self {
+        let counts = |at: usize, field: &Field| {
+            let mut chosen = chosen.iter();
+            let choice = chosen.find(|choice| Some(choice.oneof) == field.oneof);
+            choice.is_none_or(|choice| choice.number == field.number && choice.from <= at)
+        };
+        let values = self.fields.into_iter().zip(self.items).enumerate();
+        let values = values.filter(|(at, (field, _))| counts(*at, field));
+        let mut values: Vec<_> = values.map(|(_, value)| value).collect();
+        values.sort_by_key(|(field, _)| field.number);
+        let (fields, items) = values.into_iter().unzip();
+        Self { fields, items }
+    }
+
+    /// Returns each field with its values.
+    fn groups(&self) -> impl Iterator<Item = (&'s Field, &[WireItem<'w>])> {
+        let mut items = &self.items[..];
+        let groups = self.fields.chunk_by(|a, b| a.number == b.number);
+        groups.map(move |group| {
+            let (own, others) = items.split_at(group.len());
+            items = others;
+            (group[0], own)
+        })
+    }
+
+    /// Returns the values of a field.
+    fn of(&self, number: u32) -> &[WireItem<'w>] {
+        let mut groups = self.groups();
+        let found = groups.find(|(field, _)| field.number == number);
+        found.map_or(&[], |(_, items)| items)
+    }
+}
+
+/// The alternative of a oneof that was set last.
+struct Choice {
+    oneof: usize,
+    number: u32,
+    /// Where its values begin. Those before are of a time when another alternative was set later.
+    from: usize,
+}
 
 impl<'s> Writer<'s> {
     /// Writes a message that may contain `depth` more levels.
@@ -74,14 +121,13 @@ impl<'s> Writer<'s> {
         depth: u32,
         mut first: bool,
     ) -> Result<(), ProtoJsonError> {
-        for (field, items) in self.values(message, wire)?.into_values() {
+        for (field, items) in self.values(message, wire)?.groups() {
             let mark = self.out.len();
             if !first {
                 self.out.push(b',');
             }
-            self.json(&field.json_name)?;
-            self.out.push(b':');
-            let written = self.field(field, &items, depth);
+            self.out.extend_from_slice(field.member.as_bytes());
+            let written = self.field(field, items, depth);
             if written.map_err(|error| error.field(&field.name))? {
                 first = false;
             } else {
@@ -91,15 +137,19 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
-    /// Groups the values of a message by field. Of the alternatives of a oneof, the last one
-    /// counts.
+    /// Returns the values of a message in the order of their fields' numbers. Of the alternatives of a
+    /// oneof, the last one counts.
     fn values<'w>(
         &self,
         message: &'s MessageSchema,
         wire: &'w [u8],
     ) -> Result<Values<'s, 'w>, ProtoJsonError> {
-        let mut values = Values::new();
-        let mut chosen = HashMap::new();
+        let most = message.fields.len().min(wire.len() / 2);
+        let mut values = Values {
+            fields: Vec::with_capacity(most),
+            items: Vec::with_capacity(most),
+        };
+        let mut chosen: Vec<Choice> = Vec::new();
         for part in wire::items(wire) {
             let (number, item) = part?;
             let Some(field) = message.fields.get(&number) else {
@@ -112,16 +162,26 @@ impl<'s> Writer<'s> {
                 }
                 continue;
             };
-            if let Some(oneof) = field.oneof
-                && let Some(other) = chosen.insert(oneof, number)
-                && other != number
-            {
-                values.remove(&other);
+            if let Some(oneof) = field.oneof {
+                let choice = Choice {
+                    oneof,
+                    number,
+                    from: values.items.len(),
+                };
+                match chosen.iter_mut().find(|earlier| earlier.oneof == oneof) {
+                    Some(earlier) if earlier.number == number => {}
+                    Some(earlier) => *earlier = choice,
+                    None => chosen.push(choice),
+                }
             }
-            let (_, items) = values.entry(number).or_insert((field, Vec::new()));
-            items.push(item);
+            values.fields.push(field);
+            values.items.push(item);
         }
-        Ok(values)
+        let is_sorted = values.fields.is_sorted_by_key(|field| field.number);
+        if chosen.is_empty() && is_sorted {
+            return Ok(values);
+        }
+        Ok(values.arranged(&chosen))
     }
 
     /// Writes a field's value. Returns whether there is one to write.
@@ -270,11 +330,11 @@ impl<'s> Writer<'s> {
             FieldKind::Fixed32 => self.json(&fixed32(items)?),
             FieldKind::Sfixed32 => self.json(&(fixed32(items)? as i32)),
             // 64-bit integers are strings, because JavaScript would round them.
-            FieldKind::Int64 => self.json(&(varint(items)? as i64).to_string()),
-            FieldKind::Uint64 => self.json(&varint(items)?.to_string()),
-            FieldKind::Sint64 => self.json(&unzigzag(varint(items)?).to_string()),
-            FieldKind::Fixed64 => self.json(&fixed64(items)?.to_string()),
-            FieldKind::Sfixed64 => self.json(&(fixed64(items)? as i64).to_string()),
+            FieldKind::Int64 => self.quoted(&(varint(items)? as i64)),
+            FieldKind::Uint64 => self.quoted(&varint(items)?),
+            FieldKind::Sint64 => self.quoted(&unzigzag(varint(items)?)),
+            FieldKind::Fixed64 => self.quoted(&fixed64(items)?),
+            FieldKind::Sfixed64 => self.quoted(&(fixed64(items)? as i64)),
             FieldKind::Bool => self.json(&(varint(items)? != 0)),
             FieldKind::String => self.json(utf8(bytes(items)?)?),
             FieldKind::Bytes => self.json(&BASE64_STANDARD.encode(bytes(items)?)),
@@ -324,6 +384,13 @@ impl<'s> Writer<'s> {
     fn json(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), ProtoJsonError> {
         serde_json::to_writer(&mut self.out, value)
             .map_err(|error| ProtoJsonError::new(error.to_string()))
+    }
+
+    fn quoted(&mut self, number: &impl Serialize) -> Result<(), ProtoJsonError> {
+        self.out.push(b'"');
+        self.json(number)?;
+        self.out.push(b'"');
+        Ok(())
     }
 
     fn open(&mut self, bracket: u8) -> Result<(), ProtoJsonError> {

@@ -19,10 +19,7 @@ impl<'s> Writer<'s> {
         depth: u32,
     ) -> Result<(), ProtoJsonError> {
         let values = self.values(message, wire)?;
-        let part = |number: u32| {
-            let found = values.get(&number);
-            found.map_or(&[][..], |(_, items)| items.as_slice())
-        };
+        let part = |number| values.of(number);
         let time = || Ok::<_, ProtoJsonError>((varint(part(1))? as i64, varint(part(2))? as i32));
         match form {
             MessageForm::Timestamp => {
@@ -39,7 +36,7 @@ impl<'s> Writer<'s> {
             }
             MessageForm::Any => self.any(utf8(bytes(part(1))?)?, bytes(part(2))?, depth),
             MessageForm::Value => {
-                let Some((field, items)) = values.values().next() else {
+                let Some((field, items)) = values.groups().next() else {
                     return Err(ProtoJsonError::new(
                         "a `google.protobuf.Value` is empty: set `null_value` for null",
                     ));
