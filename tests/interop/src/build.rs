@@ -1,10 +1,11 @@
-//! Builds the Go program, or reports why this is not possible.
+//! Builds the Go programs, or reports why this is not possible.
 
 use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
 };
 
 /// Set this where a missing Go must be an error.
@@ -24,7 +25,32 @@ const NAME: &str = if cfg!(windows) {
 /// If it does not compile, or if it is required but cannot be built.
 pub(crate) fn build(target: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
-    if let Err(reason) = usable(&source) {
+    // Without cgo no C compiler is needed; the SDK then signs with a library written in Go.
+    compile(&source, target, &[("CGO_ENABLED", "0".to_owned())])
+}
+
+/// Builds the program that uses go-sdk of 3.x, once per process; `native` is the folder of the C SDK.
+/// Returns `None`, and prints a message, where this is not possible.
+///
+/// # Panics
+///
+/// If it does not compile, or if it is required but cannot be built.
+pub(crate) fn go3(native: &Path) -> Option<&'static Path> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = PROGRAM.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go3");
+        let native_flags = format!("-L{0} -Wl,-rpath,{0}", native.display());
+        let cgo = [
+            ("CGO_ENABLED", "1".to_owned()),
+            ("CGO_LDFLAGS", native_flags),
+        ];
+        compile(&source, &native.join("go3"), &cgo)
+    });
+    built.as_deref()
+}
+
+fn compile(source: &Path, target: &Path, cgo: &[(&str, String)]) -> Option<PathBuf> {
+    if let Err(reason) = usable(source) {
         return skip(&reason);
     }
     fs::create_dir_all(target).unwrap();
@@ -33,7 +59,8 @@ pub(crate) fn build(target: &Path) -> Option<PathBuf> {
     let lock = File::create(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
     fs4::FileExt::lock(&lock).unwrap();
     let program = target.join(NAME);
-    let output = go(&source)
+    let output = go(source)
+        .envs(cgo.iter().map(|(name, value)| (name, value)))
         .args(["build", "-buildvcs=false", "-trimpath", "-o"])
         .arg(&program)
         .arg(".")
@@ -63,13 +90,11 @@ fn usable(source: &Path) -> Result<(), String> {
     }
 }
 
-/// Returns a `go` command that is independent of the user's configuration. Without cgo no C
-/// compiler is needed; the SDK then signs with a library written in Go.
+/// Returns a `go` command that is independent of the user's configuration.
 fn go(source: &Path) -> Command {
     let mut command = Command::new("go");
     command
         .current_dir(source)
-        .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
         .env("GOWORK", "off");
     command

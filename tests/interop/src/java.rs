@@ -17,7 +17,7 @@ const FOLDER: &str = "AMOP_JAVA";
 const REQUIRE: &str = "AMOP_REQUIRE_JAVA";
 
 /// Enough for a test, and quick to start.
-const FLAGS: [&str; 4] = [
+pub(crate) const FLAGS: [&str; 4] = [
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
     "-Xmx384m",
@@ -63,6 +63,20 @@ pub struct SdkFiles {
     pub key: String,
 }
 
+impl SdkFiles {
+    /// Writes them into a new folder.
+    pub(crate) fn write(&self, folder: &Path) {
+        fs::create_dir(folder).unwrap();
+        for (name, text) in [
+            ("ca.crt", &self.ca),
+            ("sdk.crt", &self.cert),
+            ("sdk.key", &self.key),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+    }
+}
+
 /// The SDKs in Java, fetched and built.
 #[derive(Debug, Clone)]
 pub struct JavaSdks(PathBuf);
@@ -86,6 +100,11 @@ impl JavaSdks {
              {REQUIRE}=1 this is a failure"
         );
         None
+    }
+
+    /// Returns the folder with everything that `.ci/java` made.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
     }
 
     /// Starts a program with nodes at `host:port`, and waits until it is connected.
@@ -146,15 +165,7 @@ impl JavaSdks {
 }
 
 fn write_files(folder: &Path, files: &SdkFiles, endpoints: &[String]) {
-    let conf = folder.join("conf");
-    fs::create_dir(&conf).unwrap();
-    for (name, text) in [
-        ("ca.crt", &files.ca),
-        ("sdk.crt", &files.cert),
-        ("sdk.key", &files.key),
-    ] {
-        fs::write(conf.join(name), text).unwrap();
-    }
+    files.write(&folder.join("conf"));
     let config = format!(
         "[cryptoMaterial]\ncertPath = \"conf\"\n[network]\npeers = {endpoints:?}\n[account]\n\
          keyStoreDir = \"account\"\naccountFileFormat = \"pem\"\n[threadPool]\n\

@@ -8,6 +8,7 @@ mod java;
 mod known;
 mod program;
 mod running;
+mod sdk3;
 
 pub use self::{
     event::Event,
@@ -15,4 +16,5 @@ pub use self::{
     known::known_at,
     program::GoSdk,
     running::{Ended, Running, Running as Go},
+    sdk3::Sdk3,
 };
