@@ -41,6 +41,7 @@ impl SdkBridge {
                 WsServerEvent::Notice(WsServerNotice::UnsolicitedResponse(_)) => {}
                 WsServerEvent::Notice(notice) => self.notice(notice),
                 WsServerEvent::Closed(reason) => {
+                    self.failure = Some(reason.clone());
                     self.close_reason = Some(reason);
                     self.topics_changed = false;
                     self.pending.clear();

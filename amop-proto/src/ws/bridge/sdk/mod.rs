@@ -99,6 +99,8 @@ pub struct SdkBridge {
     notices: VecDeque<SdkNotice>,
     lost_notices: u64,
     close_reason: Option<WsServerCloseReason>,
+    /// The same, until it is taken.
+    failure: Option<WsServerCloseReason>,
 }
 
 impl SdkBridge {
@@ -118,6 +120,7 @@ impl SdkBridge {
             notices: VecDeque::new(),
             lost_notices: 0,
             close_reason: None,
+            failure: None,
         }
     }
 
@@ -228,5 +231,17 @@ impl Bridge for SdkBridge {
 
     fn is_closed(&self) -> bool {
         self.session.is_closed()
+    }
+
+    fn take_failure(&mut self) -> Option<io::Error> {
+        use WsServerCloseReason::{Handshake, Message, NoHandshake, Silent, SlowReader};
+        let reason = self.failure.take()?;
+        let kind = match reason {
+            NoHandshake { .. } | Silent { .. } | SlowReader { .. } => io::ErrorKind::TimedOut,
+            Message(_) | Handshake(_) => io::ErrorKind::InvalidData,
+            // The connection has reported this itself, or it is not a failure.
+            _ => return None,
+        };
+        Some(io::Error::new(kind, reason))
     }
 }
