@@ -20,7 +20,7 @@ async fn a_unicast_of_3x_is_answered_by_a_client_of_2x() {
     let name = "价格".as_bytes();
     sdk.publish(WsType::UNICAST, "p", name, b"ping").await;
     let message = within("the message", messages.next()).await.unwrap();
-    assert_eq!(message[..], &b"ping"[..]);
+    assert_eq!(message[..], b"ping"[..]);
     message.reply_bytes("pong").unwrap();
     let answer = within("the answer", sdk.message()).await.unwrap();
     assert_eq!(
@@ -35,7 +35,7 @@ async fn a_unicast_of_3x_is_answered_by_a_client_of_2x() {
     let long = vec![7; 1 << 20];
     sdk.publish(WsType::UNICAST, "long", name, &long).await;
     let message = within("the message", messages.next()).await.unwrap();
-    assert_eq!(message[..], &long[..]);
+    assert_eq!(message[..], long[..]);
     message.reply_bytes(long.clone()).unwrap();
     let answer = within("the answer", sdk.message()).await.unwrap();
     assert_eq!(answer.payload, long);
@@ -119,7 +119,7 @@ async fn a_multicast_reaches_both_generations_once() {
         .publish(WsType::MULTICAST, "m", b"news", b"from 3.x")
         .await;
     let message = within("the message", messages.next()).await.unwrap();
-    assert_eq!(message[..], &b"from 3.x"[..]);
+    assert_eq!(message[..], b"from 3.x"[..]);
     let (message, request) = within("the echo", sdk.request()).await;
     assert_eq!(
         (message.kind, &request.data[..]),
@@ -131,7 +131,7 @@ async fn a_multicast_reaches_both_generations_once() {
         .await
         .unwrap();
     let message = within("the message", messages.next()).await.unwrap();
-    assert_eq!(message[..], &b"from 2.x"[..]);
+    assert_eq!(message[..], b"from 2.x"[..]);
     // The second copy would have come before.
     let (_, request) = within("the message", sdk.request()).await;
     assert_eq!(request.data, "from 2.x");
@@ -154,18 +154,15 @@ async fn a_message_that_is_not_answered_goes_to_nobody_else() {
         (subscriber, messages)
     });
     let error = outcome.unwrap_err();
-                let kind = error.kind();
-    assert!(
-        matches!(kind, PublishErrorKind::NodeTimeout),
-        "{kind:?}"
-    );
+    let kind = error.kind();
+    assert!(matches!(kind, PublishErrorKind::NodeTimeout), "{kind:?}");
     let (subscriber, mut messages) = subscriber;
     client
         .publish_multicast_raw(&topic, "later".into())
         .await
         .unwrap();
     let message = within("the later message", messages.next()).await.unwrap();
-    assert_eq!(message[..], &b"later"[..]);
+    assert_eq!(message[..], b"later"[..]);
     drop(subscriber);
     // To a publisher of 3.x it is the status of a FISCO node.
     let mut publisher = bridge.v3().await;

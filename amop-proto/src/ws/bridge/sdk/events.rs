@@ -8,10 +8,10 @@ use super::{
     SdkBridge,
     codes::{failure, result_of_silence},
     notice::{SdkNotice, check_topic},
-    pending::PendingUnicast,
+    pending::{DeliveredUnicast, PendingUnicast},
 };
 use crate::{
-    channel::{Frame, FrameType, HEADER_LEN, NO_ACK, Seq, encode_topics, result_code},
+    channel::{Frame, FrameType, HEADER_LEN, NO_ACK, Seq, encode_topics, frame_topic, result_code},
     client::MessageKind,
     ws::{
         AmopRequest, WsMessage, WsSeq, WsStatus,
@@ -32,10 +32,10 @@ impl SdkBridge {
                 WsServerEvent::TopicsChanged { .. } => self.topics_changed = true,
                 WsServerEvent::Unicast { seq, request } => self.publish_unicast(seq, &request),
                 WsServerEvent::Multicast { seq, request } => self.publish_multicast(&seq, &request),
-                WsServerEvent::Answered { ticket, answer } => self.put_reply(ticket, answer),
+                WsServerEvent::Answered { ticket, answer } => self.put_reply(&ticket, &answer),
                 WsServerEvent::Unanswered { ticket, status } => {
                     self.notice(SdkNotice::NotAnswered { status });
-                    self.put_response(ticket, result_of_silence(status), Bytes::new());
+                    self.put_response(ticket.seq, result_of_silence(status), Bytes::new());
                 }
                 // SDKs in Go and Java answer multicasts, too: this is usual.
                 WsServerEvent::Notice(WsServerNotice::UnsolicitedResponse(_)) => {}
@@ -112,13 +112,18 @@ impl SdkBridge {
         self.frames.push_back(frame);
     }
 
-    fn put_reply(&mut self, seq: Seq, answer: WsMessage) {
-        let (len, max) = (HEADER_LEN + answer.payload.len(), self.config.max_frame);
+    /// SDKs of 2.x need the topic before the reply; some of them crash without it.
+    fn put_reply(&mut self, unicast: &DeliveredUnicast, answer: &WsMessage) {
+        let DeliveredUnicast { seq, topic } = unicast;
+        let len = HEADER_LEN + 1 + topic.len() + answer.payload.len();
+        let max = self.config.max_frame;
         if len > max {
             self.notice(SdkNotice::LongReplyDropped { len, max });
-            return self.put_response(seq, result_code::NO_REPLY, Bytes::new());
+            return self.put_response(*seq, result_code::NO_REPLY, Bytes::new());
         }
-        self.put_response(seq, i32::from(answer.status.0), answer.payload);
+        // The topic has been in a frame before.
+        let body = frame_topic(topic, &answer.payload);
+        self.put_response(*seq, i32::from(answer.status.0), body);
     }
 
     pub(super) fn put_response(&mut self, seq: Seq, result: i32, body: Bytes) {

@@ -8,7 +8,7 @@ use super::{
     SdkBridge,
     codes::{SdkAnswer, answer_of},
     notice::SdkNotice,
-    pending::PendingUnicast,
+    pending::{DeliveredUnicast, PendingUnicast},
 };
 use crate::{
     channel::{Frame, FrameType, Seq, read_shortage, result_code, split_topic},
@@ -36,7 +36,11 @@ impl SdkBridge {
         let Some(request) = request_of(frame) else {
             return self.refuse(frame.seq);
         };
-        if let Err(refused) = self.session.deliver(now, &request, frame.seq) {
+        let unicast = DeliveredUnicast {
+            seq: frame.seq,
+            topic: Bytes::copy_from_slice(&request.topic),
+        };
+        if let Err(refused) = self.session.deliver(now, &request, unicast) {
             self.not_delivered(MessageKind::Unicast, refused.why);
             self.refuse(frame.seq);
         }
@@ -67,7 +71,7 @@ impl SdkBridge {
 
     fn end_unicast(&mut self, unicast: &PendingUnicast, frame: Frame) {
         let PendingUnicast { seq, topic } = unicast;
-        match answer_of(frame.result, frame.body) {
+        match answer_of(frame.result, unframe(topic, frame.body)) {
             SdkAnswer::Failure(status) => self.session.fail(seq, status, topic),
             SdkAnswer::Message(answer) => self.session.answer(seq, answer),
         };
@@ -88,6 +92,14 @@ impl SdkBridge {
         let first = shortage.refused.first().cloned().unwrap_or_default();
         self.told_of_shortage = Some(shortage);
         self.notice(SdkNotice::TopicsRefused { first });
+    }
+}
+
+/// Returns a reply without the topic before it. Some SDKs do not write one.
+fn unframe(topic: &[u8], body: Bytes) -> Bytes {
+    match split_topic(&body) {
+        Ok(parts) if parts.topic == topic => parts.payload,
+        _ => body,
     }
 }
 

@@ -16,7 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 pub use config::SdkBridgeConfig;
 pub use notice::{SdkNotice, TopicNotCarried};
 
-use self::pending::PendingUnicasts;
+use self::pending::{DeliveredUnicast, PendingUnicasts};
 use super::Bridge;
 use crate::{
     channel::{
@@ -77,6 +77,8 @@ const MAX_NOTICES: usize = 32;
 /// clients detect repeats with it. A seq that is not printable ASCII is left out, because SDKs pass it
 /// through strings of C.
 ///
+/// Replies are framed with the topic in 2.x and not in 3.x, so the translator adds and removes this.
+///
 /// # Topics
 ///
 /// The SDK's topics that are UTF-8 and not over 254 bytes are the session's set in 2.x. Others are left
@@ -85,8 +87,8 @@ const MAX_NOTICES: usize = 32;
 pub struct SdkBridge {
     config: SdkBridgeConfig,
     rng: StdRng,
-    /// The session with the SDK. Its tickets are the seqs of the node's pushes.
-    session: WsServerSession<Seq>,
+    /// The session with the SDK. Its tickets are the node's pushes.
+    session: WsServerSession<DeliveredUnicast>,
     /// Frames for the node.
     frames: VecDeque<Frame>,
     pending: PendingUnicasts,
@@ -136,11 +138,6 @@ impl SdkBridge {
     /// Returns why the session has ended; `None` while it has not.
     pub fn close_reason(&self) -> Option<&WsServerCloseReason> {
         self.close_reason.as_ref()
-    }
-
-    /// Returns the session with the SDK, for what it can tell about itself.
-    pub fn session(&self) -> &WsServerSession<Seq> {
-        &self.session
     }
 
     fn notice(&mut self, notice: impl Into<SdkNotice>) {

@@ -13,6 +13,15 @@ pub(super) struct PendingUnicast {
     pub(super) topic: Bytes,
 }
 
+/// A unicast that was handed to the SDK.
+#[derive(Debug)]
+pub(super) struct DeliveredUnicast {
+    /// The seq that it has in 2.x.
+    pub(super) seq: Seq,
+    /// A copy of the topic, with which the reply is framed.
+    pub(super) topic: Bytes,
+}
+
 /// The SDK's unicasts by the seq that they have in 2.x.
 #[derive(Debug)]
 pub(super) struct PendingUnicasts {

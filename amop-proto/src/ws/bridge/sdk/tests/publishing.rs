@@ -41,6 +41,25 @@ fn a_short_seq_is_mapped() {
     }
 }
 
+/// SDKs of 2.x write the topic before a reply, as before a message; some do not.
+#[test]
+fn a_framed_reply_is_unframed() {
+    for (body, data) in [
+        (frame_topic(b"topic", b"reply"), "reply"),
+        (frame_topic(b"topic", b""), ""),
+        (frame_topic(b"other", b"x"), "\x06otherx"),
+        (Bytes::from_static(b"reply"), "reply"),
+        (Bytes::new(), ""),
+    ] {
+        let mut harness = Harness::ready();
+        let seq = long("p");
+        harness.publish(WsType::UNICAST, &seq, b"topic", b"data");
+        harness.frame();
+        harness.node(Frame::new(FrameType::RESPONSE, seq_of(&seq), body));
+        assert_eq!(harness.sent_one().payload, data);
+    }
+}
+
 /// The table in the documentation.
 #[test]
 fn each_result_has_its_status() {
