@@ -12,8 +12,9 @@ use std::{
 
 use amop::Client;
 use amop_testkit::{
-    P2P_OFFSET as P2P, PATIENCE, Program, RPC_OFFSET as RPC, free_ports, ping, within,
+    P2P_OFFSET as P2P, PATIENCE, Program, RPC_OFFSET as RPC, free_ports, ping, v3::V3Sdk, within,
 };
+use amop_tls::{CertFiles, Identity};
 use tempfile::TempDir;
 
 fn up(dir: &Path, base: u16, options: &[&str]) -> Command {
@@ -374,4 +375,80 @@ async fn an_output_that_is_not_read_does_not_keep_it_from_stopping() {
     // It does not wait until it is ended by force, which gives exit code 1.
     let ended = within("the end", ended).await.unwrap();
     assert_eq!(ended.status.code(), Some(0));
+}
+
+/// Connects an SDK of 3.x with the certificates of a folder.
+async fn connect_v3(port: u16, sdk: &Path) -> V3Sdk {
+    let files = CertFiles::sdk(sdk).unwrap();
+    let identity = Identity::load(&files).unwrap();
+    let endpoint = format!("127.0.0.1:{port}");
+    within("3.x", V3Sdk::connect(&endpoint, &identity)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_3x_chain_comes_up() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(1);
+    let devnet = start(temp.path(), base, &["--chain", "3"]);
+    let sdk = temp.path().join("127.0.0.1/sdk");
+    assert_eq!(
+        devnet.lines,
+        [
+            "AMOP network of 1 node is up, with no chain below it.".to_owned(),
+            format!("  node0  SDKs of 3.x 127.0.0.1:{base}"),
+            format!("Certificates for SDKs of 3.x: {}", sdk.display()),
+            "Ctrl-C stops the network.".to_owned(),
+        ]
+    );
+    let files = snapshot(temp.path());
+    for file in [
+        "127.0.0.1/node0/config.ini",
+        "127.0.0.1/node0/nodes.json",
+        "127.0.0.1/node0/conf/ssl.key",
+        "127.0.0.1/sdk/sdk.key",
+        "ca/ca.key",
+    ] {
+        assert!(files.contains_key(file), "{file} of {:?}", files.keys());
+    }
+    let mut subscriber = connect_v3(base, &sdk).await;
+    within("the subscription", subscriber.subscribe(&["topic"])).await;
+    devnet.stop("INT");
+    assert!(is_free(base));
+    let devnet = start(temp.path(), base, &["--chain", "3"]);
+    assert_eq!(snapshot(temp.path()), files);
+    devnet.stop("TERM");
+}
+
+/// An SDK of 3.x at one node, and one of 2.x at the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_of_both_generations_is_one() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(3);
+    let devnet = start(temp.path(), base, &["--chain", "2,3"]);
+    let v3 = base + 2;
+    let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
+    assert!(devnet.lines[2].ends_with(&shown), "{:?}", devnet.lines);
+    let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
+    within("the subscription", sdk.subscribe(&["topic"])).await;
+    let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
+    let topic = "topic".parse().unwrap();
+    // The other node learns of the subscription.
+    let asking = async {
+        loop {
+            match publisher.publish_unicast_raw(&topic, "ping".into()).await {
+                Ok(reply) => return reply.payload,
+                Err(error) => assert!(
+                    matches!(error.kind(), amop::PublishErrorKind::NoSubscriber { .. }),
+                    "{error}"
+                ),
+            }
+        }
+    };
+    let answering = async {
+        let (message, _) = sdk.request().await;
+        sdk.answer(&message, 0, "pong").await;
+    };
+    let (reply, ()) = within("an exchange", async { tokio::join!(asking, answering) }).await;
+    assert_eq!(reply, "pong");
+    devnet.stop("INT");
 }

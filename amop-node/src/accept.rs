@@ -20,8 +20,8 @@ use tokio::{
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use crate::{
-    access::admit,
-    connection::{identify, run_peer, run_session},
+    access::{ConnectionId, admit},
+    connection::{Visitor, identify, run_peer, run_session},
     context::NodeContext,
     journal::{Cause, LineKind},
     limits::ListenLimits,
@@ -29,6 +29,7 @@ use crate::{
     stats::Refusals,
     supervise::keep,
     tcp::Tcp,
+    v3::{run_either, run_v3},
 };
 
 /// Serves SDKs until the node stops.
@@ -43,11 +44,52 @@ pub(crate) async fn serve_channel(
         &refusals.sessions_turned_away
     });
     let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
-        let id = context.core.next_session();
-        run_session(&context, id, stream, admitted, address).await;
+        let visitor = Visitor::v2(context.core.next_session(), admitted);
+        run_session(&context, stream, visitor, address).await;
     };
     let accepting = || port.clone().run(context.clone(), &listener, serve);
     keep("the port for SDKs", context.stop.clone(), accepting).await;
+}
+
+/// Serves SDKs of both generations until the node stops.
+pub(crate) async fn serve_both(
+    context: NodeContext,
+    door: Arc<Door>,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+) {
+    let (verifier, limits) = (context.access.sdks.clone(), &context.limits);
+    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.sessions), |refusals| {
+        &refusals.sessions_turned_away
+    });
+    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
+        run_either(&context, stream, admitted, address).await;
+    };
+    let accepting = || port.clone().run(context.clone(), &listener, serve);
+    keep("the port for SDKs", context.stop.clone(), accepting).await;
+}
+
+/// Serves SDKs of 3.x until the node stops.
+pub(crate) async fn serve_v3(
+    context: NodeContext,
+    door: Arc<Door>,
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+) {
+    // The port has TLS, so there is a verifier.
+    let verifier = context.access.v3.clone();
+    let verifier = verifier.unwrap_or_else(|| context.access.sdks.clone());
+    let limits = &context.limits;
+    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.sessions), |refusals| {
+        &refusals.sessions_turned_away
+    });
+    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
+        let id = context.core.next_session();
+        let visitor = Visitor::v3(id, ConnectionId::V3Session(id), admitted);
+        run_v3(&context, stream, visitor, address, &[]).await;
+    };
+    let accepting = || port.clone().run(context.clone(), &listener, serve);
+    keep("the port for SDKs of 3.x", context.stop.clone(), accepting).await;
 }
 
 /// Serves other nodes until the node stops.

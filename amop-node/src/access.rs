@@ -31,6 +31,8 @@ pub(crate) struct Access {
     /// The verifiers for nodes and SDKs; they also apply the lists in force.
     pub(crate) peers: PeerVerifier,
     pub(crate) sdks: PeerVerifier,
+    /// The verifier for SDKs on the port of 3.x, if it has TLS.
+    pub(crate) v3: Option<PeerVerifier>,
     standings: std::sync::Mutex<Standings>,
     /// Notified when another certificate becomes the first to expire.
     first_changed: Notify,
@@ -48,9 +50,16 @@ impl Access {
             channel_identity,
             peers,
             sdks,
+            v3: None,
             standings: std::sync::Mutex::default(),
             first_changed: Notify::new(),
         }
+    }
+
+    /// Adds the verifier of the port for SDKs of 3.x.
+    pub(crate) fn with_v3(mut self, verifier: Option<PeerVerifier>) -> Self {
+        self.v3 = verifier;
+        self
     }
 
     fn standings(&self) -> std::sync::MutexGuard<'_, Standings> {
@@ -62,6 +71,7 @@ impl Access {
     fn verifier(&self, link: ConnectionId) -> &PeerVerifier {
         match link {
             ConnectionId::Session(_) => &self.sdks,
+            ConnectionId::V3Session(_) => self.v3.as_ref().unwrap_or(&self.sdks),
             ConnectionId::Peer(_) => &self.peers,
         }
     }
@@ -120,7 +130,7 @@ impl Access {
             lapsed.iter().filter(|(link, _)| wanted(link)).count()
         };
         let reloaded = Reloaded {
-            sessions_closed: of(|link| matches!(link, ConnectionId::Session(_))),
+            sessions_closed: of(|link| !matches!(link, ConnectionId::Peer(_))),
             peers_closed: of(|link| matches!(link, ConnectionId::Peer(_))),
         };
         self.close(core, lapsed);
@@ -154,7 +164,9 @@ impl Access {
         let events = lapsed.into_iter().map(|(link, lapse)| {
             core.refusals.lapsed();
             match link {
-                ConnectionId::Session(id) => NodeEvent::SessionLapsed(id, lapse),
+                ConnectionId::Session(id) | ConnectionId::V3Session(id) => {
+                    NodeEvent::SessionLapsed(id, lapse)
+                }
                 ConnectionId::Peer(id) => NodeEvent::PeerLapsed(id, lapse),
             }
         });

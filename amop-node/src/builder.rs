@@ -2,6 +2,7 @@
 
 mod prepare;
 mod roles;
+mod v3;
 
 use std::{
     collections::BTreeSet,
@@ -15,9 +16,10 @@ use amop_proto::{
 };
 use amop_tls::{CertFiles, Identity, PublicKey};
 
+use self::v3::ChainV3;
 use crate::{
     AccessLists, Node,
-    config::{CertPaths, ChainVersion, NodeConfig, PeerAddr},
+    config::{CertPaths, ChainV3Config, ChainVersion, NodeConfig, PeerAddr, Warning, read_text},
     error::{Port, StartError},
     limits::ListenLimits,
 };
@@ -41,6 +43,7 @@ pub struct NodeBuilder {
     chain_id: String,
     groups: BTreeSet<u16>,
     version: ChainVersion,
+    v3: ChainV3,
     limits: Limits,
     timeouts: Timeouts,
     listen: ListenLimits,
@@ -66,6 +69,7 @@ impl Default for NodeBuilder {
             chain_id: "1".to_owned(),
             groups: BTreeSet::new(),
             version: ChainVersion::DEFAULT,
+            v3: ChainV3::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
             listen: ListenLimits::default(),
@@ -102,24 +106,31 @@ impl Node {
 
 impl NodeBuilder {
     /// Takes everything from a `config.ini` in a folder made by `build_chain.sh`, and loads the
-    /// certificates it names.
+    /// certificates it names. The file is that of a 2.x chain, or that of a 3.x chain: the node then
+    /// serves SDKs of 3.x only (see [`from_v3_config`](Self::from_v3_config)).
     ///
     /// # Errors
     ///
     /// [`StartError`] if the file or a certificate cannot be used.
     pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, StartError> {
-        let (config, warnings) = NodeConfig::from_ini_file(path)?;
-        for warning in warnings {
-            tracing::warn!("{warning}");
+        let path = path.as_ref();
+        let text = read_text(path)?;
+        if ChainV3Config::is_v3(&text) {
+            let (config, warnings) = ChainV3Config::from_ini_str(&text, path)?;
+            log_all(warnings);
+            return Self::from_v3_config(&config);
         }
+        let (config, warnings) = NodeConfig::from_ini_str(&text, path)?;
+        log_all(warnings);
         Self::from_config(&config)
     }
 
-    /// Takes everything from a configuration, and loads the certificates it names.
+    /// Takes everything from a configuration, and loads the certificates it names, and those of the
+    /// 3.x chain that it names.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if a certificate cannot be used.
+    /// [`StartError`] if a certificate, or the file of the 3.x chain, cannot be used.
     pub fn from_config(config: &NodeConfig) -> Result<Self, StartError> {
         let p2p = load(Port::P2p, &config.p2p_certs)?;
         let channel = if config.channel_certs == config.p2p_certs {
@@ -149,6 +160,12 @@ impl NodeBuilder {
         };
         builder.p2p_identity = Some(p2p);
         builder.channel_identity = Some(channel);
+        builder = builder.v3_on_channel_port(config.v3_on_channel_port);
+        if let Some(file) = &config.v3_config {
+            let (v3, warnings) = ChainV3Config::from_ini_file(file)?;
+            log_all(warnings);
+            builder = builder.v3_chain(&v3)?;
+        }
         Ok(builder)
     }
 
@@ -302,6 +319,12 @@ impl NodeBuilder {
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
         self
+    }
+}
+
+fn log_all(warnings: Vec<Warning>) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
     }
 }
 

@@ -16,7 +16,9 @@
 //! | unknown key | ignored | ignored, with a warning |
 //! | `[sdk_allowlist]` | in `group.N.ini`, for JSON-RPC | here, for all SDK connections |
 //! | `network_security.revocation_list.N`, `[amop_limits]` | unknown | revoked certificates, limits |
-//! | `[amop]` | unknown | `transit.N`, `sdk_certificates_as_nodes`, `sha1_client_signatures`, `groups` |
+//! | `[amop]` | unknown | `transit.N`, `sdk_certificates_as_nodes`, `sha1_client_signatures`, `groups`, `v3_config`, `v3_on_channel_port` |
+//!
+//! [`ChainV3Config`] reads the file of a 3.x chain.
 //!
 //! ```
 //! use amop_node::config::NodeConfig;
@@ -32,6 +34,7 @@ mod error;
 mod ini;
 mod peer;
 mod read;
+mod v3;
 mod version;
 
 use std::collections::BTreeSet;
@@ -43,6 +46,7 @@ use std::path::{Path, PathBuf};
 pub use self::error::{ConfigError, Warning, WarningKind};
 pub(crate) use self::ini::{IniLine, lines};
 pub use self::peer::{ParsePeerError, PeerAddr};
+pub use self::v3::ChainV3Config;
 pub use self::version::{ChainVersion, ParseVersionError};
 use amop_proto::NodeId;
 use amop_tls::PublicKey;
@@ -90,6 +94,14 @@ pub struct NodeConfig {
     /// default. A key that FISCO nodes do not have. See
     /// [`NodeBuilder::groups`](crate::NodeBuilder::groups).
     pub groups: BTreeSet<u16>,
+    /// The `config.ini` of a 3.x chain whose SDKs this node serves, too, on the port named there:
+    /// `[amop] v3_config`, relative to the folder of this file. A key that FISCO nodes do not have. See
+    /// [`NodeBuilder::v3_chain`](crate::NodeBuilder::v3_chain).
+    pub v3_config: Option<PathBuf>,
+    /// Whether SDKs of 3.x are served on the channel port, too: `[amop] v3_on_channel_port` (false), a
+    /// key that FISCO nodes do not have. See
+    /// [`NodeBuilder::v3_on_channel_port`](crate::NodeBuilder::v3_on_channel_port).
+    pub v3_on_channel_port: bool,
     /// Nodes that may not connect: `[certificate_blacklist] crl.N`.
     pub blacklist: Vec<NodeId>,
     /// The only nodes that may connect, if any are listed: `[certificate_whitelist]

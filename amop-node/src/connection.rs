@@ -1,7 +1,7 @@
 //! The life of an authenticated connection: the machine learns of it, it runs, it leaves.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
 };
@@ -30,32 +30,101 @@ use crate::{
     receive::{ChannelReading, PeerReading},
 };
 
+/// An SDK that is let in.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) id: SessionId,
+    /// Its connection, by the port that it came to.
+    pub(crate) link: ConnectionId,
+    /// Its name, from its certificate.
+    name: String,
+    /// Who it counts for.
+    pub(crate) identity: SessionIdentity,
+    /// Its certificates; `None` on a port without TLS.
+    standing: Option<Standing>,
+    /// The kind of session, for the log.
+    what: &'static str,
+}
+
+impl Visitor {
+    /// Returns an SDK of 2.x.
+    pub(crate) fn v2(id: SessionId, admitted: Admitted) -> Self {
+        Self::of(id, ConnectionId::Session(id), admitted, "session")
+    }
+
+    /// Returns an SDK of 3.x, on the port for these or on the channel port.
+    pub(crate) fn v3(id: SessionId, link: ConnectionId, admitted: Admitted) -> Self {
+        Self::of(id, link, admitted, "3.x session")
+    }
+
+    fn of(id: SessionId, link: ConnectionId, admitted: Admitted, what: &'static str) -> Self {
+        let Admitted { info, standing, .. } = admitted;
+        Self {
+            id,
+            link,
+            name: info.name.unwrap_or_else(|| "unnamed".to_owned()),
+            identity: SessionIdentity {
+                key: standing.key_digest(),
+                agency: standing.agency_digest(),
+            },
+            standing: Some(standing),
+            what,
+        }
+    }
+
+    /// Returns an SDK of 3.x on a port without TLS. It counts for its address, and all such SDKs
+    /// together count as one agency.
+    pub(crate) fn plain(id: SessionId, address: SocketAddr) -> Self {
+        let mut key = [0; 32];
+        match address.ip().to_canonical() {
+            IpAddr::V4(ip) => key[..4].copy_from_slice(&ip.octets()),
+            // A network of /64, which one machine usually has.
+            IpAddr::V6(ip) => key[..8].copy_from_slice(&ip.octets()[..8]),
+        }
+        Self {
+            id,
+            link: ConnectionId::V3Session(id),
+            name: "without a certificate".to_owned(),
+            identity: SessionIdentity {
+                key,
+                agency: [0; 32],
+            },
+            standing: None,
+            what: "3.x session",
+        }
+    }
+}
+
 /// Runs the connection of an SDK after TLS.
 pub(crate) async fn run_session(
     context: &NodeContext,
-    id: SessionId,
     stream: impl AsyncRead + AsyncWrite,
-    admitted: Admitted,
+    visitor: Visitor,
     address: SocketAddr,
 ) {
-    let Admitted { info, standing, .. } = admitted;
-    let by_sha1 = context.access.sdks.signed_with_sha1(&standing);
-    let share = context.intake.share(IntakePort::Sdks, &standing);
-    let effort = context.efforts.session(&standing);
-    let identity = SessionIdentity {
-        key: standing.key_digest(),
-        agency: standing.agency_digest(),
-    };
+    let Visitor {
+        id,
+        link,
+        name,
+        identity,
+        standing,
+        what,
+    } = visitor;
+    let sha1 = |standing| context.access.sdks.signed_with_sha1(standing);
+    let is_v2 = link == ConnectionId::Session(id);
+    let by_sha1 = standing.as_ref().is_some_and(sha1) && is_v2;
+    let share = context.intake.share_of_sdk(identity);
+    let effort = context.efforts.session(identity);
     let outbox = Outbox::new(false);
     let signals = outbox.signals.clone();
-    let entered = Entered::new(context, ConnectionId::Session(id), standing, |state| {
+    let entered = Entered::new(context, link, standing, |state| {
         state.sessions.insert(id, outbox);
         NodeEvent::SessionOpened {
             session: id,
             identity,
         }
     });
-    let name = OneLine::new(info.name.as_deref().unwrap_or("unnamed")).max(64);
+    let name = OneLine::new(name).max(64);
     let (journal, cause) = (
         &context.core.journal,
         Cause::Address(ports::source(address.ip())),
@@ -64,7 +133,7 @@ pub(crate) async fn run_session(
         LineKind::SessionOpened,
         cause,
         format_args!(
-            "session {} from {address} ({name}, key {identity}) opened",
+            "{what} {} from {address} ({name}, key {identity}) opened",
             id.0
         ),
     );
@@ -105,14 +174,14 @@ pub(crate) async fn run_session(
             journal.info(
                 LineKind::SessionClosed,
                 cause,
-                format_args!("session {} closed: {}", id.0, with_causes(&end)),
+                format_args!("{what} {} closed: {}", id.0, with_causes(&end)),
             );
         }
         end => journal.warn(
             LineKind::SessionClosed,
             cause,
             format_args!(
-                "session {} from {address} ({name}) closed: {}",
+                "{what} {} from {address} ({name}) closed: {}",
                 id.0,
                 with_causes(&end)
             ),
@@ -133,7 +202,7 @@ pub(crate) async fn run_peer(
     let outbox = Outbox::new(true);
     let signals = outbox.signals.clone();
     let share = context.intake.share(IntakePort::Nodes, &standing);
-    let _entered = Entered::new(context, ConnectionId::Peer(peer), standing, |state| {
+    let _entered = Entered::new(context, ConnectionId::Peer(peer), Some(standing), |state| {
         state.peers.insert(peer, outbox);
         NodeEvent::PeerOpened {
             peer,
@@ -172,13 +241,15 @@ impl<'a> Entered<'a> {
     fn new(
         context: &'a NodeContext,
         link: ConnectionId,
-        standing: Standing,
+        standing: Option<Standing>,
         open: impl FnOnce(&mut CoreState) -> NodeEvent,
     ) -> Self {
         // Create this first, because the steps below may log and panic.
         let entered = Self { context, link };
         context.core.handle_with(|state| [open(state)]);
-        context.access.enter(&context.core, link, standing);
+        if let Some(standing) = standing {
+            context.access.enter(&context.core, link, standing);
+        }
         entered
     }
 
@@ -186,7 +257,7 @@ impl<'a> Entered<'a> {
         let NodeContext { core, access, .. } = self.context;
         access.leave(self.link);
         core.handle_with(|state| match self.link {
-            ConnectionId::Session(id) => {
+            ConnectionId::Session(id) | ConnectionId::V3Session(id) => {
                 state.sessions.remove(&id);
                 [NodeEvent::SessionClosed(id)]
             }

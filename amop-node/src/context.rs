@@ -6,6 +6,7 @@ use amop_proto::{
     channel::FrameDecoder,
     node::{Checker, Limits},
     p2p::{NodeId, PeerCodec},
+    ws::bridge::SdkBridgeConfig,
 };
 use tokio::runtime::Handle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -46,6 +47,8 @@ pub(crate) struct NodeContext {
     pub(crate) efforts: Arc<Efforts>,
     /// How fast texts are read for all connections with the same key.
     pub(crate) paces: Arc<Paces>,
+    /// The settings of sessions of 3.x.
+    pub(crate) sessions_v3: SdkBridgeConfig,
 }
 
 impl NodeContext {

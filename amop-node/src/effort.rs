@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_tls::Standing;
+use amop_proto::node::SessionIdentity;
 use foldhash::fast::RandomState;
 use tokio::{sync::Notify, task::yield_now, time::sleep};
 
@@ -94,8 +94,8 @@ impl Efforts {
     }
 
     /// Opens the account of a session; it lasts as long as the result.
-    pub(crate) fn session(self: &Arc<Self>, standing: &Standing) -> Effort {
-        self.session_of(standing.agency_digest(), standing.key_digest())
+    pub(crate) fn session(self: &Arc<Self>, sdk: SessionIdentity) -> Effort {
+        self.session_of(sdk.agency, sdk.key)
     }
 
     fn session_of(self: &Arc<Self>, agency: KeyHash, key: KeyHash) -> Effort {

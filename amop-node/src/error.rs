@@ -83,6 +83,8 @@ pub enum Port {
     P2p,
     /// The port for JSON-RPC over HTTP.
     Rpc,
+    /// The port for SDKs of 3.x.
+    V3,
 }
 
 impl std::fmt::Display for Port {
@@ -91,6 +93,7 @@ impl std::fmt::Display for Port {
             Self::Channel => "channel",
             Self::P2p => "P2P",
             Self::Rpc => "JSON-RPC",
+            Self::V3 => "3.x",
         })
     }
 }

@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use amop_proto::node::SessionIdentity;
 use amop_tls::Standing;
 use foldhash::fast::RandomState;
 
@@ -97,6 +98,11 @@ impl Intake {
         self.share_of((port, standing.agency_digest()), standing.key_digest())
     }
 
+    /// Returns the share of an SDK's connection.
+    pub(crate) fn share_of_sdk(self: &Arc<Self>, sdk: SessionIdentity) -> IntakeShare {
+        self.share_of((IntakePort::Sdks, sdk.agency), sdk.key)
+    }
+
     fn share_of(self: &Arc<Self>, agency: impl Hash, key: impl Hash) -> IntakeShare {
         let agency = self.digests.hash_one((0u8, agency));
         IntakeShare {
@@ -149,6 +155,27 @@ impl IntakeShare {
 
     pub(crate) fn intake(&self) -> &Intake {
         &self.intake
+    }
+}
+
+impl IntakeRoom {
+    /// Takes more room for the same frame, or returns `false` if there is none; the room stays as it
+    /// is then.
+    pub(crate) fn grow(&mut self, len: usize) -> bool {
+        let share = &self.share;
+        let mut held = share.intake.held();
+        held.remove(share, self.len);
+        let admitted = held.admits(share.intake.limit, share, len);
+        if admitted {
+            self.len = len;
+        }
+        held.add(share, self.len);
+        admitted
+    }
+
+    /// Returns the length of the room in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 }
 

@@ -12,6 +12,7 @@ use amop_proto::{
     admission::Source,
     log::{LogLimits, LogThrottle, OneLine, Summary},
     node::NodeNotice,
+    ws::bridge::SdkNotice,
 };
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Level;
@@ -45,6 +46,10 @@ pub(crate) enum LineKind {
     Http,
     /// A reply was over the frame limit.
     LongReply,
+    /// A WebSocket upgrade was refused.
+    UpgradeRefused,
+    /// A session of a 3.x SDK gave a notice.
+    V3Notice(Discriminant<SdkNotice>),
     /// The machine gave a notice.
     Notice(Discriminant<NodeNotice>),
 }

@@ -14,7 +14,8 @@
 //! [`write_devnet`] can be called again and again: what exists is kept, what is
 //! missing is added, and each folder appears under its name only when it is
 //! complete, so that an interrupted run is simply repeated. A layout that the
-//! chain's script made can be extended, too.
+//! chain's script made can be extended, too. [`write_devnet_v3`] does the same for 3.x chains, whose
+//! layout is another one.
 //!
 //! ```
 //! use amop_node::config::NodeConfig;
@@ -34,6 +35,7 @@ mod error;
 mod existing;
 mod files;
 mod ini;
+mod v3;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +48,7 @@ pub use self::error::LayoutError;
 use self::existing::{Existing, SdkFiles, find_nodes};
 use self::files::{Staged, is_vacant};
 use self::ini::NodeIni;
+pub use self::v3::{DevnetV3Layout, DevnetV3Node, DevnetV3Spec, write_devnet_v3};
 use amop_proto::NodeId;
 
 use crate::config::{CertPaths, ChainVersion, PeerAddr, read_text};

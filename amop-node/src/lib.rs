@@ -44,6 +44,7 @@ mod supervise;
 mod tcp;
 mod totals;
 mod turns;
+mod v3;
 
 pub use amop_proto::{
     NodeId,

@@ -1,10 +1,16 @@
 //! A whole AMOP network in one process, with newly made certificates: for tests and demos.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use amop_tls::{Identity, NodeAccess, pki};
 
-use crate::{Node, NodeBuilder, config::PeerAddr, error::StartError};
+use crate::{Node, NodeBuilder, apart::aside, config::PeerAddr, error::StartError};
+
+/// A free port of this machine.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How long the mesh may take to form.
 const MESH: Duration = Duration::from_secs(30);
@@ -29,6 +35,15 @@ pub struct Network {
     agency: pki::Agency,
     endpoints: Vec<String>,
     sdk: Identity,
+    v3: Option<V3Side>,
+}
+
+/// What a network has for SDKs of 3.x.
+#[derive(Debug)]
+struct V3Side {
+    authority: pki::ChainV3Authority,
+    sdk: Identity,
+    endpoints: Vec<String>,
 }
 
 impl Network {
@@ -58,6 +73,66 @@ impl Network {
         nodes: usize,
         configure: impl Fn(usize, NodeBuilder) -> NodeBuilder,
     ) -> Result<Self, StartError> {
+        Self::start_some(nodes, configure, None).await
+    }
+
+    /// Like [`start`](Self::start), but each node also serves SDKs of 3.x, on a port of its own with
+    /// certificates of a 3.x chain. SDKs of both generations share topics.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let network = amop_node::Network::start_bridged(1).await?;
+    /// let (v2, v3) = (network.endpoint(0), network.v3_endpoint(0).unwrap());
+    /// println!("SDKs of 2.x connect to {v2}, SDKs of 3.x to {v3}");
+    /// assert_eq!(network.v3_access(0).unwrap().endpoints, [v3]);
+    /// network.shutdown().await;
+    /// # Ok::<(), amop_node::StartError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_bridged(nodes: usize) -> Result<Self, StartError> {
+        Self::start_bridged_with(nodes, |_, builder| builder).await
+    }
+
+    /// Like [`start_bridged`](Self::start_bridged), but calls a function that may change each node's
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_bridged_with(
+        nodes: usize,
+        configure: impl Fn(usize, NodeBuilder) -> NodeBuilder,
+    ) -> Result<Self, StartError> {
+        let made = aside(|| -> Result<V3Side, StartError> {
+            let authority = pki::ChainV3Authority::new("FISCO-BCOS")?;
+            let sdk = v3_identity(&authority)?;
+            let endpoints = Vec::new();
+            Ok(V3Side {
+                authority,
+                sdk,
+                endpoints,
+            })
+        });
+        Self::start_some(nodes, configure, Some(made.await?)).await
+    }
+
+    async fn start_some(
+        nodes: usize,
+        configure: impl Fn(usize, NodeBuilder) -> NodeBuilder,
+        v3: Option<V3Side>,
+    ) -> Result<Self, StartError> {
         let agency = pki::Authority::new_ec("chain")?.agency("agency")?;
         let sdk = identity(&agency, pki::Leaf::Sdk, "sdk")?;
         let mut network = Self {
@@ -65,6 +140,7 @@ impl Network {
             agency,
             endpoints: Vec::new(),
             sdk,
+            v3,
         };
         for index in 0..nodes {
             let identity = identity(&network.agency, pki::Leaf::Node, &format!("node{index}"))?;
@@ -73,7 +149,14 @@ impl Network {
                 .running()
                 .filter_map(|node| node.p2p_address().to_string().parse::<PeerAddr>().ok())
                 .fold(Node::builder().identity(identity), NodeBuilder::peer);
+            let builder = match &network.v3 {
+                Some(v3) => builder.v3_listen(ANY_PORT, v3_identity(&v3.authority)?),
+                None => builder,
+            };
             let node = configure(index, builder).start().await?;
+            if let (Some(v3), Some(address)) = (&mut network.v3, node.v3_address()) {
+                v3.endpoints.push(address.to_string());
+            }
             network.endpoints.push(node.channel_address().to_string());
             network.nodes.push(Some(node));
         }
@@ -114,6 +197,24 @@ impl Network {
     /// Returns what an SDK needs to connect to all nodes.
     pub fn access_to_all(&self) -> NodeAccess {
         NodeAccess::new(self.endpoints.iter().cloned(), self.sdk())
+    }
+
+    /// Returns the address that SDKs of 3.x connect to, for one node. `None` if there never was such a
+    /// node, or the network was not started with [`start_bridged`](Self::start_bridged).
+    pub fn v3_endpoint(&self, index: usize) -> Option<&str> {
+        let endpoints = &self.v3.as_ref()?.endpoints;
+        endpoints.get(index).map(String::as_str)
+    }
+
+    /// Returns certificates of an SDK of 3.x; `None` if the network does not serve any.
+    pub fn v3_sdk(&self) -> Option<Identity> {
+        self.v3.as_ref().map(|v3| v3.sdk.clone())
+    }
+
+    /// Returns what an SDK of 3.x needs to connect to one node: its endpoint and certificates. `None`
+    /// where [`v3_endpoint`](Self::v3_endpoint) is.
+    pub fn v3_access(&self, index: usize) -> Option<NodeAccess> {
+        Some(NodeAccess::new([self.v3_endpoint(index)?], self.v3_sdk()?))
     }
 
     /// Returns certificates of an SDK for this network.
@@ -158,6 +259,19 @@ fn identity(agency: &pki::Agency, leaf: pki::Leaf, name: &str) -> Result<Identit
     )
     .map_err(|source| StartError::Tls {
         what: crate::Port::P2p,
+        source,
+    })
+}
+
+fn v3_identity(authority: &pki::ChainV3Authority) -> Result<Identity, StartError> {
+    let issued = authority.issue()?;
+    Identity::from_pem(
+        issued.cert_pem.as_bytes(),
+        issued.key_pem.as_bytes(),
+        authority.cert_pem().as_bytes(),
+    )
+    .map_err(|source| StartError::Tls {
+        what: crate::Port::V3,
         source,
     })
 }

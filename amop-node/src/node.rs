@@ -31,6 +31,7 @@ pub struct Node {
     pub(crate) node_id: PublicKey,
     pub(crate) channel: SocketAddr,
     pub(crate) p2p: SocketAddr,
+    pub(crate) v3: Option<SocketAddr>,
     pub(crate) rpc: Option<SocketAddr>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -40,12 +41,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// Returns the address that SDKs connect to.
+    /// Returns the address that SDKs connect to. In a node of a 3.x chain alone, it is that of
+    /// [`v3_address`](Self::v3_address).
     pub fn channel_address(&self) -> SocketAddr {
         self.channel
     }
 
-    /// Returns the address that other nodes connect to.
+    /// Returns the address that SDKs of 3.x connect to, if they have a port of their own.
+    pub fn v3_address(&self) -> Option<SocketAddr> {
+        self.v3
+    }
+
+    /// Returns the address that other nodes connect to. In a node of a 3.x chain alone, it is the one
+    /// that its configuration names for nodes of 3.x.
     pub fn p2p_address(&self) -> SocketAddr {
         self.p2p
     }

@@ -7,15 +7,16 @@ use amop_proto::{
     log::ShortId,
     node::{Checker, Limits},
     p2p::{NodeId, PeerCodec},
+    ws::bridge::SdkBridgeConfig,
 };
-use amop_tls::PublicKey;
+use amop_tls::{PeerVerifier, PublicKey};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Node,
-    accept::{serve_channel, serve_p2p},
+    accept::{serve_both, serve_channel, serve_p2p, serve_v3},
     access::Access,
     checking::Checking,
     config::PeerAddr,
@@ -30,6 +31,7 @@ use crate::{
     ports::{Door, Ports},
     refused_nodes::look_at_nodes,
     supervise::{keep, keep_until_stopped},
+    v3::serve_plain,
 };
 
 /// The certificates of known nodes are checked for expiry this often.
@@ -41,13 +43,15 @@ pub(crate) struct Setup {
     pub(crate) core: Arc<Core>,
     pub(crate) access: Arc<Access>,
     pub(crate) node_id: PublicKey,
-    pub(crate) channel: TcpListener,
+    /// The ports of 2.x; a node of a 3.x chain alone has none.
+    pub(crate) channel: Option<TlsPort>,
     pub(crate) channel_address: SocketAddr,
-    pub(crate) channel_tls: Arc<ServerConfig>,
-    pub(crate) p2p: TcpListener,
+    pub(crate) p2p: Option<TlsPort>,
     pub(crate) p2p_address: SocketAddr,
+    pub(crate) v3: Option<V3Port>,
+    pub(crate) v3_on_channel: bool,
+    pub(crate) sessions_v3: SdkBridgeConfig,
     pub(crate) rpc: Option<Rpc>,
-    pub(crate) p2p_server: Arc<ServerConfig>,
     pub(crate) p2p_client: Arc<ClientConfig>,
     pub(crate) peers: Vec<PeerAddr>,
     pub(crate) decoder: FrameDecoder,
@@ -56,6 +60,24 @@ pub(crate) struct Setup {
     pub(crate) limits: ListenLimits,
     /// The machine's limits.
     pub(crate) machine_limits: Limits,
+}
+
+/// A port of 2.x.
+#[derive(Debug)]
+pub(crate) struct TlsPort {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Arc<ServerConfig>,
+}
+
+/// The port for SDKs of 3.x.
+#[derive(Debug)]
+pub(crate) struct V3Port {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+    /// `None` without TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) verifier: Option<PeerVerifier>,
 }
 
 /// The JSON-RPC port.
@@ -72,8 +94,6 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     // Without this guard, the thread would outlive a failed start.
     let failed = stop.clone().drop_guard();
     let adopt = |listener: TcpListener| ports.adopt(listener.into_std()?);
-    let channel = adopt(setup.channel).map_err(StartError::Thread)?;
-    let p2p = adopt(setup.p2p).map_err(StartError::Thread)?;
     let (limits, core) = (&setup.limits, &setup.core);
     let tls_door = |who| {
         let (places, of_source) = (limits.handshakes, limits.source_handshakes);
@@ -82,6 +102,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         })
     };
     let (channel_door, p2p_door) = (tls_door("SDK"), tls_door("node"));
+    let v3_door = tls_door("3.x SDK");
     let checker = setup.checker;
     let (checking, checking_thread) = Checking::start().map_err(StartError::Thread)?;
     // One of the runtime's workers is kept free for sessions that use little.
@@ -104,16 +125,53 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         efforts: Efforts::new(setup.limits.lag, places),
         machine_limits: setup.machine_limits,
         paces: Arc::default(),
+        sessions_v3: setup.sessions_v3,
     };
     let intake = context.intake.clone();
     spawn_lasting(&context);
-    ports.spawn(serve_channel(
-        context.clone(),
-        channel_door,
-        channel,
-        setup.channel_tls,
-    ));
-    ports.spawn(serve_p2p(context.clone(), p2p_door, p2p, setup.p2p_server));
+    if let Some(TlsPort { listener, tls, .. }) = setup.channel {
+        let listener = adopt(listener).map_err(StartError::Thread)?;
+        let context = context.clone();
+        if setup.v3_on_channel {
+            ports.spawn(serve_both(context, channel_door, listener, tls));
+        } else {
+            ports.spawn(serve_channel(context, channel_door, listener, tls));
+        }
+    }
+    if let Some(TlsPort { listener, tls, .. }) = setup.p2p {
+        let listener = adopt(listener).map_err(StartError::Thread)?;
+        ports.spawn(serve_p2p(context.clone(), p2p_door, listener, tls));
+        tracing::info!(
+            "node {} serves SDKs on {} and nodes on {}",
+            ShortId(&setup.node_id.0),
+            setup.channel_address,
+            setup.p2p_address
+        );
+    }
+    let v3_address = setup.v3.as_ref().map(|port| port.address);
+    if let Some(port) = setup.v3 {
+        let listener = adopt(port.listener).map_err(StartError::Thread)?;
+        match port.tls {
+            Some(tls) => {
+                ports.spawn(serve_v3(context.clone(), v3_door, listener, tls));
+                tracing::info!("SDKs of 3.x are served on {}", port.address);
+                tracing::warn!(
+                    "ANY CERTIFICATE OF THE 3.x CHAIN MAY ACT AS AN SDK HERE: the certificates of 3.x \
+                     chains do not distinguish SDKs from nodes, and cannot be listed; see \
+                     docs/security.md"
+                );
+            }
+            None => {
+                ports.spawn(serve_plain(context.clone(), v3_door, listener));
+                tracing::warn!(
+                    "SDKs OF 3.x ARE SERVED WITHOUT TLS ON {}: everybody who can reach it may connect, \
+                     and read and change messages on the way; remove disable_ssl=true from [rpc] to \
+                     prevent this",
+                    port.address
+                );
+            }
+        }
+    }
     let rpc = setup.rpc.map(|rpc| {
         let places = context.limits.http;
         let core = context.core.clone();
@@ -140,12 +198,6 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
             Dialler::new(context.clone(), peer.clone(), tls.clone()).run()
         }));
     }
-    tracing::info!(
-        "node {} serves SDKs on {} and nodes on {}",
-        ShortId(&setup.node_id.0),
-        setup.channel_address,
-        setup.p2p_address
-    );
     failed.disarm();
     Ok(Node {
         core: setup.core,
@@ -154,6 +206,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         node_id: setup.node_id,
         channel: setup.channel_address,
         p2p: setup.p2p_address,
+        v3: v3_address,
         rpc,
         stop,
         tasks,

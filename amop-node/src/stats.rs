@@ -35,6 +35,8 @@ pub struct Stats {
     /// Connections closed because their certificate is no longer accepted: it expired, or the lists
     /// were reloaded.
     pub lapsed: u64,
+    /// Connections of 3.x SDKs closed because they did not become WebSocket connections.
+    pub upgrades_refused: u64,
     /// Connections closed because a frame took too long to arrive.
     pub slow_frames: u64,
     /// Connections closed because the data was not a valid frame, or the frame was over the limit.
@@ -66,6 +68,7 @@ impl Stats {
             revoked,
             wrong_role,
             lapsed,
+            upgrades_refused,
             slow_frames,
             bad_frames,
             replies_too_long,
@@ -85,6 +88,7 @@ impl Stats {
             ("revoked", revoked),
             ("wrong_role", wrong_role),
             ("lapsed", lapsed),
+            ("upgrades_refused", upgrades_refused),
             ("slow_frames", slow_frames),
             ("bad_frames", bad_frames),
             ("replies_too_long", replies_too_long),

@@ -7,3 +7,4 @@ mod denial;
 mod http;
 mod layout;
 mod lock;
+mod v3;

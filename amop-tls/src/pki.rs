@@ -1,4 +1,5 @@
-//! Creates certificates like those of a FISCO BCOS 2.x chain.
+//! Creates certificates like those of a FISCO BCOS 2.x chain, and with [`ChainV3Authority`] like those
+//! of a 3.x chain.
 //!
 //! The chain's deployment script calls OpenSSL; this module creates certificates of the same form
 //! without it, for development networks and tests. These certificates are unusual: the roots, and
@@ -23,6 +24,7 @@
 
 mod agency;
 mod authority;
+mod chain_v3;
 mod error;
 mod files;
 mod keys;
@@ -34,6 +36,7 @@ mod x509;
 
 pub use self::agency::Agency;
 pub use self::authority::Authority;
+pub use self::chain_v3::ChainV3Authority;
 pub use self::error::PkiError;
 pub use self::files::public_key;
 pub use self::leaf::{Issued, Leaf};

@@ -4,11 +4,13 @@ use std::{future, path::PathBuf, pin::pin, time::Duration};
 
 use amop_node::{
     Node, NodeBuilder,
-    config::ChainVersion,
-    layout::{DevnetLayout, DevnetSpec, write_devnet},
+    config::{ChainV3Config, ChainVersion},
+    layout::{
+        DevnetLayout, DevnetSpec, DevnetV3Layout, DevnetV3Spec, write_devnet, write_devnet_v3,
+    },
 };
 use anyhow::{Context, Result, ensure};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use tokio::{task::JoinSet, time::timeout};
 
 use amop_node::signal;
@@ -48,9 +50,13 @@ impl DevnetCommand {
 /// expect them.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// The number of nodes.
-    #[arg(long, default_value_t = 2)]
-    nodes: u16,
+    /// The chain that the nodes belong to, by its generation. With `2,3`, one node serves SDKs of
+    /// 2.x, and another SDKs of both on two ports.
+    #[arg(long, value_enum, default_value_t = Chain::Two)]
+    chain: Chain,
+    /// The number of nodes. Default: 2, and 1 with `--chain 3`.
+    #[arg(long)]
+    nodes: Option<u16>,
     /// The folder of the network.
     #[arg(long, default_value = "nodes")]
     dir: PathBuf,
@@ -74,6 +80,29 @@ pub(crate) struct Up {
     rsa: bool,
 }
 
+/// The generation of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Chain {
+    /// FISCO BCOS 2.x.
+    #[value(name = "2")]
+    Two,
+    /// FISCO BCOS 3.x.
+    #[value(name = "3")]
+    Three,
+    /// Both, bridged.
+    #[value(name = "2,3")]
+    Both,
+}
+
+/// The files of a network.
+struct Layouts {
+    v2: Option<DevnetLayout>,
+    v3: Option<DevnetV3Layout>,
+}
+
+/// The folder of the 3.x chain in that of a network of both.
+const V3_FOLDER: &str = "chain3";
+
 impl Up {
     async fn run(self) -> Result<()> {
         let stopped = signal::stop().context("cannot wait for Ctrl-C")?;
@@ -81,9 +110,10 @@ impl Up {
         let mut nodes = Vec::new();
         // Ctrl-C works from the start, also if a disk or standard output does not answer.
         let running = async {
-            let (layout, builders) = self.prepare().await?;
-            start(builders, &mut nodes).await?;
-            say_apart(greeting(&layout, &nodes)).await;
+            let is_connected = self.chain != Chain::Three;
+            let (layouts, builders) = self.prepare().await?;
+            start(builders, &mut nodes, is_connected).await?;
+            say_apart(greeting(&layouts, &nodes)).await;
             future::pending().await
         };
         let ended: Result<()> = tokio::select! {
@@ -99,18 +129,74 @@ impl Up {
     }
 
     /// Writes the missing files of the network and reads all of them.
-    async fn prepare(self) -> Result<(DevnetLayout, Vec<NodeBuilder>)> {
+    async fn prepare(self) -> Result<(Layouts, Vec<NodeBuilder>)> {
         let prepare = move || {
-            let layout = self.layout()?;
-            let mut builders = Vec::new();
-            for node in &layout.nodes {
-                let builder = NodeBuilder::from_config_file(&node.config)
-                    .with_context(|| format!("node{}", node.index))?;
-                builders.push(self.configure(builder));
-            }
-            Ok((layout, builders))
+            let v2 = (self.chain != Chain::Three).then(|| self.layout());
+            let v2 = v2.transpose()?;
+            let v3 = (self.chain != Chain::Two).then(|| self.v3_layout(v2.as_ref()));
+            let v3 = v3.transpose()?;
+            let layouts = Layouts { v2, v3 };
+            let builders = self.builders(&layouts)?;
+            Ok((layouts, builders))
         };
         tokio::task::spawn_blocking(prepare).await?
+    }
+
+    fn builders(&self, layouts: &Layouts) -> Result<Vec<NodeBuilder>> {
+        let mut builders = Vec::new();
+        for node in layouts.v2.iter().flat_map(|layout| &layout.nodes) {
+            let builder = NodeBuilder::from_config_file(&node.config)
+                .with_context(|| format!("node{}", node.index))?;
+            builders.push(self.configure(builder));
+        }
+        let v3 = layouts.v3.iter().flat_map(|layout| &layout.nodes);
+        match self.chain {
+            Chain::Two => {}
+            Chain::Three => {
+                for node in v3 {
+                    let builder = NodeBuilder::from_config_file(&node.config);
+                    builders.push(builder.with_context(|| format!("node{}", node.index))?);
+                }
+            }
+            Chain::Both => {
+                let last = v3.last().zip(builders.pop());
+                let (node, builder) = last.context("a network of both needs nodes of both")?;
+                let (config, warnings) = ChainV3Config::from_ini_file(&node.config)?;
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                builders.push(builder.v3_chain(&config)?);
+            }
+        }
+        Ok(builders)
+    }
+
+    /// Writes the files of the 3.x chain. Its ports follow those of the nodes of 2.x, if there are any.
+    fn v3_layout(&self, v2: Option<&DevnetLayout>) -> Result<DevnetV3Layout> {
+        let mut spec = match self.chain {
+            Chain::Both => DevnetV3Spec::new(self.dir.join(V3_FOLDER), 1),
+            _ => DevnetV3Spec::new(&self.dir, self.nodes.unwrap_or(1)),
+        };
+        // Nodes of a 3.x chain find each other through its own protocol for nodes, which this command
+        // does not start yet.
+        ensure!(
+            spec.nodes == 1,
+            "--chain 3 starts one node: leave --nodes out, or use --chain 2,3"
+        );
+        ensure!(
+            !self.rsa && self.chain_id.is_none() && self.fisco_version.is_none()
+                || self.chain == Chain::Both,
+            "--rsa, --chain-id and --fisco-version are for chains of 2.x only"
+        );
+        let last = v2.and_then(|layout| layout.nodes.last());
+        let base = self
+            .base_port
+            .checked_add(last.map_or(0, |node| node.index + 1));
+        spec.base_sdk_port = base.context("--base-port is too high")?;
+        let p2p = spec.base_sdk_port.checked_add(P2P_OFFSET);
+        spec.base_p2p_port =
+            p2p.context("--base-port is too high: the P2P ports start 10100 above it")?;
+        Ok(write_devnet_v3(&spec)?)
     }
 
     /// Applies the options, which also count for existing nodes.
@@ -125,7 +211,7 @@ impl Up {
     }
 
     fn layout(&self) -> Result<DevnetLayout> {
-        let mut spec = DevnetSpec::new(&self.dir, self.nodes);
+        let mut spec = DevnetSpec::new(&self.dir, self.nodes.unwrap_or(2));
         spec.base_channel_port = self.base_port;
         spec.base_p2p_port = self
             .base_port
@@ -154,38 +240,50 @@ impl Up {
     }
 }
 
-/// Starts the nodes and waits until they are connected to each other.
-async fn start(builders: Vec<NodeBuilder>, nodes: &mut Vec<Node>) -> Result<()> {
+/// Starts the nodes and waits until they are connected to each other, if they are nodes of 2.x.
+async fn start(
+    builders: Vec<NodeBuilder>,
+    nodes: &mut Vec<Node>,
+    is_connected: bool,
+) -> Result<()> {
     for (index, builder) in builders.into_iter().enumerate() {
         let started = builder.start().await;
         nodes.push(started.with_context(|| format!("node{index}"))?);
     }
-    for node in &*nodes {
+    for node in nodes.iter().filter(|_| is_connected) {
         node.wait_for_peers(nodes.len() - 1, MESH).await?;
     }
     Ok(())
 }
 
 /// Returns what the user is told about a network that is up.
-fn greeting(layout: &DevnetLayout, nodes: &[Node]) -> String {
+fn greeting(layouts: &Layouts, nodes: &[Node]) -> String {
+    let count = match nodes.len() {
+        1 => "1 node".to_owned(),
+        count => format!("{count} nodes"),
+    };
     let mut lines = vec![format!(
-        "AMOP network of {} nodes is up, with no chain below it.",
-        nodes.len()
+        "AMOP network of {count} is up, with no chain below it."
     )];
-    for (entry, node) in layout.nodes.iter().zip(nodes) {
-        let rpc = node.rpc_address();
-        lines.push(format!(
-            "  node{}  SDKs {}  nodes {}{}",
-            entry.index,
-            node.channel_address(),
-            node.p2p_address(),
-            rpc.map_or_else(String::new, |rpc| format!("  JSON-RPC {rpc}"))
-        ));
+    let names = match layouts {
+        Layouts { v2: Some(v2), .. } => v2.nodes.iter().map(|node| node.index).collect(),
+        Layouts { v3: Some(v3), .. } => v3.nodes.iter().map(|node| node.index).collect(),
+        _ => Vec::new(),
+    };
+    lines.extend(
+        names
+            .into_iter()
+            .zip(nodes)
+            .map(|(name, node)| line(layouts, name, node)),
+    );
+    if let Some(v2) = &layouts.v2 {
+        let sdk = v2.root.join("sdk");
+        lines.push(format!("Certificates for SDKs: {}", sdk.display()));
     }
-    lines.push(format!(
-        "Certificates for SDKs: {}",
-        layout.root.join("sdk").display()
-    ));
+    if let Some(v3) = &layouts.v3 {
+        let sdk = v3.root.join("sdk");
+        lines.push(format!("Certificates for SDKs of 3.x: {}", sdk.display()));
+    }
     if let [first, .., last] = nodes {
         let example = "  cargo run --release --example";
         let (first, last) = (first.channel_address(), last.channel_address());
@@ -195,4 +293,21 @@ fn greeting(layout: &DevnetLayout, nodes: &[Node]) -> String {
     }
     lines.push("Ctrl-C stops the network.".to_owned());
     lines.join("\n")
+}
+
+/// Returns the line about one node.
+fn line(layouts: &Layouts, name: u16, node: &Node) -> String {
+    let v3 = node.v3_address();
+    if layouts.v2.is_none() {
+        let v3 = v3.map_or_else(String::new, |v3| v3.to_string());
+        return format!("  node{name}  SDKs of 3.x {v3}");
+    }
+    let v3 = v3.map_or_else(String::new, |v3| format!("  SDKs of 3.x {v3}"));
+    let rpc = node.rpc_address();
+    let rpc = rpc.map_or_else(String::new, |rpc| format!("  JSON-RPC {rpc}"));
+    format!(
+        "  node{name}  SDKs {}  nodes {}{rpc}{v3}",
+        node.channel_address(),
+        node.p2p_address(),
+    )
 }

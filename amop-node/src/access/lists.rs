@@ -11,7 +11,7 @@ use amop_proto::{NodeId, log::Utc};
 use amop_tls::{Identity, Mode, PeerFilter, PublicKey, TlsError};
 
 use crate::{
-    config::{NodeConfig, Warning},
+    config::{ChainV3Config, NodeConfig, Warning, read_text},
     error::{Port, StartError},
 };
 
@@ -43,13 +43,21 @@ impl AccessLists {
     }
 
     /// Reads the lists from a `config.ini`, as it is now. The rest of the file has no effect, but
-    /// all of it must be valid.
+    /// all of it must be valid. The file of a 3.x chain has no lists for SDKs.
     ///
     /// # Errors
     ///
     /// [`ReloadError`] if it cannot be read.
     pub fn from_config_file(path: impl AsRef<Path>) -> Result<(Self, Vec<Warning>), ReloadError> {
-        let (config, warnings) = NodeConfig::from_ini_file(path).map_err(StartError::from)?;
+        let path = path.as_ref();
+        let text = read_text(path).map_err(StartError::from)?;
+        if ChainV3Config::is_v3(&text) {
+            let read = ChainV3Config::from_ini_str(&text, path);
+            let (_, warnings) = read.map_err(StartError::from)?;
+            return Ok((Self::default(), warnings));
+        }
+        let read = NodeConfig::from_ini_str(&text, path);
+        let (config, warnings) = read.map_err(StartError::from)?;
         Ok((Self::from_config(&config), warnings))
     }
 

@@ -11,6 +11,8 @@ use rustls::pki_types::UnixTime;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ConnectionId {
     Session(SessionId),
+    /// A session of a 3.x SDK on the port for these, which has certificates of its own.
+    V3Session(SessionId),
     Peer(PeerId),
 }
 

@@ -6,19 +6,20 @@ use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME},
     node::{Checker, MachineConfig, NodeMachine, rpc::NodeFacts},
     p2p::{NodeId, PeerCodec},
+    ws::{GroupInfo, bridge::SdkBridgeConfig, server::WsServerConfig},
 };
-use amop_tls::{PeerOptions, ServerOptions};
+use amop_tls::{Identity, PeerOptions, ServerOptions, pki};
 use rand::{TryRng, rngs::SysRng};
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::{NodeBuilder, roles::warn_of_roles};
+use super::{NodeBuilder, roles::warn_of_roles, v3::V3Listen};
 use crate::{
     Node,
     access::Access,
     apart::aside,
     core::Core,
     error::{Port, StartError},
-    start::{Rpc, Setup, start},
+    start::{Rpc, Setup, TlsPort, V3Port, start},
     statements::{NodeSigner, NodeVerifier},
 };
 
@@ -34,18 +35,26 @@ impl NodeBuilder {
     ///
     /// If the future is dropped, the ports are closed and the node does not start.
     pub async fn start(self) -> Result<Node, StartError> {
-        let p2p_identity = self.p2p_identity.ok_or(StartError::NoIdentity)?;
+        // A node of a 3.x chain alone has no ports of 2.x.
+        let has_v2 = self.p2p_identity.is_some();
+        let p2p_identity = match self.p2p_identity {
+            Some(identity) => identity,
+            None if self.v3.listen.is_some() => own_identity()?,
+            None => return Err(StartError::NoIdentity),
+        };
         let channel_identity = self
             .channel_identity
             .unwrap_or_else(|| p2p_identity.clone());
         let tls = |what| move |source| StartError::Tls { what, source };
 
-        warn_of_roles(
-            &p2p_identity,
-            self.sdks_as_nodes,
-            &self.lists,
-            &self.version,
-        );
+        if has_v2 {
+            warn_of_roles(
+                &p2p_identity,
+                self.sdks_as_nodes,
+                &self.lists,
+                &self.version,
+            );
+        }
         let (lists, p2p, channel) = (self.lists, p2p_identity.clone(), channel_identity.clone());
         // A disk may not answer.
         let loaded = aside(move || lists.load(p2p, channel)).await?;
@@ -73,8 +82,26 @@ impl NodeBuilder {
         // damaged one.
         let node_id = p2p_identity.public_key().ok_or(StartError::NoNodeId)?;
 
-        let (channel, channel_address) = bind(Port::Channel, self.channel)?;
-        let (p2p, p2p_address) = bind(Port::P2p, self.p2p)?;
+        let bound = |what, at, tls| -> Result<Option<TlsPort>, StartError> {
+            let bound = has_v2.then(|| bind(what, at)).transpose()?;
+            Ok(bound.map(|(listener, address)| TlsPort {
+                listener,
+                address,
+                tls,
+            }))
+        };
+        let channel = bound(Port::Channel, self.channel, channel_tls)?;
+        let p2p = bound(Port::P2p, self.p2p, p2p_server)?;
+        let v3 = self.v3.listen.map(V3Port::open).transpose()?;
+        let v3_verifier = v3.as_ref().and_then(|port| port.verifier.clone());
+        // Without ports of 2.x, the addresses of 3.x are the node's.
+        let network = self.v3.network.as_ref().map(|network| network.listen);
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let p2p_address = p2p.as_ref().map(|port| port.address);
+        let p2p_address = p2p_address.or(network).unwrap_or(nowhere);
+        let channel_address = channel.as_ref().map(|port| port.address);
+        let v3_address = v3.as_ref().map(|port| port.address);
+        let channel_address = channel_address.or(v3_address).unwrap_or(nowhere);
         let rpc = self.rpc.map(|at| bind(Port::Rpc, at)).transpose()?;
 
         let mut seed = [0; 32];
@@ -108,18 +135,36 @@ impl NodeBuilder {
         });
         let verifier = Arc::new(NodeVerifier(peers.clone()));
         let checker = Checker::new(verifier, self.limits.peer_topics);
+        let groups = |chain: &str| {
+            let name = facts_name(&facts.name);
+            let groups = self.v3.groups.iter();
+            groups
+                .map(|group| GroupInfo::without_chain(chain, group, name))
+                .collect()
+        };
+        let session = WsServerConfig::default().with(|session| {
+            session.groups = groups(self.v3.chain_id.as_deref().unwrap_or("chain0"));
+            session.max_topics = self.limits.session_topics;
+            session.max_in_flight = self.limits.session_in_flight;
+            session.max_queued = self.limits.session_queue;
+        });
+        let sessions_v3 = SdkBridgeConfig::for_node(session, &self.timeouts)
+            .with(|config| config.max_frame = self.limits.frame.min(PROTOCOL_MAX_FRAME));
         start(Setup {
             checker: Arc::new(checker.of_node(&NodeId(node_id.0), &self.transit)),
-            access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
+            access: Arc::new(
+                Access::new(p2p_identity, channel_identity, peers, sdks).with_v3(v3_verifier),
+            ),
             core: Arc::new(Core::new(machine, facts)),
             node_id,
             channel,
             channel_address,
-            channel_tls,
             p2p,
             p2p_address,
+            v3,
+            v3_on_channel: self.v3.on_channel,
+            sessions_v3,
             rpc: rpc.map(|(listener, address)| Rpc { listener, address }),
-            p2p_server,
             p2p_client,
             peers: self.peers,
             decoder: FrameDecoder::new(self.limits.frame),
@@ -127,6 +172,51 @@ impl NodeBuilder {
             codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
             machine_limits: self.limits,
+        })
+    }
+}
+
+/// Makes the identity of a node that has no certificates of a 2.x chain. No other node sees it.
+fn own_identity() -> Result<Identity, StartError> {
+    let agency = pki::Authority::new_ec("amop")?.agency("amop")?;
+    let issued = agency.issue(pki::Leaf::Node, "amop")?;
+    Identity::from_pem(
+        issued.cert_pem.as_bytes(),
+        issued.key_pem.as_bytes(),
+        agency.root_pem().as_bytes(),
+    )
+    .map_err(|source| StartError::Tls {
+        what: Port::P2p,
+        source,
+    })
+}
+
+/// Returns the name by which SDKs of 3.x know the node in its groups. They need one.
+fn facts_name(name: &str) -> &str {
+    if name.is_empty() { "node0" } else { name }
+}
+
+impl V3Port {
+    fn open(listen: V3Listen) -> Result<Self, StartError> {
+        let tls = |source| StartError::Tls {
+            what: Port::V3,
+            source,
+        };
+        let mut port = None;
+        if let Some(identity) = &listen.identity {
+            // All certificates of a 3.x chain come from one CA, which has no agencies.
+            let options = ServerOptions::default().check_cert_issuer(false);
+            let verifier = identity.verifier_of_sdks(options).map_err(tls)?;
+            let config = identity.listening(&verifier).map_err(tls)?;
+            port = Some((config, verifier));
+        }
+        let (listener, address) = bind(Port::V3, listen.address)?;
+        let (tls, verifier) = port.unzip();
+        Ok(Self {
+            listener,
+            address,
+            tls,
+            verifier,
         })
     }
 }

@@ -64,6 +64,17 @@ pub enum ConfigError {
         /// What is accepted.
         expected: &'static str,
     },
+    /// A `nodes.json` of a 3.x chain is not valid.
+    #[error(
+        "{}: {problem}; expected {{\"nodes\":[\"127.0.0.1:30300\"]}} with the addresses of nodes",
+        file.display()
+    )]
+    Nodes {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// The node is configured for guomi (SM2, SM3, SM4).
     #[error(
         "{}:{line}: {key} is on, but guomi (SM) cryptography is not supported; \

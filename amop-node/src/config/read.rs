@@ -3,14 +3,16 @@
 mod known;
 mod limits;
 mod section;
+mod v3;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use self::known::without_effect;
+use self::known::{V2, without_effect};
 use self::limits::{LIMITS, limits};
 use self::section::SectionKeys;
+pub(super) use self::v3::{is_v3, read_v3};
 use self::value::{boolean, groups, non_empty, parse};
 use super::ini::Ini;
 use super::{CertPaths, ChainVersion, ConfigError, NodeConfig, PeerAddr, Warning, WarningKind};
@@ -39,7 +41,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<(NodeConfig, Vec<Warning>)
         ini: &ini,
         warnings: Vec::new(),
     };
-    for (line, kind) in without_effect(&ini) {
+    for (line, kind) in without_effect(&ini, &V2) {
         reader.warn(Some(line), kind);
     }
     let config = reader.config()?;
@@ -92,6 +94,8 @@ impl<'a> ConfigReader<'a> {
         let sdks_as_nodes = amop.get("sdk_certificates_as_nodes", BOOL, boolean)?;
         let sha1_client_signatures = amop.get("sha1_client_signatures", BOOL, boolean)?;
         let groups = amop.get("groups", GROUPS, groups)?;
+        let v3_config = amop.get("v3_config", FILE, non_empty)?;
+        let v3_on_channel_port = amop.get("v3_on_channel_port", BOOL, boolean)?;
 
         let chain_id = "a whole number from 0 to 9223372036854775807";
         let chain_id = self.keys("chain").get("id", chain_id, |value| {
@@ -133,6 +137,11 @@ impl<'a> ConfigReader<'a> {
             sdk_certificates_as_nodes: sdks_as_nodes.unwrap_or(false),
             sha1_client_signatures: sha1_client_signatures.unwrap_or(true),
             groups: groups.unwrap_or_default(),
+            v3_config: v3_config.map(|path| {
+                let folder = self.file.parent().unwrap_or(Path::new(""));
+                folder.join(path)
+            }),
+            v3_on_channel_port: v3_on_channel_port.unwrap_or(false),
             chain_id: chain_id.unwrap_or(1).to_string(),
             supported_version,
             outgoing_bandwidth_limit,

@@ -35,6 +35,29 @@ pub enum LayoutError {
         /// First JSON-RPC port.
         rpc: u16,
     },
+    /// The port ranges of a 3.x chain leave 1 to 65535, or they overlap.
+    #[error(
+        "the ports do not fit: {nodes} each from {sdks} for SDKs and {p2p} for nodes must lie in 1 to \
+         65535 and not overlap; choose other base ports"
+    )]
+    V3Ports {
+        /// The number of nodes.
+        nodes: u16,
+        /// First port for SDKs.
+        sdks: u16,
+        /// First port for nodes.
+        p2p: u16,
+    },
+    /// The existing layout is that of a chain of the other generation.
+    #[error(
+        "{} does not belong to a chain of FISCO BCOS {wanted}; use another folder", found.display()
+    )]
+    OtherChain {
+        /// The file that shows this.
+        found: PathBuf,
+        /// The generation that was asked for.
+        wanted: &'static str,
+    },
     /// A new node would use a port of an existing one.
     #[error("port {port} for the new node{node} is taken by {}; choose other base ports", config.display())]
     PortTaken {

@@ -14,7 +14,7 @@ use super::files::{self, Staged, is_vacant, read_pem};
 use super::{DevnetSpec, LayoutError, mode};
 use amop_proto::NodeId;
 
-use crate::config::{CertPaths, NodeConfig, PeerAddr};
+use crate::config::{CertPaths, ChainV3Config, NodeConfig, PeerAddr, read_text};
 
 /// A node that existed before.
 pub(super) struct Existing {
@@ -47,7 +47,7 @@ pub(super) fn find_nodes(root: &Path) -> Result<BTreeMap<u16, Existing>, LayoutE
 }
 
 /// Parses the name of a node's folder: `node7` is 7; `node07` and `node7.bak` are something else.
-fn node_index(name: &str) -> Option<u16> {
+pub(super) fn node_index(name: &str) -> Option<u16> {
     let digits = name.strip_prefix("node")?;
     let index: u16 = digits.parse().ok()?;
     (index.to_string() == digits).then_some(index)
@@ -57,7 +57,14 @@ impl Existing {
     fn load(dir: PathBuf) -> Result<Self, LayoutError> {
         let file = dir.join("config.ini");
         require(&dir, &file)?;
-        let (config, _) = NodeConfig::from_ini_file(&file)?;
+        let text = read_text(&file)?;
+        if ChainV3Config::is_v3(&text) {
+            return Err(LayoutError::OtherChain {
+                found: file,
+                wanted: "2.x",
+            });
+        }
+        let (config, _) = NodeConfig::from_ini_str(&text, &file)?;
         for certs in [&config.p2p_certs, &config.channel_certs] {
             for path in [&certs.key, &certs.cert, &certs.ca] {
                 require(&dir, path)?;
@@ -164,7 +171,7 @@ impl SdkFiles {
     }
 }
 
-fn require(folder: &Path, file: &Path) -> Result<(), LayoutError> {
+pub(super) fn require(folder: &Path, file: &Path) -> Result<(), LayoutError> {
     if file.is_file() {
         return Ok(());
     }

@@ -21,6 +21,7 @@ pub(crate) struct Refusals {
     revoked: AtomicU64,
     wrong_role: AtomicU64,
     lapsed: AtomicU64,
+    upgrades_refused: AtomicU64,
     slow_frames: AtomicU64,
     bad_frames: AtomicU64,
     replies_too_long: AtomicU64,
@@ -46,6 +47,7 @@ impl Refusals {
             revoked: read(&self.revoked),
             wrong_role: read(&self.wrong_role),
             lapsed: read(&self.lapsed),
+            upgrades_refused: read(&self.upgrades_refused),
             slow_frames: read(&self.slow_frames),
             reads_put_off: read(&self.reads_put_off),
             bad_frames: read(&self.bad_frames),
@@ -69,6 +71,10 @@ impl Refusals {
 
     pub(crate) fn http_refused(&self) {
         add(&self.http_refused);
+    }
+
+    pub(crate) fn upgrade_refused(&self) {
+        add(&self.upgrades_refused);
     }
 
     pub(crate) fn lapsed(&self) {

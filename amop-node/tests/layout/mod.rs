@@ -3,6 +3,7 @@
 mod again;
 mod fresh;
 mod refusals;
+mod v3;
 
 use std::collections::BTreeMap;
 use std::fs;

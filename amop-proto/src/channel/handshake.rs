@@ -15,6 +15,11 @@ pub const PROTOCOL_VERSIONS: RangeInclusive<u32> = 1..=3;
 /// TLS record, which other SDKs cannot read (channel-v2 section 3.4).
 pub const CLIENT_TYPE: &str = "amop-rust";
 
+/// The name by which the translator of a 3.x session identifies itself to the node that it belongs
+/// to. It gets everything that a native client gets, but the SDK behind it does not drop multicasts
+/// that come twice.
+pub const BRIDGE_TYPE: &str = "amop-rust-3x";
+
 /// A session's protocol version: 1 until a handshake chooses another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProtocolVersion(u32);
@@ -64,6 +69,14 @@ impl HandshakeRequest {
             minimum_support: *PROTOCOL_VERSIONS.start(),
             maximum_support: *PROTOCOL_VERSIONS.end(),
             client_type: CLIENT_TYPE.to_owned(),
+        }
+    }
+
+    /// Returns the request that the translator of a 3.x session sends.
+    pub fn bridge() -> Self {
+        Self {
+            client_type: BRIDGE_TYPE.to_owned(),
+            ..Self::native()
         }
     }
 

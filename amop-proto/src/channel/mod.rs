@@ -17,8 +17,8 @@ pub use frame::{
     PROTOCOL_MAX_FRAME,
 };
 pub use handshake::{
-    CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse, PROTOCOL_VERSIONS,
-    ProtocolVersion,
+    BRIDGE_TYPE, CLIENT_TYPE, HandshakeError, HandshakeRequest, HandshakeResponse,
+    PROTOCOL_VERSIONS, ProtocolVersion,
 };
 pub use heartbeat::{
     Places, Shortage, heartbeat_answer, heartbeat_request, heartbeat_shortage, read_shortage,

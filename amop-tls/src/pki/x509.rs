@@ -57,6 +57,8 @@ pub(super) enum CertificateKind {
     Agency,
     /// Version 3, basicConstraints CA:FALSE and keyUsage.
     Leaf,
+    /// Version 3, basicConstraints CA:FALSE and no keyUsage, as in 3.x chains.
+    RsaLeaf,
 }
 
 /// Creates a certificate for `subject_key`, signed by `issuer`, or by itself if that is `None`.
@@ -77,7 +79,9 @@ pub(super) fn certificate(
     let tbs = TbsCertificate {
         version: match shape {
             CertificateKind::V1 => Version::V1,
-            CertificateKind::Agency | CertificateKind::Leaf => Version::V3,
+            CertificateKind::Agency | CertificateKind::Leaf | CertificateKind::RsaLeaf => {
+                Version::V3
+            }
         },
         serial_number: serial_number()?,
         signature: algorithm.clone(),
@@ -135,12 +139,14 @@ pub(super) fn revocation_list(
 
 /// Returns `CN=<common_name>, O=fisco-bcos, OU=<unit>`, as UTF8Strings like OpenSSL's.
 pub(super) fn name(common_name: &str, unit: &str) -> Result<Name, PkiError> {
+    name_of([common_name, "fisco-bcos", unit])
+}
+
+/// Returns a name of CN, O and OU.
+pub(super) fn name_of(values: [&str; 3]) -> Result<Name, PkiError> {
     let mut rdns = RdnSequence::default();
-    for (oid, value) in [
-        (COMMON_NAME, common_name),
-        (ORGANIZATION, "fisco-bcos"),
-        (ORGANIZATIONAL_UNIT, unit),
-    ] {
+    let oids = [COMMON_NAME, ORGANIZATION, ORGANIZATIONAL_UNIT];
+    for (oid, value) in oids.into_iter().zip(values) {
         let mut rdn = RelativeDistinguishedName::default();
         rdn.insert(AttributeTypeAndValue {
             oid,

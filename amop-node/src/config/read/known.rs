@@ -40,6 +40,8 @@ const READ: &[(&str, &[&str])] = &[
             "sdk_certificates_as_nodes",
             "sha1_client_signatures",
             "groups",
+            "v3_config",
+            "v3_on_channel_port",
         ],
     ),
     ("sdk_allowlist", &["public_key."]),
@@ -87,19 +89,105 @@ const FOREIGN: &[&str] = &[
     "tx_pool",
 ];
 
+/// The sections and keys of one kind of file.
+pub(super) struct KnownKeys {
+    read: &'static [(&'static str, &'static [&'static str])],
+    ignored: &'static [&'static str],
+    inert: &'static [&'static str],
+    foreign: &'static [&'static str],
+}
+
+/// The files of 2.x chains.
+pub(super) const V2: KnownKeys = KnownKeys {
+    read: READ,
+    ignored: IGNORED,
+    inert: INERT,
+    foreign: FOREIGN,
+};
+
+/// The files of 3.x chains.
+pub(super) const V3: KnownKeys = KnownKeys {
+    read: &[
+        (
+            "rpc",
+            &[
+                "listen_ip",
+                "listen_port",
+                "sm_ssl",
+                "disable_ssl",
+                "enable_ssl",
+            ],
+        ),
+        (
+            "p2p",
+            &[
+                "listen_ip",
+                "listen_port",
+                "sm_ssl",
+                "nodes_path",
+                "nodes_file",
+            ],
+        ),
+        ("certificate_blacklist", &["crl."]),
+        ("certificate_whitelist", &["cal."]),
+        ("cert", &["ca_path", "ca_cert", "node_key", "node_cert"]),
+        ("amop", &["chain_id", "groups"]),
+        (LIMITS, &LIMIT_KEYS),
+    ],
+    ignored: &[
+        "rpc.thread_count",
+        "rpc.return_input_params",
+        "rpc.filter_timeout",
+        "rpc.filter_max_process_block",
+        "rpc.need_retry",
+        "rpc.tarsRpcPort",
+        "p2p.thread_count",
+        "p2p.enable_rip_protocol",
+        "p2p.enable_compression",
+        "p2p.allow_max_msg_size",
+        "p2p.session_recv_buffer_size",
+        "p2p.session_max_read_data_size",
+        "p2p.session_max_send_data_size",
+        "p2p.session_max_send_msg_count",
+        "cert.multi_ca_path",
+    ],
+    inert: &["p2p.readonly"],
+    foreign: &[
+        "chain",
+        "consensus",
+        "crypto",
+        "executor",
+        "failover",
+        "flow_control",
+        "gateway",
+        "log",
+        "others",
+        "redis",
+        "scheduler",
+        "security",
+        "service",
+        "storage",
+        "storage_security",
+        "sync",
+        "tx_gas",
+        "txpool",
+        "web3_rpc",
+    ],
+};
+
 /// Returns the sections and keys that have no effect, with their lines.
-pub(super) fn without_effect(ini: &Ini) -> Vec<(usize, WarningKind)> {
+pub(super) fn without_effect(ini: &Ini, all: &KnownKeys) -> Vec<(usize, WarningKind)> {
     let mut found = Vec::new();
     for section in &ini.sections {
         let name = section.name.as_str();
-        let known = READ.iter().find(|(known, _)| *known == name);
+        let known = all.read.iter().find(|(known, _)| *known == name);
         if let Some((_, keys)) = known {
             let kinds = section.entries.iter().filter_map(|entry| {
-                let kind = key_without_effect(name, keys, entry)?;
+                let kind = key_without_effect(name, (all, keys), entry)?;
                 Some((entry.line, kind))
             });
             found.extend(kinds);
-        } else if !FOREIGN.contains(&name) {
+        } else if !all.foreign.contains(&name) {
             let kind = WarningKind::UnknownSection(name.to_owned());
             found.push((section.line.max(1), kind));
         }
@@ -107,14 +195,18 @@ pub(super) fn without_effect(ini: &Ini) -> Vec<(usize, WarningKind)> {
     found
 }
 
-fn key_without_effect(section: &str, keys: &[&str], entry: &IniEntry) -> Option<WarningKind> {
+fn key_without_effect(
+    section: &str,
+    (all, keys): (&KnownKeys, &[&str]),
+    entry: &IniEntry,
+) -> Option<WarningKind> {
     let key = entry.key.as_str();
     let matches = |known: &&str| key == *known || known.ends_with('.') && key.starts_with(*known);
     let full = format!("{section}.{key}");
-    if keys.iter().any(matches) || IGNORED.contains(&full.as_str()) {
+    if keys.iter().any(matches) || all.ignored.contains(&full.as_str()) {
         return None;
     }
-    if INERT.contains(&full.as_str()) {
+    if all.inert.contains(&full.as_str()) {
         return (!entry.value.is_empty()).then_some(WarningKind::NoEffect(full));
     }
     Some(WarningKind::UnknownKey(full))

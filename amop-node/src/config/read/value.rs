@@ -30,3 +30,25 @@ pub(super) fn groups(value: &str) -> Option<BTreeSet<u16>> {
 pub(super) fn non_empty(value: &str) -> Option<&str> {
     (!value.is_empty()).then_some(value)
 }
+
+/// Parses names with commas between, and returns them without duplicates.
+pub(super) fn words(value: &str) -> Option<Vec<String>> {
+    let mut words: Vec<String> = Vec::new();
+    for word in value.split(',').map(str::trim) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+        if word.is_empty() || word.len() > 64 || !word.bytes().all(plain) {
+            return None;
+        }
+        if !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    Some(words)
+}
+
+/// Parses the id of a node of a 3.x chain, and returns it in upper case, as its
+/// own nodes compare it: the digits of its RSA key.
+pub(super) fn node_id_text(value: &str) -> Option<String> {
+    let digits = value.bytes().all(|digit| digit.is_ascii_hexdigit());
+    (!value.is_empty() && value.len() <= 4096 && digits).then(|| value.to_ascii_uppercase())
+}

@@ -8,8 +8,8 @@ use std::{
 use super::NodeMachine;
 use crate::{
     channel::{
-        CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest, HandshakeResponse,
-        PROTOCOL_MAX_FRAME, frame_topic, heartbeat_answer,
+        BRIDGE_TYPE, CLIENT_TYPE, Frame, FrameType, HandshakeError, HandshakeRequest,
+        HandshakeResponse, PROTOCOL_MAX_FRAME, frame_topic, heartbeat_answer,
     },
     node::{
         Action, HashedFrame, NodeNotice, Question, SessionCloseReason, SessionId, SessionIdentity,
@@ -240,7 +240,8 @@ impl NodeMachine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.version = version;
         }
-        let native = request.client_type == CLIENT_TYPE;
+        let drops_repeats = request.client_type == CLIENT_TYPE;
+        let native = drops_repeats || request.client_type == BRIDGE_TYPE;
         let response = HandshakeResponse {
             node_version: self.config.facts.fisco_version.clone(),
             protocol: version.number(),
@@ -259,7 +260,7 @@ impl NodeMachine {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.native = true;
             }
-            self.router.session_is_native(id);
+            self.router.session_is_native(id, drops_repeats);
             self.actions
                 .push_back(Action::CoalesceSession { session: id });
         }

@@ -56,11 +56,15 @@ impl Router {
     }
 
     /// Marks a session as a native client: its multicasts are acknowledged without their bodies,
-    /// which FISCO nodes send back (channel-v2 section 7.3).
-    pub(in crate::node) fn session_is_native(&mut self, session: SessionId) {
+    /// which FISCO nodes send back (channel-v2 section 7.3). `drops_repeats`: it drops multicasts
+    /// that come twice by itself.
+    pub(in crate::node) fn session_is_native(&mut self, session: SessionId, drops_repeats: bool) {
         if let Some(link) = self.out.links.sessions.get_mut(&session) {
-            self.multicasts.repeats.native += usize::from(!link.native);
             link.native = true;
+            if drops_repeats && !link.drops_repeats {
+                link.drops_repeats = true;
+                self.multicasts.repeats.dropping += 1;
+            }
         }
     }
 

@@ -16,6 +16,10 @@ pub enum ListMeaning {
     /// The list is the whole new set. A session loses a topic for good if its SDK sends two lists in
     /// the wrong order.
     Replaces,
+    /// The list is the whole new set, except that topics which an earlier list had within the given
+    /// time stay: the two lists may have come in the wrong order. Such a topic is removed by a later
+    /// list. With this, an SDK can unsubscribe, and loses nothing if it subscribes often.
+    ReplacesSettled(Duration),
 }
 
 /// The settings of a [`WsServerSession`](super::WsServerSession), usually the same ones for all.

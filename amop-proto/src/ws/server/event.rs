@@ -67,44 +67,58 @@ pub enum WsServerEvent<D> {
     Closed(WsServerCloseReason),
 }
 
-/// Something unusual that does not end a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something unusual that does not end a session. Its text is for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WsServerNotice {
     /// A handshake that cannot be read. It was not answered, as on a FISCO node.
-    BadHandshake(WsHandshakeError),
+    #[error("it sent a handshake that cannot be read and was not answered")]
+    BadHandshake(#[source] WsHandshakeError),
     /// A list of topics that cannot be read. It was ignored: there is no answer that could say so.
-    BadTopicList(WsJsonError),
+    #[error("it sent a list of topics that cannot be read and was ignored")]
+    BadTopicList(#[source] WsJsonError),
     /// A list has more topics than the session may have.
+    #[error("{count} of its topics were left out, because it has too many")]
     TopicsLeftOut {
         /// The number of topics that it did not get.
         count: usize,
     },
     /// An AMOP message whose payload cannot be read; a unicast was answered with the status -1. It
     /// would have stopped a FISCO node.
+    #[error("it sent an AMOP message that ends too early; it would have stopped a FISCO node")]
     Malformed {
         /// Whether it was a unicast.
         kind: MessageKind,
         /// The error in its payload.
+        #[source]
         error: AmopRequestError,
     },
     /// A unicast with the seq of another one that waits for its answer. It was ignored, because an
     /// answer could belong to either.
+    #[error(
+        "it sent a second unicast with the seq {0}, which waits for its answer; it was ignored"
+    )]
     SeqInUse(WsSeq),
     /// A unicast with a seq over the limit; it was answered with the status -1.
+    #[error("it sent a unicast with a seq of {len} bytes, which was refused")]
     SeqTooLong {
         /// The seq's length in bytes.
         len: usize,
     },
     /// A unicast was answered with the status -1, because too many others wait.
+    #[error("its unicast was refused, because {limit} others wait for their answers")]
     TooManyInFlight {
         /// The limit.
         limit: usize,
     },
     /// An answer that belongs to no delivered unicast: usually an answer that is late, or one to a
     /// multicast. It was ignored.
+    #[error(
+        "it sent an answer with the seq {0} that nothing waits for: it is late, or to a multicast"
+    )]
     UnsolicitedResponse(WsSeq),
     /// A message of a type that nodes do not handle; it was ignored.
+    #[error("it sent a message of the type {:#06x}, which was ignored", .0.0)]
     Ignored(WsType),
 }
 

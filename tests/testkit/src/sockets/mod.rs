@@ -14,6 +14,7 @@ mod process;
 mod projects;
 mod raw;
 mod sdk;
+pub mod v3;
 
 pub use self::{
     bystanders::Bystanders,

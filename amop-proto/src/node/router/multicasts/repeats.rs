@@ -29,8 +29,8 @@ pub(in crate::node::router) struct Repeats {
     seen: HashSet<u64>,
     /// The oldest first.
     order: VecDeque<(Instant, u64)>,
-    /// The number of sessions of native clients.
-    pub(in crate::node::router) native: usize,
+    /// The number of sessions that drop repeats themselves: those of native clients.
+    pub(in crate::node::router) dropping: usize,
 }
 
 impl Repeats {

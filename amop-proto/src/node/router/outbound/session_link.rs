@@ -24,6 +24,8 @@ pub(in crate::node::router) struct SessionLink {
     /// Whether it is a native client, which does not need the bodies of acknowledgements of its
     /// multicasts.
     pub(in crate::node::router) native: bool,
+    /// Whether it drops multicasts that come twice by itself, as a native client does.
+    pub(in crate::node::router) drops_repeats: bool,
     pub(in crate::node::router) queue: QueuedBytes,
     /// The memory that the frames of `queue` take in addition to their bytes.
     pub(in crate::node::router) beside: usize,
@@ -57,6 +59,7 @@ impl SessionLink {
     pub(in crate::node::router) fn new(queue: usize, rate: RateBucket, holder: HolderId) -> Self {
         Self {
             native: false,
+            drops_repeats: false,
             queue: QueuedBytes::new(queue),
             beside: 0,
             topics: BTreeMap::new(),

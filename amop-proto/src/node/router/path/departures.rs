@@ -15,7 +15,7 @@ impl Router {
         let Some(link) = self.out.remove_session(session) else {
             return;
         };
-        self.multicasts.repeats.native -= usize::from(link.native);
+        self.multicasts.repeats.dropping -= usize::from(link.drops_repeats);
         let (holder, topics) = (link.holder, link.topics);
         self.topics
             .topics_left(&mut self.out, &self.mesh, now, session, holder, topics);

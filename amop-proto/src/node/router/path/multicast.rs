@@ -72,8 +72,8 @@ impl Router {
         }
         self.out.counters.multicasts += 1;
         // Native clients detect repeats themselves.
-        let others =
-            !sessions.is_empty() && self.out.links.sessions.len() > self.multicasts.repeats.native;
+        let others = !sessions.is_empty()
+            && self.out.links.sessions.len() > self.multicasts.repeats.dropping;
         if !(others && self.may_repeat(origin)) || self.multicasts.repeats.is_first(now, &message) {
             self.multicasts
                 .multicast_to_sessions(&mut self.out, now, origin, sessions, frame);
@@ -111,7 +111,7 @@ impl Router {
             return false;
         };
         links.sessions.get(&publisher).is_some_and(|link| {
-            !link.native && links.shares.used_by(link.holder, Resource::Sessions) > 1
+            !link.drops_repeats && links.shares.used_by(link.holder, Resource::Sessions) > 1
         })
     }
 }

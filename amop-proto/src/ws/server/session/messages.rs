@@ -25,11 +25,11 @@ impl<D> WsServerSession<D> {
         match message.kind {
             WsType::UNICAST => self.handle_unicast(now, message),
             WsType::MULTICAST => self.handle_multicast(message),
-            _ => self.handle_other(message),
+            _ => self.handle_other(now, message),
         }
     }
 
-    fn handle_other(&mut self, message: WsMessage) {
+    fn handle_other(&mut self, now: Instant, message: WsMessage) {
         let own = message.seq.as_seq();
         if let Some((_, ended)) = own.and_then(|seq| self.deliveries.take(&seq)) {
             let (ticket, answer) = (ended.token, message);
@@ -39,7 +39,7 @@ impl<D> WsServerSession<D> {
         }
         match message.kind {
             WsType::HANDSHAKE => self.handle_handshake(message),
-            WsType::SET_TOPICS => self.handle_topics(&message.payload),
+            WsType::SET_TOPICS => self.handle_topics(now, &message.payload),
             WsType::RPC => self.handle_rpc(message),
             WsType::EVENT_REGISTER | WsType::EVENT_UNREGISTER => {
                 // Same type and seq (ws-v3 section 13).
@@ -76,12 +76,12 @@ impl<D> WsServerSession<D> {
         }
     }
 
-    fn handle_topics(&mut self, payload: &[u8]) {
+    fn handle_topics(&mut self, now: Instant, payload: &[u8]) {
         let list = match WsTopicList::parse(payload, self.config.max_topics) {
             Ok(list) => list,
             Err(error) => return self.notice(WsServerNotice::BadTopicList(error)),
         };
-        let changes = self.topics.apply(list);
+        let changes = self.topics.apply(now, list);
         if changes.left_out > 0 {
             let count = changes.left_out;
             self.notice(WsServerNotice::TopicsLeftOut { count });

@@ -94,6 +94,11 @@ impl<D> WsServerSession<D> {
         self.is_ready() && self.topics.contains(topic)
     }
 
+    /// Returns the session's topics in byte order. They need not be text.
+    pub fn topics(&self) -> impl Iterator<Item = &Bytes> {
+        self.topics.iter()
+    }
+
     /// Returns the number of the SDK's unicasts that wait for their answers.
     pub fn in_flight(&self) -> usize {
         self.requests.len()

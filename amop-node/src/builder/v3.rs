@@ -1,0 +1,140 @@
+//! The settings of a node that serves SDKs of 3.x.
+
+use std::net::SocketAddr;
+
+use amop_tls::Identity;
+
+use super::{NodeBuilder, load};
+use crate::{
+    config::{ChainV3Config, PeerAddr},
+    error::{Port, StartError},
+};
+
+/// What a node has of a 3.x chain.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ChainV3 {
+    /// The port of their own for SDKs.
+    pub(crate) listen: Option<V3Listen>,
+    /// Whether they are served on the channel port, too.
+    pub(crate) on_channel: bool,
+    /// What SDKs are told.
+    pub(crate) chain_id: Option<String>,
+    pub(crate) groups: Vec<String>,
+    /// The network of nodes.
+    pub(crate) network: Option<V3Network>,
+}
+
+/// The port for SDKs of 3.x.
+#[derive(Debug, Clone)]
+pub(crate) struct V3Listen {
+    pub(crate) address: SocketAddr,
+    /// `None` without TLS.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// The network of nodes of a 3.x chain, as far as a configuration names it.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the gateway uses it"))]
+pub(crate) struct V3Network {
+    pub(crate) listen: SocketAddr,
+    pub(crate) peers: Vec<PeerAddr>,
+    /// The certificates, of both ports.
+    pub(crate) identity: Identity,
+    /// Ids in upper case.
+    pub(crate) blacklist: Vec<String>,
+    pub(crate) whitelist: Option<Vec<String>>,
+}
+
+impl NodeBuilder {
+    /// Serves SDKs of FISCO BCOS 3.x on a port of their own, with the certificates of a 3.x chain. SDKs
+    /// of both generations then share topics.
+    ///
+    /// Certificates of 3.x chains do not distinguish SDKs from nodes, and SDKs have no keys to list:
+    /// everything that the chain's CA has signed may connect.
+    ///
+    /// ```no_run
+    /// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+    /// use amop_node::Node;
+    /// use amop_tls::{CertFiles, Identity};
+    ///
+    /// let files = CertFiles::node("node0/conf", "ssl.key", "ssl.crt", "ca.crt");
+    /// let identity = Identity::load(&files)?;
+    /// let builder = Node::builder().v3_listen("0.0.0.0:20200".parse()?, identity);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn v3_listen(mut self, address: SocketAddr, identity: Identity) -> Self {
+        let identity = Some(identity);
+        self.v3.listen = Some(V3Listen { address, identity });
+        self
+    }
+
+    /// Serves SDKs of 3.x on a port of their own without TLS, as FISCO nodes do with
+    /// `rpc.disable_ssl=true`. Everybody who can reach the port may connect, read and change
+    /// everything: use it only where the network itself is protected.
+    pub fn v3_listen_plain(mut self, address: SocketAddr) -> Self {
+        let identity = None;
+        self.v3.listen = Some(V3Listen { address, identity });
+        self
+    }
+
+    /// Sets whether SDKs of 3.x are served on the channel port, too. It works if they trust its
+    /// certificates. They are recognised by the first bytes that they send; an SDK of 2.x that sends
+    /// nothing for a second is served from then on. Default: no.
+    pub fn v3_on_channel_port(mut self, serve: bool) -> Self {
+        self.v3.on_channel = serve;
+        self
+    }
+
+    /// Sets the chain and the groups that SDKs of 3.x are told. Default: none, which is enough for
+    /// AMOP. SDKs in Java create a client only for a group that is among these. There is no chain
+    /// behind the groups: their height is 0.
+    pub fn v3_groups<S: Into<String>>(
+        mut self,
+        chain_id: impl Into<String>,
+        groups: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.v3.chain_id = Some(chain_id.into());
+        self.v3.groups = groups.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds the port for SDKs and the groups of a 3.x chain, and loads the certificates that its
+    /// configuration names.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if a certificate cannot be used.
+    pub fn v3_chain(mut self, config: &ChainV3Config) -> Result<Self, StartError> {
+        let identity = load(Port::V3, &config.certs)?;
+        self.v3.network = Some(V3Network {
+            listen: config.p2p_listen,
+            peers: config.peers.clone(),
+            identity: identity.clone(),
+            blacklist: config.blacklist.clone(),
+            whitelist: config.whitelist.clone(),
+        });
+        self = if config.plain {
+            self.v3_listen_plain(config.sdk_listen)
+        } else {
+            self.v3_listen(config.sdk_listen, identity)
+        };
+        Ok(self.v3_groups(config.chain_id.clone(), config.groups.iter().cloned()))
+    }
+
+    /// Takes everything from the configuration of a 3.x chain, and loads the certificates it names.
+    /// Such a node has no ports of 2.x. It makes a new node ID each time it starts: an ID of 2.x is a
+    /// secp256k1 key, which a 3.x chain does not have, and no other node sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if a certificate cannot be used.
+    pub fn from_v3_config(config: &ChainV3Config) -> Result<Self, StartError> {
+        Self {
+            limits: config.limits,
+            listen: config.listen_limits,
+            ..Self::default()
+        }
+        .v3_chain(config)
+    }
+}

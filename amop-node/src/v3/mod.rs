@@ -1,0 +1,138 @@
+//! Sessions of SDKs of FISCO BCOS 3.x: the WebSocket upgrade, and the translator between the SDK and
+//! the node.
+
+mod bridge;
+mod held;
+mod plain;
+mod prefixed;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use amop_proto::log::with_causes;
+use amop_tls::Admitted;
+use amop_ws::{BridgeStream, UpgradeError, WsLimits, WsSide, accept};
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    time::timeout,
+};
+
+pub(crate) use self::plain::serve_plain;
+use self::{bridge::JournalledBridge, held::HeldIntake, prefixed::Prefixed};
+use crate::{
+    access::ConnectionId,
+    connection::{Visitor, run_session},
+    context::NodeContext,
+    journal::{Cause, LineKind},
+    ports,
+};
+
+/// The first bytes of an SDK of 3.x. No frame of 2.x begins like this: it would be longer than 1 GB.
+const GET: &[u8; 4] = b"GET ";
+
+/// How long the channel port waits for the first bytes of an SDK that may be of either generation. An
+/// SDK of 3.x sends its request at once.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Runs the connection of an SDK of either generation after TLS.
+pub(crate) async fn run_either<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &NodeContext,
+    mut stream: S,
+    admitted: Admitted,
+    address: SocketAddr,
+) {
+    let id = context.core.next_session();
+    let first = tokio::select! {
+        first = first_bytes(&mut stream) => first,
+        () = context.stop.cancelled() => return,
+    };
+    if first == GET[..] {
+        let visitor = Visitor::v3(id, ConnectionId::Session(id), admitted);
+        return run_v3(context, stream, visitor, address, &first).await;
+    }
+    let stream = Prefixed::new(first, stream);
+    run_session(context, stream, Visitor::v2(id, admitted), address).await;
+}
+
+/// Reads as many bytes as tell the generations apart. An SDK that sends nothing is of 2.x; how its
+/// connection ends is found out later.
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> Bytes {
+    let mut first = [0; GET.len()];
+    let mut len = 0;
+    while len < first.len() && first[..len] == GET[..len] {
+        match timeout(QUIET, stream.read(&mut first[len..])).await {
+            Ok(Ok(read @ 1..)) => len += read,
+            _ => break,
+        }
+    }
+    Bytes::copy_from_slice(&first[..len])
+}
+
+/// Runs the connection of an SDK of 3.x after TLS. `first` was read from it already.
+pub(crate) async fn run_v3<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &NodeContext,
+    mut stream: S,
+    visitor: Visitor,
+    address: SocketAddr,
+    first: &[u8],
+) {
+    let upgraded = tokio::select! {
+        upgraded = upgrade(context, &mut stream, first) => upgraded,
+        () = context.stop.cancelled() => return,
+    };
+    match upgraded {
+        Ok(rest) => run_upgraded(context, stream, visitor, address, &rest).await,
+        Err(error) => refused(context, address, &error),
+    }
+}
+
+/// Does the upgrade within the time that a handshake may take. Returns the bytes that follow it.
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &NodeContext,
+    stream: &mut S,
+    first: &[u8],
+) -> Result<Bytes, UpgradeError> {
+    let patience = context.limits.handshake_time;
+    let late = |_| {
+        let text = format!("it did not finish within {} s", patience.as_secs_f64());
+        UpgradeError::Io(io::Error::new(io::ErrorKind::TimedOut, text))
+    };
+    timeout(patience, accept(stream, first))
+        .await
+        .map_err(late)?
+}
+
+/// Logs and counts a connection that did not become a WebSocket connection.
+fn refused(context: &NodeContext, address: SocketAddr, error: &UpgradeError) {
+    let core = &context.core;
+    let cause = Cause::Address(ports::source(address.ip()));
+    let text = format_args!("3.x SDK at {address} refused: {}", with_causes(error));
+    if matches!(error, UpgradeError::Closed) {
+        return core.journal.debug(LineKind::UpgradeRefused, cause, text);
+    }
+    core.refusals.upgrade_refused();
+    core.journal.warn(LineKind::UpgradeRefused, cause, text);
+}
+
+/// Runs the connection of an SDK of 3.x after the upgrade.
+async fn run_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &NodeContext,
+    stream: S,
+    visitor: Visitor,
+    address: SocketAddr,
+    rest: &[u8],
+) {
+    let bridge = match JournalledBridge::new(context, visitor.id, address) {
+        Ok(bridge) => bridge,
+        Err(error) => {
+            return tracing::error!("3.x SDK at {address} cannot be served: {error}");
+        }
+    };
+    let held = HeldIntake::new(context.intake.share_of_sdk(visitor.identity));
+    let limits = WsLimits::default().with(|limits| {
+        limits.grace = context.limits.frame_time;
+        limits.rate = context.limits.frame_rate;
+    });
+    let stream = BridgeStream::with_held(stream, WsSide::Server, bridge, rest, (limits, held));
+    run_session(context, stream, visitor, address).await;
+}

@@ -1,0 +1,218 @@
+//! The files of 3.x chains.
+
+use std::{fs, path::Path};
+
+use amop_node::{
+    NodeBuilder,
+    config::{CertPaths, ChainV3Config, ConfigError, NodeConfig, WarningKind},
+};
+use amop_testkit::{agency, log, v3::V3Sdk, within};
+use amop_tls::{Identity, pki::ChainV3Authority, pki::Leaf};
+use tempfile::TempDir;
+
+/// The file that the chain's script makes, without the sections about consensus and storage.
+const SCRIPT: &str = "\
+[p2p]
+    listen_ip=0.0.0.0
+    listen_port=30300
+    ; ssl or sm ssl
+    sm_ssl=false
+    nodes_path=./
+    nodes_file=nodes.json
+    ; enable rip protocol, default: true
+    ; enable_rip_protocol=false
+
+[certificate_blacklist]
+    ; crl.0 should be nodeid, nodeid's length is 512
+    ;crl.0=
+
+[certificate_whitelist]
+    ; cal.0 should be nodeid, nodeid's length is 512
+    ;cal.0=
+
+[rpc]
+    listen_ip=0.0.0.0
+    listen_port=20200
+    thread_count=4
+    ; ssl or sm ssl
+    sm_ssl=false
+    ; ssl connection switch, if disable the ssl connection, default: false
+    ;disable_ssl=true
+
+[cert]
+    ; directory the certificates located in
+    ca_path=./conf
+    ; the ca certificate file
+    ca_cert=ca.crt
+    ; the node private key file
+    node_key=ssl.key
+    ; the node certificate file
+    node_cert=ssl.crt
+
+[security]
+    private_key_path=conf/node.pem
+
+[consensus]
+    ; min block generation time(ms)
+    min_seal_time=500
+
+[log]
+    enable=true
+";
+
+fn read(text: &str) -> ChainV3Config {
+    let (config, warnings) = ChainV3Config::from_ini_str(text, "n/config.ini").unwrap();
+    assert_eq!(warnings, []);
+    config
+}
+
+fn error(text: &str) -> ConfigError {
+    ChainV3Config::from_ini_str(text, "n/config.ini").unwrap_err()
+}
+
+#[test]
+fn a_file_of_the_chains_script() {
+    assert!(ChainV3Config::is_v3(SCRIPT));
+    let config = read(SCRIPT);
+    assert_eq!(config.sdk_listen.to_string(), "0.0.0.0:20200");
+    assert_eq!(config.p2p_listen.to_string(), "0.0.0.0:30300");
+    assert!(!config.plain);
+    let conf = Path::new("n/./conf");
+    let [key, cert, ca] = ["ssl.key", "ssl.crt", "ca.crt"].map(|name| conf.join(name));
+    assert_eq!(config.certs, CertPaths::new(key, cert, ca));
+    assert_eq!((config.blacklist, config.whitelist), (vec![], None));
+    assert_eq!((config.peers, config.groups), (vec![], vec![]));
+}
+
+#[test]
+fn the_files_of_2x_chains_are_not_taken_for_it() {
+    for file in ["ec_node0.ini", "rsa_node1.ini"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config");
+        let text = fs::read_to_string(path.join(file)).unwrap();
+        assert!(!ChainV3Config::is_v3(&text), "{file}");
+    }
+    assert!(!ChainV3Config::is_v3(""));
+    assert!(!ChainV3Config::is_v3("not a config.ini"));
+}
+
+#[test]
+fn values_are_read() {
+    let text = "[rpc]\nlisten_ip=127.0.0.1\nlisten_port=1\ndisable_ssl=true\n[cert]\nca_path=c\n\
+        node_key=k\n[certificate_blacklist]\ncrl.0=ab12\n[certificate_whitelist]\ncal.0=CD\n\
+        [amop]\nchain_id=chain7\ngroups=group0, group1\n[amop_limits]\nsessions=5\n";
+    let config = read(text);
+    assert_eq!(config.sdk_listen.to_string(), "127.0.0.1:1");
+    assert!(config.plain);
+    assert_eq!(config.certs.key, Path::new("n/c/k"));
+    assert_eq!(config.blacklist, ["AB12"]);
+    assert_eq!(config.whitelist.as_deref(), Some(&["CD".to_owned()][..]));
+    assert_eq!((&*config.chain_id, config.groups.len()), ("chain7", 2));
+    assert_eq!(config.listen_limits.sessions, 5);
+    // The newer key counts.
+    let both = "[rpc]\ndisable_ssl=true\nenable_ssl=true\n[cert]\nca_path=c\n";
+    assert!(!read(both).plain);
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    for key in ["rpc", "p2p"] {
+        let error = error(&format!("[cert]\nca_path=c\n[{key}]\nsm_ssl=true\n"));
+        let ConfigError::Guomi {
+            line: 4,
+            key: named,
+            ..
+        } = error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(named, format!("{key}.sm_ssl"));
+    }
+    assert_eq!(
+        error("[cert]\nca_path=c\n[rpc]\nlisten_port=x\n").to_string(),
+        "n/config.ini:4: rpc.listen_port=\"x\" is not accepted; expected a port number from 0 to 65535"
+    );
+    let (_, warnings) = ChainV3Config::from_ini_str("[cert]\nca_paht=c\n", "n/config.ini").unwrap();
+    let kind = WarningKind::UnknownKey("cert.ca_paht".into());
+    assert_eq!(warnings[0].kind, kind);
+}
+
+#[test]
+fn nodes_json_is_read() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("nodes.json");
+    let read = || ChainV3Config::from_ini_str(SCRIPT, folder.path().join("config.ini"));
+    let nodes = r#"{"nodes":["127.0.0.1:30300","[::1]:30301","127.0.0.1:30300"]}"#;
+    fs::write(&file, nodes).unwrap();
+    let peers = read().unwrap().0.peers;
+    let peers: Vec<String> = peers.iter().map(ToString::to_string).collect();
+    assert_eq!(peers, ["127.0.0.1:30300", "[::1]:30301"]);
+    for wrong in ["", "[]", r#"{"nodes":["127.0.0.1"]}"#, r#"{"nodes":[1]}"#] {
+        fs::write(&file, wrong).unwrap();
+        let error = read().unwrap_err();
+        assert!(matches!(error, ConfigError::Nodes { .. }), "{error}");
+        assert!(error.to_string().contains("nodes.json: "), "{error}");
+    }
+}
+
+/// Writes the folder of a node as the chain's script makes it, and returns the identity of an SDK.
+fn write_node(folder: &Path) -> Identity {
+    let authority = ChainV3Authority::new("FISCO-BCOS-1").unwrap();
+    let (node, sdk) = (authority.issue().unwrap(), authority.issue().unwrap());
+    let conf = folder.join("conf");
+    fs::create_dir_all(&conf).unwrap();
+    fs::write(conf.join("ca.crt"), authority.cert_pem()).unwrap();
+    fs::write(conf.join("ssl.crt"), node.cert_pem).unwrap();
+    fs::write(conf.join("ssl.key"), node.key_pem).unwrap();
+    let ini = SCRIPT
+        .replace("0.0.0.0", "127.0.0.1")
+        .replace("listen_port=20200", "listen_port=0");
+    fs::write(folder.join("config.ini"), ini).unwrap();
+    let [cert, key] = [&sdk.cert_pem, &sdk.key_pem].map(|pem| pem.as_bytes());
+    Identity::from_pem(cert, key, authority.cert_pem().as_bytes()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_runs_from_the_folder_of_a_3x_chain() {
+    log();
+    let folder = TempDir::new().unwrap();
+    let sdk = write_node(folder.path());
+    let builder = NodeBuilder::from_config_file(folder.path().join("config.ini")).unwrap();
+    let node = builder.start().await.unwrap();
+    let address = node.v3_address().unwrap();
+    assert_eq!(node.channel_address(), address);
+    let mut sdk = within("3.x", V3Sdk::connect(&address.to_string(), &sdk)).await;
+    within("the subscription", sdk.subscribe(&["topic"])).await;
+    log()
+        .wait_for(&["ANY CERTIFICATE OF THE 3.x CHAIN MAY ACT AS AN SDK HERE"])
+        .await;
+    node.shutdown().await;
+}
+
+/// A bridge is configured in the file of the 2.x chain.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_a_2x_chain_names_that_of_a_3x_chain() {
+    log();
+    let folder = TempDir::new().unwrap();
+    let sdk = write_node(&folder.path().join("node3"));
+    let conf = folder.path().join("node/conf");
+    fs::create_dir_all(&conf).unwrap();
+    let agency = agency();
+    let issued = agency.issue(Leaf::Node, "node0").unwrap();
+    fs::write(conf.join("ca.crt"), agency.root_pem()).unwrap();
+    fs::write(conf.join("node.crt"), issued.cert_pem).unwrap();
+    fs::write(conf.join("node.key"), issued.key_pem).unwrap();
+    let ini = "[rpc]\nchannel_listen_ip=127.0.0.1\nchannel_listen_port=0\n[p2p]\n\
+        listen_ip=127.0.0.1\nlisten_port=0\n[compatibility]\nsupported_version=2.11.1\n\
+        [amop]\nv3_config=../node3/config.ini\nv3_on_channel_port=true\n";
+    let file = folder.path().join("node/config.ini");
+    fs::write(&file, ini).unwrap();
+    let (config, warnings) = NodeConfig::from_ini_file(&file).unwrap();
+    assert_eq!(warnings, []);
+    assert!(config.v3_on_channel_port);
+    let node = NodeBuilder::from_config_file(&file).unwrap();
+    let node = node.start().await.unwrap();
+    let address = node.v3_address().unwrap();
+    assert_ne!(node.channel_address(), address);
+    within("3.x", V3Sdk::connect(&address.to_string(), &sdk)).await;
+    node.shutdown().await;
+}
