@@ -4,7 +4,11 @@
 //! edge, where a connection speaks 3.x, a translator stands between the two: on one side it is the
 //! end of a 3.x session, on the other side it behaves as an SDK or a node of 2.x does.
 
+mod node;
+
 use std::{io, time::Instant};
+
+pub use node::NodeBridge;
 
 use super::{WsMessage, WsMessageError, WsTransmit};
 use crate::channel::Frame;
