@@ -24,8 +24,7 @@ use crate::{
     },
     client::{CloseReason, MessageKind},
     ws::{
-        MAX_MESSAGE, WsHandshakeResponse, WsMessage, WsMessageError, WsStatus,
-        WsTransmit,
+        MAX_MESSAGE, WsHandshakeResponse, WsMessage, WsMessageError, WsStatus, WsTransmit,
         client::{
             WsClientCloseReason, WsClientConfig, WsClientEvent, WsClientNotice, WsClientSession,
             WsPush, WsRefusal,

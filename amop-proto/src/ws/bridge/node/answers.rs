@@ -97,7 +97,10 @@ pub(super) fn handshake_answer(node: &WsHandshakeResponse, max_frame: usize) -> 
 
 /// Returns the compatibility version of the first group, which has a byte for each number.
 fn node_version(node: &WsHandshakeResponse) -> String {
-    let nodes = node.group_info_list.iter().flat_map(|group| &group.node_list);
+    let nodes = node
+        .group_info_list
+        .iter()
+        .flat_map(|group| &group.node_list);
     let versions = nodes.map(|node| node.protocol.compatibility_version);
     match versions.into_iter().find(|&version| version > 0) {
         Some(version) => {
