@@ -49,7 +49,7 @@ const MAX_FRAME: usize = MAX_MESSAGE - 5;
 ///
 /// | the client | this bridge and the node of 3.x |
 /// | --- | --- |
-/// | version handshake | It is answered once the handshake of 3.x has finished: version 3, 30 s for answers, frames of at most 32 MiB less 5 bytes, quiet multicasts. `node_version` is the compatibility version of the node's first group, or empty. |
+/// | version handshake | It is answered once the handshake of 3.x has finished: version 3, 30 s for answers, frames of at most 32 MiB less 5 bytes, quiet multicasts. `node_version` is the compatibility version of the first group of a chain; overlay nodes have none, and it is empty. |
 /// | heartbeat, JSON-RPC probe | A WebSocket ping. Any later sign of life of the node answers it; after a new set of topics, only one that follows the ping, which follows the set. |
 /// | set of topics | The list of 3.x. FISCO nodes confirm nothing and handle messages in any order, so the heartbeat's answer says that the node has read the list. Topics that 3.x cannot have are reported as missing: private topics, topics with NUL, and those for which the list has no room. |
 /// | unicast | A unicast with the same seq. Its outcome is a response; see the next table. |
@@ -347,6 +347,18 @@ impl Bridge for NodeBridge {
 
     fn is_closed(&self) -> bool {
         self.session.is_closed()
+    }
+
+    /// The inner error is the [`CloseReason`].
+    fn take_failure(&mut self) -> Option<io::Error> {
+        let reason = self.close_reason()?;
+        let kind = match &reason {
+            CloseReason::Local | CloseReason::Peer | CloseReason::DuringHandshake => return None,
+            CloseReason::Silent { .. } => io::ErrorKind::TimedOut,
+            CloseReason::Transport { kind, .. } => *kind,
+            _ => io::ErrorKind::InvalidData,
+        };
+        Some(io::Error::new(kind, reason))
     }
 }
 

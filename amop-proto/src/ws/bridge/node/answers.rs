@@ -95,14 +95,15 @@ pub(super) fn handshake_answer(node: &WsHandshakeResponse, max_frame: usize) -> 
     answer.to_body()
 }
 
-/// Returns the compatibility version of the first group, which has a byte for each number.
+/// Returns the compatibility version of the first node of a chain, which has a byte for each number;
+/// empty if there is none.
 fn node_version(node: &WsHandshakeResponse) -> String {
-    let nodes = node
-        .group_info_list
-        .iter()
-        .flat_map(|group| &group.node_list);
-    let versions = nodes.map(|node| node.protocol.compatibility_version);
-    match versions.into_iter().find(|&version| version > 0) {
+    let groups = node.group_info_list.iter();
+    let nodes = groups.flat_map(|group| &group.node_list);
+    // An overlay node serves a group without a chain, whose nodes have no ids.
+    let nodes = nodes.filter(|node| !node.node_id.is_empty());
+    let mut versions = nodes.map(|node| node.protocol.compatibility_version);
+    match versions.find(|&version| version > 0) {
         Some(version) => {
             let [major, minor, patch, _] = version.to_be_bytes();
             format!("{major}.{minor}.{patch}")

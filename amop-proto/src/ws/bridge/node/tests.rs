@@ -42,7 +42,10 @@ struct Network {
 impl Network {
     fn new() -> Self {
         let now = Instant::now();
-        let group = GroupInfo::without_chain("chain0", "group0", "node0");
+        let mut group = GroupInfo::without_chain("chain0", "group0", "node0");
+        // As a FISCO node of 3.16.4.
+        group.node_list[0].node_id = "0a".repeat(64);
+        group.node_list[0].protocol.compatibility_version = 0x0310_0400;
         let config = WsServerConfig::default().with(|config| config.groups.push(group));
         let client = ClientConfig::default().with(|config| {
             config.handshake_timeout = Duration::from_secs(30);

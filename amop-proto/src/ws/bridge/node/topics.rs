@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    MAX_TOPIC_LEN,
+    MAX_TOPIC_LEN, PrivateName,
     channel::{SetTopics, Shortage},
-    topic::{NEED_VERIFY, PUSH_ROUTE, VERIFY_ROUTE},
     ws::{WsTopic, client::WsClientSession},
 };
 
@@ -67,8 +66,7 @@ impl BridgedTopics {
 /// of 3.x would give the messages to everybody.
 pub(super) fn usable(name: &[u8]) -> Option<WsTopic> {
     let name = std::str::from_utf8(name).ok()?;
-    let private = [NEED_VERIFY, PUSH_ROUTE, VERIFY_ROUTE];
-    if name.len() > MAX_TOPIC_LEN || private.iter().any(|prefix| name.starts_with(prefix)) {
+    if name.len() > MAX_TOPIC_LEN || PrivateName::concerns(name) {
         return None;
     }
     WsTopic::new(name).ok()

@@ -22,7 +22,7 @@ fn the_client_is_ready_after_both_handshakes() {
         panic!("{:?}", network.events);
     };
     assert_eq!(version.number(), 3);
-    assert_eq!(node_version.as_deref(), Some("3.0.0"));
+    assert_eq!(node_version.as_deref(), Some("3.16.4"));
     // It has the habits of an overlay node: order, limits, quiet multicasts.
     assert!(overlay);
     assert_eq!(network.client.answer_within(), Duration::from_secs(30));
