@@ -15,6 +15,7 @@ const CRATES: &[&str] = &[
     "amop-schema",
     "amop-seal",
     "amop-tlcp",
+    "amop-ws",
     "amop-tls",
 ];
 

@@ -52,4 +52,10 @@ pub trait Bridge {
 
     /// Returns whether the session has ended.
     fn is_closed(&self) -> bool;
+
+    /// Returns why the session has ended, once, if neither side closed it in order. The side of 2.x
+    /// gets it as the error of its connection.
+    fn take_failure(&mut self) -> Option<io::Error> {
+        None
+    }
 }

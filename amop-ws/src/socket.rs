@@ -1,0 +1,173 @@
+//! WebSocket framing in memory.
+
+use std::io::{self, Cursor};
+
+use amop_proto::ws::WsTransmit;
+use bytes::{Bytes, BytesMut};
+use tungstenite::{
+    Error, Message,
+    error::CapacityError,
+    protocol::{
+        CloseFrame, Role, WebSocketConfig, WebSocketContext,
+        frame::{
+            FrameHeader,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
+};
+
+use crate::{WsLimits, WsSide, WsViolation, pipe::Pipe};
+
+/// Bytes that tungstenite reads at once, and keeps room for. Memory for longer messages is made as it
+/// is needed.
+const READ: usize = 4 * 1024;
+
+/// Something that arrived.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// The bytes of a message.
+    Message(Bytes),
+    /// A ping, which is answered already, or a pong.
+    Alive,
+    /// The other side closes the connection.
+    Close,
+}
+
+/// A WebSocket over memory.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    context: WebSocketContext,
+    /// What the context reads and writes: it gets whole frames, one at a time.
+    pipe: Pipe,
+    /// What arrived and is not a whole frame yet.
+    input: BytesMut,
+    /// The length of the frames of a message whose last frame has not arrived.
+    fragments: usize,
+    max: usize,
+}
+
+impl Socket {
+    /// Creates a WebSocket after the upgrade. `rest` arrived behind it.
+    pub(crate) fn new(side: WsSide, limits: &WsLimits, rest: &[u8]) -> Self {
+        let role = match side {
+            WsSide::Client => Role::Client,
+            WsSide::Server => Role::Server,
+        };
+        let max = limits.max_message;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ)
+            .write_buffer_size(0)
+            .max_message_size(Some(max))
+            .max_frame_size(Some(max));
+        Self {
+            context: WebSocketContext::new(role, Some(config)),
+            pipe: Pipe::default(),
+            input: BytesMut::from(rest),
+            fragments: 0,
+            max,
+        }
+    }
+
+    /// Returns the buffer of bytes that arrived, to append more.
+    pub(crate) fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Returns the bytes that wait to be written to the stream.
+    pub(crate) fn output(&mut self) -> &mut BytesMut {
+        &mut self.pipe.output
+    }
+
+    /// Returns how many bytes of an incomplete message have arrived.
+    pub(crate) fn held(&self) -> usize {
+        self.input.len() + self.fragments
+    }
+
+    /// Returns what arrived next; `None` until more bytes arrive.
+    pub(crate) fn next(&mut self) -> Result<Option<Arrived>, WsViolation> {
+        loop {
+            let arrived = match self.context.read(&mut self.pipe) {
+                Ok(Message::Binary(bytes)) => Arrived::Message(bytes),
+                // A FISCO node takes either (ws-v3 section 4).
+                Ok(Message::Text(text)) => Arrived::Message(text.into()),
+                Ok(Message::Ping(_) | Message::Pong(_)) => return Ok(Some(Arrived::Alive)),
+                Ok(Message::Close(_) | Message::Frame(_)) => {
+                    // Writes the answer; the error says that this is the end.
+                    let _ = self.context.flush(&mut self.pipe);
+                    Arrived::Close
+                }
+                Err(Error::ConnectionClosed | Error::AlreadyClosed) => Arrived::Close,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match self.take_frame() {
+                        true => continue,
+                        false => return Ok(None),
+                    }
+                }
+                Err(error) => return Err(self.violation(error)),
+            };
+            self.fragments = 0;
+            return Ok(Some(arrived));
+        }
+    }
+
+    /// Gives the next frame to the context. Returns whether there is a whole one.
+    fn take_frame(&mut self) -> bool {
+        let mut head = Cursor::new(&self.input);
+        let (len, more) = match FrameHeader::parse(&mut head) {
+            Ok(None) => return false,
+            Ok(Some((header, len))) if len <= self.max as u64 => {
+                let whole = head.position() as usize + len as usize;
+                if self.input.len() < whole {
+                    return false;
+                }
+                let is_part = !header.is_final && matches!(header.opcode, OpCode::Data(_));
+                let is_last = header.opcode == OpCode::Data(Data::Continue);
+                let counts = is_part || is_last;
+                (whole, if counts { len as usize } else { 0 })
+            }
+            // The context refuses it.
+            Ok(Some(_)) | Err(_) => (self.input.len(), 0),
+        };
+        self.fragments += more;
+        self.pipe.input = self.input.split_to(len);
+        true
+    }
+
+    /// Writes something to send into [`output`](Self::output). Nothing is sent after a Close message.
+    pub(crate) fn send(&mut self, transmit: WsTransmit) {
+        let message = match transmit {
+            WsTransmit::Message(message) => Message::Binary(message.to_bytes()),
+            WsTransmit::Ping => Message::Ping(Bytes::new()),
+        };
+        if self.context.can_write() {
+            // The pipe takes everything, and the buffer before it has no limit.
+            let _ = self.context.write(&mut self.pipe, message);
+        }
+    }
+
+    /// Sends a Close message, unless one was sent already.
+    pub(crate) fn close(&mut self, code: CloseCode) {
+        let frame = CloseFrame {
+            code,
+            reason: "".into(),
+        };
+        let _ = self.context.close(&mut self.pipe, Some(frame));
+    }
+
+    /// Tells the other side what it did wrong, and returns this.
+    fn violation(&mut self, error: Error) -> WsViolation {
+        let (code, violation) = match error {
+            Error::Capacity(CapacityError::MessageTooLong { size, .. }) => {
+                let (len, max) = (size, self.max);
+                (CloseCode::Size, WsViolation::TooLong { len, max })
+            }
+            Error::Utf8(text) => (CloseCode::Invalid, WsViolation::Protocol(text)),
+            error => (
+                CloseCode::Protocol,
+                WsViolation::Protocol(error.to_string()),
+            ),
+        };
+        self.close(code);
+        violation
+    }
+}

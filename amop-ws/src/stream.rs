@@ -1,0 +1,448 @@
+//! A WebSocket connection that is read and written as a connection of 2.x.
+
+use std::{
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker, ready},
+    time::Instant as StdInstant,
+};
+
+use amop_proto::{
+    channel::{FrameDecoder, PROTOCOL_MAX_FRAME},
+    ws::{WsMessage, bridge::Bridge},
+};
+use bytes::{Buf, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::{
+    HeldBytes, Unlimited, WsLimits, WsSide, WsViolation,
+    socket::{Arrived, Socket},
+};
+
+/// Bytes requested from the stream at a time.
+const READ: usize = 16 * 1024;
+/// If more bytes than this wait to be written to the stream, nothing is added to them. What waits in
+/// the bridge is limited by the bridge.
+const OUTPUT: usize = 128 * 1024;
+/// If more bytes than this wait to be read from this side, nothing is read from the stream.
+const FRAMES: usize = 128 * 1024;
+/// If more bytes of pongs than this wait to be written, nothing is read from the stream.
+const PONGS: usize = 16 * 1024;
+/// Buffers that grew larger than this are freed when they are empty.
+const KEEP: usize = 16 * 1024;
+
+/// A connection that speaks 3.x, seen as one that speaks 2.x: bytes read from it and written to it are
+/// those of frames ([`Frame`](amop_proto::channel::Frame)). `bridge` translates.
+///
+/// It ends with the end of the session: [`AsyncRead`] then returns 0 bytes, or the error of the stream
+/// or a [`WsViolation`] as the inner error. Time passes only while it is polled, so read from it all
+/// the time. Reader and writer may be different tasks, as after [`tokio::io::split`].
+///
+/// Memory is limited by [`WsLimits::max_message`] and by `H` for what arrives, by 256 KiB and the
+/// longest message for what is written, and by the bridge's own limits.
+#[derive(Debug)]
+pub struct BridgeStream<S, B, H = Unlimited> {
+    stream: S,
+    socket: Socket,
+    bridge: B,
+    held: H,
+    limits: WsLimits,
+    decoder: FrameDecoder,
+    /// Bytes of frames for this side's reader.
+    frames: BytesMut,
+    /// Bytes that this side wrote and that are not a whole frame yet.
+    written: BytesMut,
+    /// When the first byte of an incomplete message arrived.
+    since: Option<Instant>,
+    /// At most so many bytes of what waits to be written to the stream are pongs.
+    pongs: usize,
+    timer: Pin<Box<Sleep>>,
+    /// The time that `timer` is set to.
+    armed: Option<Instant>,
+    end: End,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// How far the connection has ended.
+#[derive(Debug)]
+enum End {
+    Open,
+    /// Nothing more is read from the stream. The error is for the reader.
+    Ended(Option<io::Error>),
+}
+
+impl<S, B: Bridge> BridgeStream<S, B> {
+    /// Creates the connection after [`accept`](crate::accept) or [`connect`](crate::connect), which
+    /// returned `rest`.
+    pub fn new(stream: S, side: WsSide, bridge: B, rest: &[u8], limits: WsLimits) -> Self {
+        Self::with_held(stream, side, bridge, rest, (limits, Unlimited))
+    }
+}
+
+impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
+    /// Creates the connection, with a limit for all incomplete messages together.
+    pub fn with_held(
+        stream: S,
+        side: WsSide,
+        bridge: B,
+        rest: &[u8],
+        (limits, held): (WsLimits, H),
+    ) -> Self {
+        Self {
+            stream,
+            socket: Socket::new(side, &limits, rest),
+            bridge,
+            held,
+            limits,
+            // The bridge and its session have smaller limits.
+            decoder: FrameDecoder::new(PROTOCOL_MAX_FRAME),
+            frames: BytesMut::new(),
+            written: BytesMut::new(),
+            since: None,
+            pongs: 0,
+            timer: Box::pin(sleep_until(Instant::now())),
+            armed: None,
+            end: End::Open,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// Returns the translator.
+    pub fn bridge(&self) -> &B {
+        &self.bridge
+    }
+
+    /// Returns the translator, to take notices from it, for example.
+    pub fn bridge_mut(&mut self) -> &mut B {
+        &mut self.bridge
+    }
+
+    /// Returns the stream below.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// Hands everything that has arrived to the bridge.
+    fn take_messages(&mut self, now: StdInstant) {
+        while self.is_open() && self.frames.len() < FRAMES {
+            let before = self.socket.output().len();
+            let next = self.socket.next();
+            self.pongs += self.socket.output().len() - before;
+            match next {
+                Ok(Some(Arrived::Message(bytes))) => {
+                    self.since = None;
+                    match WsMessage::decode(bytes, self.limits.max_message) {
+                        Ok(message) => self.bridge.handle_message(now, message),
+                        Err(error) => self.bridge.handle_message_error(error),
+                    }
+                    self.take_frames();
+                }
+                Ok(Some(Arrived::Alive)) => self.bridge.note_activity(now),
+                Ok(Some(Arrived::Close)) => {
+                    self.bridge.handle_eof();
+                    self.finish(None);
+                }
+                Ok(None) => break,
+                Err(violation) => self.fail(violation),
+            }
+        }
+        self.watch_held();
+    }
+
+    /// Takes note of an incomplete message: of its memory and of its time.
+    fn watch_held(&mut self) {
+        let held = self.socket.held();
+        if held == 0 {
+            self.since = None;
+        } else {
+            self.since.get_or_insert_with(Instant::now);
+        }
+        if self.is_open() && !self.held.hold(held) {
+            self.socket.close(CloseCode::Again);
+            self.fail(WsViolation::NoRoom { held });
+        }
+    }
+
+    fn fail(&mut self, violation: WsViolation) {
+        let error = violation.into_io();
+        self.bridge.handle_io_error(&error);
+        self.finish(Some(error));
+    }
+
+    fn finish(&mut self, error: Option<io::Error>) {
+        if self.is_open() {
+            self.end = End::Ended(error);
+            self.held.hold(0);
+        }
+        self.take_frames();
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.end, End::Open)
+    }
+
+    /// Takes frames for the reader out of the bridge.
+    fn take_frames(&mut self) {
+        let empty = self.frames.is_empty();
+        while let Some(frame) = self.bridge.poll_frame() {
+            frame.encode(&mut self.frames);
+        }
+        let ended = self.is_open() && self.bridge.is_closed();
+        if ended {
+            self.end = End::Ended(self.bridge.take_failure());
+            self.held.hold(0);
+        }
+        if (ended || empty && !self.frames.is_empty())
+            && let Some(reader) = self.reader.take()
+        {
+            reader.wake();
+        }
+    }
+
+    /// Takes messages to send out of the bridge, as many as there is room for.
+    fn take_transmits(&mut self) {
+        while self.socket.output().len() < OUTPUT {
+            match self.bridge.poll_transmit() {
+                Some(transmit) => self.socket.send(transmit),
+                None => break,
+            }
+        }
+    }
+
+    /// Returns when something is due.
+    fn due(&self) -> Option<Instant> {
+        let bridge = self.bridge.next_timeout().map(Instant::from_std);
+        let late = self.since.map(|since| self.too_late(since));
+        bridge.into_iter().chain(late).min()
+    }
+
+    /// Returns when the incomplete message that began then should be there.
+    fn too_late(&self, since: Instant) -> Instant {
+        let patience = self.limits.patience(self.socket.held());
+        let far = std::time::Duration::from_secs(86_400);
+        since + patience.min(far)
+    }
+
+    /// Handles what is due. Returns whether something was.
+    fn pass_time(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(due) = self.due().filter(|_| self.is_open()) else {
+            return false;
+        };
+        // It is only moved to an earlier time: a timer that fires too early costs less than setting
+        // it for each message.
+        if self.armed.is_none_or(|armed| due < armed) {
+            self.timer.as_mut().reset(due);
+            self.armed = Some(due);
+        }
+        if self.timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.armed = None;
+        let now = Instant::now();
+        if let Some(since) = self.since
+            && self.too_late(since) <= now
+        {
+            let after = now - since;
+            self.socket.close(CloseCode::Policy);
+            self.fail(WsViolation::TooSlow { after });
+        }
+        self.bridge.handle_timeout(now.into_std());
+        self.take_frames();
+        true
+    }
+}
+
+impl<S, B, H> BridgeStream<S, B, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    B: Bridge,
+    H: HeldBytes,
+{
+    /// Writes to the stream what waits, and takes more out of the bridge as there is room. `Ready`
+    /// means that nothing waits any more.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.take_transmits();
+            let output = self.socket.output();
+            if output.is_empty() {
+                if output.capacity() > KEEP {
+                    *output = BytesMut::new();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let len = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;
+            if len == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            output.advance(len);
+            self.pongs = self.pongs.saturating_sub(len);
+        }
+    }
+
+    /// Sends and flushes what waits, as far as that is possible now. An error ends the connection.
+    fn send_some(&mut self, cx: &mut Context<'_>) {
+        let sent = match self.poll_send(cx) {
+            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_flush(cx),
+            other => other,
+        };
+        if let Poll::Ready(Err(error)) = sent {
+            self.bridge.handle_io_error(&error);
+            self.finish(Some(error));
+        }
+    }
+
+    /// Reads from the stream once. Returns whether something arrived.
+    fn read_some(&mut self, cx: &mut Context<'_>) -> bool {
+        // A side that reads nothing may not go on to ask for pongs. Anything else must be read: both
+        // sides may be writing a long message.
+        if !self.is_open() || self.pongs >= PONGS {
+            return false;
+        }
+        let input = self.socket.input();
+        input.reserve(READ);
+        let Poll::Ready(read) = pin!(self.stream.read_buf(input)).poll(cx) else {
+            if input.is_empty() && input.capacity() > 0 {
+                *input = BytesMut::new();
+            }
+            return false;
+        };
+        let now = Instant::now().into_std();
+        match read {
+            Ok(0) => {
+                self.bridge.handle_eof();
+                self.finish(None);
+            }
+            Ok(_) => self.bridge.note_activity(now),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.bridge.handle_eof();
+                self.finish(Some(error));
+            }
+            Err(error) => {
+                self.bridge.handle_io_error(&error);
+                self.finish(Some(error));
+            }
+        }
+        true
+    }
+
+    fn wake_writer(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+impl<S, B, H> AsyncRead for BridgeStream<S, B, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    B: Bridge + Unpin,
+    H: HeldBytes + Unpin,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if !this.frames.is_empty() {
+                let len = buf.remaining().min(this.frames.len());
+                buf.put_slice(&this.frames[..len]);
+                this.frames.advance(len);
+                if this.frames.is_empty() && this.frames.capacity() > KEEP {
+                    this.frames = BytesMut::new();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            // What is left from the last read comes first.
+            this.take_messages(Instant::now().into_std());
+            this.send_some(cx);
+            this.wake_writer();
+            if !this.frames.is_empty() {
+                continue;
+            }
+            if let End::Ended(error) = &mut this.end {
+                return Poll::Ready(error.take().map_or(Ok(()), Err));
+            }
+            if this.pass_time(cx) || this.read_some(cx) {
+                continue;
+            }
+            this.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+    }
+}
+
+impl<S, B, H> AsyncWrite for BridgeStream<S, B, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    B: Bridge + Unpin,
+    H: HeldBytes + Unpin,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if !this.is_open() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if this.socket.output().len() >= OUTPUT {
+            this.writer = Some(cx.waker().clone());
+            let sent = this.poll_send(cx)?;
+            if sent.is_pending() && this.socket.output().len() >= OUTPUT {
+                return Poll::Pending;
+            }
+        }
+        let now = Instant::now().into_std();
+        this.written.extend_from_slice(bytes);
+        loop {
+            match this.decoder.decode(&mut this.written) {
+                Ok(Some(frame)) => this.bridge.handle_frame(now, frame),
+                Ok(None) => break,
+                Err(error) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                }
+            }
+        }
+        if this.written.is_empty() && this.written.capacity() > KEEP {
+            this.written = BytesMut::new();
+        }
+        this.take_frames();
+        this.take_transmits();
+        // The reader keeps the time.
+        let due = this.due();
+        if due.is_some_and(|due| this.armed.is_none_or(|armed| due < armed))
+            && let Some(reader) = this.reader.take()
+        {
+            reader.wake();
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.writer = Some(cx.waker().clone());
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.writer = Some(cx.waker().clone());
+        ready!(this.poll_send(cx))?;
+        this.socket.close(CloseCode::Normal);
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;
