@@ -20,6 +20,7 @@ mod reconnecting;
 mod serving;
 mod subscribing;
 mod tls;
+mod v3;
 
 use std::{
     sync::{Arc, Mutex},
