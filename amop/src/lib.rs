@@ -329,9 +329,10 @@ pub use amop_tls::{
     HandshakeFailure, Identity, NodeAccess, NodeKey, ParseNodeKeyError, PemSource, PublicKey,
     TlsError, pem::PemProblem, pkcs12::Pkcs12Problem,
 };
+pub use amop_ws::UpgradeError;
 pub use client::{
-    Client, ClientBuilder, ClientStats, ConnectionPolicy, Event, Events, NodeInfo, OfflinePolicy,
-    ReconnectPolicy, Tls, find_certificates,
+    Client, ClientBuilder, ClientStats, ConnectionPolicy, Event, Events, Generation, NodeInfo,
+    OfflinePolicy, Protocol, ReconnectPolicy, Tls, find_certificates,
 };
 pub use codec::{Codec, CodecError};
 #[cfg(feature = "describe")]

@@ -320,6 +320,12 @@ pub enum CloseReason {
     /// A certificate of this connection has expired: one of the node's chain, or this side's own.
     #[error(transparent)]
     Expired(#[from] Box<ExpiredCertificate>),
+    /// The version handshake with a node of 3.x failed.
+    #[error("the version handshake of 3.x failed: {message}")]
+    WsHandshake {
+        /// What is wrong, with its causes.
+        message: String,
+    },
     /// The transport failed.
     #[error("the connection failed: {message}")]
     Transport {

@@ -121,6 +121,12 @@ impl EndpointPool {
     /// Records that dialling failed, or that the connection was lost. Returns the pause after which
     /// the endpoint may be tried again; `None` if it is given up.
     pub fn failed(&mut self, index: usize, now: Instant) -> Option<Duration> {
+        self.failed_for(index, now, Duration::ZERO)
+    }
+
+    /// Does the same as [`failed`](Self::failed), with a pause of at least `least`. With jitter it is up
+    /// to twice as long.
+    pub fn failed_for(&mut self, index: usize, now: Instant, least: Duration) -> Option<Duration> {
         let slot = &mut self.slots[index];
         if matches!(slot.state, EndpointState::Up(since) if since + STABLE <= now) {
             slot.failures = 0;
@@ -137,6 +143,7 @@ impl EndpointPool {
             .saturating_mul(1 << doublings)
             .min(self.config.max_pause);
         // Without jitter all clients of a node that restarts would reconnect at the same moment.
+        let longest = longest.max(least.saturating_mul(2));
         let pause = longest.mul_f64(self.rng.random_range(0.5..=1.0));
         slot.state = EndpointState::Idle(now + pause);
         Some(pause)

@@ -62,6 +62,13 @@ impl PrivateName {
         private.strip_prefix(NEED_VERIFY).unwrap_or(topic)
     }
 
+    /// Returns whether a topic on the wire has to do with a private topic: its messages, the challenges
+    /// to its subscribers, or requests to verify them go there.
+    pub fn concerns(topic: &str) -> bool {
+        let prefixes = [NEED_VERIFY, VERIFY_ROUTE, PUSH_ROUTE];
+        prefixes.iter().any(|prefix| topic.starts_with(prefix))
+    }
+
     /// Returns the name by which programs call the topic.
     pub fn as_str(&self) -> &str {
         &self.topic.as_str()[NEED_VERIFY.len()..]

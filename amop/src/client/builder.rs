@@ -16,6 +16,7 @@ use super::{
     api::Client,
     call::hold,
     policy::{ConnectionPolicy, OfflinePolicy, ReconnectPolicy},
+    protocol::Protocol,
     tls::Tls,
 };
 use crate::{
@@ -50,6 +51,8 @@ pub struct ClientBuilder {
     copies: usize,
     ask_another: Option<Duration>,
     certificates: Certificates,
+    protocol: Protocol,
+    other_chains: Vec<(NodeAccess, Protocol)>,
     tls: Tls,
     nodes: ClientOptions,
     timeout: Duration,
@@ -71,6 +74,9 @@ enum Certificates {
     /// Certificate, key and CA.
     Sources([PemSource; 3]),
     Given(Box<Identity>),
+    /// There is no TLS.
+    #[cfg_attr(not(feature = "sdk-config"), expect(dead_code))]
+    Plain,
 }
 
 impl Default for ClientBuilder {
@@ -85,6 +91,8 @@ impl Default for ClientBuilder {
             copies: 2,
             ask_another: None,
             certificates: Certificates::Find,
+            protocol: Protocol::default(),
+            other_chains: Vec::new(),
             tls: Tls::default(),
             nodes: ClientOptions::default(),
             timeout: Duration::from_secs(10),
@@ -195,6 +203,36 @@ impl ClientBuilder {
     /// embedded network returns such a value.
     pub fn access(self, access: NodeAccess) -> Self {
         self.endpoints(access.endpoints).identity(access.identity)
+    }
+
+    /// Sets which generation of FISCO BCOS the nodes are of. Default [`Protocol::Auto`]: the client
+    /// finds it out for each of them, so endpoints of both generations may be mixed.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), amop::ConnectError> {
+    /// let client = amop::Client::builder()
+    ///     .endpoint("127.0.0.1:20200")
+    ///     .protocol(amop::Protocol::V3)
+    ///     .connect()
+    ///     .await?;
+    /// assert_eq!(client.nodes()[0].generation, amop::Generation::V3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Adds nodes of another chain, which have another CA, with the certificates for them. The other
+    /// settings are those of all nodes.
+    ///
+    /// Subscriptions get the messages of both chains. What is published goes to one of them: a
+    /// unicast to the other one if nobody there takes it. So this is for chains that a bridge joins,
+    /// or for programs that only subscribe; otherwise use a client for each chain.
+    pub fn another_chain(mut self, access: NodeAccess, protocol: Protocol) -> Self {
+        self.other_chains.push((access, protocol));
+        self
     }
 
     /// Sets how many of the endpoints to connect to. Default: all.

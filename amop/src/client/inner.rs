@@ -24,7 +24,7 @@ use super::{
     state::{ClientState, EndpointConnections, Picked},
 };
 use crate::{
-    ConnectError,
+    ConnectError, Generation,
     connection::{Connection, Settling},
     private::Verification,
     receive::Subscriptions,
@@ -150,6 +150,13 @@ impl ClientInner {
     pub(crate) fn is_connected(&self) -> bool {
         let state = self.lock();
         state.open().next().is_some()
+    }
+
+    /// Returns whether the nodes of all endpoints are known to be of 3.x.
+    pub(crate) fn only_v3(&self) -> bool {
+        let state = self.lock();
+        let mut links = state.links.iter();
+        links.all(|link| link.generation == Some(Generation::V3))
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {

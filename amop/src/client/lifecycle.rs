@@ -10,7 +10,7 @@ use rand::RngExt;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{event::Event, inner::ClientInner, node_info::NodeInfo, state::ClientState};
-use crate::{ConnectError, connection::Connection};
+use crate::{ConnectError, Generation, connection::Connection};
 
 impl ClientInner {
     // ---- reported by the supervisor ----
@@ -35,6 +35,15 @@ impl ClientInner {
     /// Returns in which order to try the addresses of an endpoint.
     pub(super) fn address_order(&self, index: usize) -> AddressOrder {
         self.lock().links[index].order.clone()
+    }
+
+    /// Returns these generations of an endpoint's node in the order in which to try them: the one that
+    /// it had last is the first.
+    pub(super) fn in_order(&self, index: usize, generations: &[Generation]) -> Vec<Generation> {
+        let last = self.lock().links[index].generation;
+        let mut order = generations.to_vec();
+        order.sort_by_key(|&generation| Some(generation) != last);
+        order
     }
 
     /// Records whether a connection to an address of an endpoint could be used.
@@ -62,13 +71,12 @@ impl ClientInner {
         let mut state = self.lock();
         let ClientState { pool, links, .. } = &mut *state;
         pool.up(index, Instant::now().into_std());
-        if info.fisco {
-            info.describe_fisco(self.endpoints.len());
-        }
+        info.describe_fisco(self.endpoints.len());
         self.events.report(info.connected());
         let link = &mut links[index];
         self.counters.connections_made.one();
         link.joining = None;
+        link.generation = Some(connection.generation());
         link.up = Some(connection.clone());
         link.info = Some(info);
         drop(state);
@@ -79,7 +87,7 @@ impl ClientInner {
     pub(super) fn failed(&self, index: usize, error: ConnectError) {
         let mut state = self.lock();
         let retry_in = match state.closing {
-            None => state.pool.failed(index, Instant::now().into_std()),
+            None => state.failed(index),
             Some(_) => None,
         };
         self.counters.connections_failed.one();
@@ -101,7 +109,7 @@ impl ClientInner {
     pub(super) fn lost(&self, index: usize, reason: CloseReason) {
         let mut state = self.lock();
         let retry_in = match state.closing {
-            None => state.pool.failed(index, Instant::now().into_std()),
+            None => state.failed(index),
             Some(_) => None,
         };
         state.links[index].up = None;

@@ -4,7 +4,7 @@ use amop_tls::PublicKey;
 use tracing::{Span, field::display};
 
 use super::event::Event;
-use crate::connection::Connection;
+use crate::{Generation, connection::Connection};
 
 /// A node that a client is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,14 +12,19 @@ use crate::connection::Connection;
 pub struct NodeInfo {
     /// Its address, `host:port`.
     pub endpoint: String,
-    /// The protocol version in use, 1 to 3.
+    /// The generation of FISCO BCOS whose protocol it speaks.
+    pub generation: Generation,
+    /// The version of the protocol of 2.x in use, 1 to 3; 3 for a node of 3.x, too: the version that
+    /// such a node tells does not concern messages.
     pub protocol_version: u32,
-    /// Its compatibility version, e.g. `2.11.1`; `None` if it did not answer the version handshake.
+    /// Its compatibility version, e.g. `2.11.1`; `None` if it did not answer the version handshake. For
+    /// 3.x it is that of its first group; overlay nodes have none.
     pub node_version: Option<String>,
     /// Its public key, which also is its node id; `None` if its certificate is an RSA one.
     pub public_key: Option<PublicKey>,
     /// Whether it is a FISCO node and not an overlay node. [The crate's
-    /// documentation](crate#fisco-nodes) says what follows from that.
+    /// documentation](crate#fisco-nodes) says what follows from that. A node of 3.x counts as one if
+    /// it serves a group of a chain.
     pub fisco: bool,
 }
 
@@ -30,12 +35,17 @@ impl NodeInfo {
         node_version: Option<String>,
         public_key: Option<PublicKey>,
     ) -> Self {
+        let generation = connection.generation();
         Self {
             endpoint: connection.endpoint().to_owned(),
+            generation,
             protocol_version: connection.protocol_version(),
+            fisco: match generation {
+                Generation::V2 => !connection.is_overlay(),
+                Generation::V3 => node_version.is_some(),
+            },
             node_version,
             public_key,
-            fisco: !connection.is_overlay(),
         }
     }
 
@@ -59,6 +69,9 @@ impl NodeInfo {
 
     /// Logs how a FISCO node differs from an overlay node.
     pub(super) fn describe_fisco(&self, endpoints: usize) {
+        if !self.fisco || self.generation != Generation::V2 {
+            return;
+        }
         let (endpoint, version) = (&self.endpoint, self.node_version.as_deref());
         let advice = match endpoints {
             1 => {

@@ -1,9 +1,13 @@
 //! The connections of a client, behind its lock, and the choice among them.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use amop_proto::{
     TopicName,
+    channel::PrivateName,
     client::{Attempts, CloseReason, EndpointPool, MessageKind, PoolConfig},
     log::with_causes,
     race::AddressOrder,
@@ -12,7 +16,10 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
 
 use super::{node_info::NodeInfo, settings::ClientSettings};
-use crate::{ConnectError, connection::Connection, send::Pins};
+use crate::{ConnectError, Generation, connection::Connection, send::Pins};
+
+/// FISCO nodes of 3.x are not dialled again sooner, as by their own SDKs (ws-v3 section 12.2).
+const PAUSE_OF_V3: Duration = Duration::from_secs(10);
 
 pub(super) struct ClientState {
     pub(super) pool: EndpointPool,
@@ -33,6 +40,8 @@ pub(super) struct EndpointConnections {
     pub(super) joining: Option<Connection>,
     /// A connection that can be used.
     pub(super) up: Option<Connection>,
+    /// The generation of the node on the last connection.
+    pub(super) generation: Option<Generation>,
     /// What the node said about itself on the last connection.
     pub(super) info: Option<NodeInfo>,
     /// The error of the last failed try.
@@ -70,6 +79,16 @@ impl ClientState {
             last_lost: None,
             closing: None,
         }
+    }
+
+    /// Records that dialling an endpoint failed, or that its connection was lost. Returns the pause
+    /// before it may be tried again; `None` if it is given up.
+    pub(super) fn failed(&mut self, index: usize) -> Option<Duration> {
+        let info = self.links[index].info.as_ref();
+        let slow = info.is_some_and(|info| info.fisco && info.generation == Generation::V3);
+        let least = if slow { PAUSE_OF_V3 } else { Duration::ZERO };
+        let now = Instant::now().into_std();
+        self.pool.failed_for(index, now, least)
     }
 
     /// Returns the reason why a client ends that never had a connection.
@@ -110,7 +129,10 @@ impl ClientState {
             MessageKind::Multicast => self.pins.ways(topic).first().copied(),
             MessageKind::Unicast => self.pins.recent(topic, now),
         };
-        let may = |connection: &Connection| attempts.may_try(connection.id());
+        let private = PrivateName::concerns(topic.as_str());
+        let may = |connection: &Connection| {
+            attempts.may_try(connection.id()) && !(private && connection.is_v3())
+        };
         let pinned = pinned.and_then(|id| self.usable(|c| c.id() == id && may(c)));
         let Some(connection) = pinned.or_else(|| self.least_busy(may)) else {
             return Picked::None;
@@ -136,7 +158,10 @@ impl ClientState {
         if self.closing.is_some() {
             return None;
         }
-        let may = |connection: &Connection| !not.contains(&connection.id());
+        let private = PrivateName::concerns(topic.as_str());
+        let may = |connection: &Connection| {
+            !not.contains(&connection.id()) && !(private && connection.is_v3())
+        };
         if kind == MessageKind::Unicast {
             return self.least_busy(may);
         }

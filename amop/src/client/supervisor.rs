@@ -6,23 +6,27 @@ use std::{
     pin::Pin,
     sync::Arc,
     thread,
+    time::Duration,
 };
 
-use amop_proto::client::CloseReason;
+use amop_proto::{client::CloseReason, race::AddressOrder};
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::oneshot, time::sleep_until};
 use tracing::{Instrument, Span, field::Empty};
 
 use super::{
-    dial::{Budget, Dialed, Dialer},
+    dial::{Budget, DialWay, Dialed, Dialer},
     expiry::expired,
     inner::ClientInner,
     node_info::NodeInfo,
 };
 use crate::{
     ConnectError, ConnectStage,
-    connection::{Connection, Hello},
+    connection::{Connection, Hello, NewConnection},
 };
+
+/// How long a node's first answer may take, if it may be of another generation.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task. It ends when the client is closed, or when every endpoint is given up.
 pub(crate) fn start<D: Dialer>(inner: &Arc<ClientInner>, dialer: D) {
@@ -110,60 +114,119 @@ async fn link<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize) {
 }
 
 async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Span) {
-    let endpoint = &inner.endpoints[index];
-    let budget = Budget::new(Arc::clone(endpoint), inner.options.connect_timeout);
-    let order = inner.address_order(index);
-    let dialed = tokio::select! {
-        biased;
-        () = closing(inner) => return,
-        dialed = dialer.dial(index, &order, &budget) => dialed,
+    let mut dialling = Dialling {
+        inner,
+        dialer,
+        index,
+        span,
+        budget: Budget::new(
+            Arc::clone(&inner.endpoints[index]),
+            inner.options.connect_timeout,
+        ),
+        order: inner.address_order(index),
+        ended: Vec::new(),
     };
-    let Dialed {
-        stream,
-        address,
-        public_key,
-        expiry,
-    } = match dialed {
-        Ok(dialed) => dialed,
-        Err(error) => return inner.failed(index, error),
-    };
-    let (id, seed, longest_taken) = inner.new_connection(index);
-    span.record("id", id);
-    let (connection, hello) = Connection::start(
-        stream,
-        id,
-        Arc::clone(endpoint),
-        &inner.options.connection,
-        seed,
-        Arc::clone(&inner.subscriptions),
-        longest_taken,
-    );
-    inner.joining(index, &connection);
-    let settled = settle(inner, &connection, hello, &budget).await;
-    if let Some(address) = address {
-        inner.judge(index, address, settled.is_ok());
+    if let Err(error) = dialling.try_all().await {
+        inner.failed(index, error);
     }
-    match settled {
-        Ok(Hello { node_version }) => {
-            let info = NodeInfo::of(&connection, node_version, public_key);
-            info.describe(span);
-            inner.joined(index, &connection, info);
-            let reason = tokio::select! {
-                biased;
-                reason = connection.lost() => reason,
-                certificate = expired(expiry) => {
-                    connection.expire(certificate);
-                    connection.lost().await
-                }
+    for connection in dialling.ended {
+        connection.join().await;
+    }
+}
+
+/// One connection to an endpoint, from dialling to its end.
+struct Dialling<'a, D> {
+    inner: &'a ClientInner,
+    dialer: &'a D,
+    index: usize,
+    span: &'a Span,
+    budget: Budget,
+    order: AddressOrder,
+    /// Connections that are closed, or are being closed.
+    ended: Vec<Connection>,
+}
+
+impl<D: Dialer> Dialling<'_, D> {
+    /// Connects, trying one generation after the other, and waits for the end of the connection.
+    async fn try_all(&mut self) -> Result<(), ConnectError> {
+        let (inner, index) = (self.inner, self.index);
+        let generations = inner.in_order(index, self.dialer.generations(index));
+        let mut failures = Vec::new();
+        for (at, &generation) in generations.iter().enumerate() {
+            let more = at + 1 < generations.len();
+            let way = DialWay {
+                generation,
+                patience: more.then_some(PATIENCE.min(inner.options.connect_timeout / 2)),
             };
-            inner.lost(index, reason);
+            match self.run(way).await {
+                Ok(()) => return Ok(()),
+                Err(error) if more && error.suggests_another_than(generation) => {
+                    let endpoint = &inner.endpoints[index];
+                    tracing::debug!(%endpoint, %generation, %error, "the node may be of another generation");
+                    failures.push(Arc::new(error));
+                }
+                Err(error) if failures.is_empty() => return Err(error),
+                Err(error) => {
+                    failures.push(Arc::new(error));
+                    return Err(ConnectError::NoGeneration {
+                        endpoint: inner.endpoints[index].to_string(),
+                        failures,
+                    });
+                }
+            }
         }
-        Err(error) => {
-            connection.close();
-            inner.failed(index, error);
-        }
+        Ok(())
     }
-    connection.join().await;
+
+    /// Connects in one way, and waits for the end of the connection.
+    async fn run(&mut self, way: DialWay) -> Result<(), ConnectError> {
+        let (inner, index) = (self.inner, self.index);
+        let dialed = tokio::select! {
+            biased;
+            () = closing(inner) => return Ok(()),
+            dialed = self.dialer.dial(index, way, &self.order, &self.budget) => dialed?,
+        };
+        let Dialed {
+            stream,
+            address,
+            public_key,
+            expiry,
+        } = dialed;
+        let (id, seed, longest_taken) = inner.new_connection(index);
+        self.span.record("id", id);
+        let (connection, hello) = Connection::start(
+            stream,
+            NewConnection {
+                id,
+                endpoint: Arc::clone(&inner.endpoints[index]),
+                generation: way.generation,
+                seed,
+                longest_taken,
+            },
+            &inner.options.connection,
+            Arc::clone(&inner.subscriptions),
+        );
+        inner.joining(index, &connection);
+        self.ended.push(connection.clone());
+        let settled = settle(inner, &connection, hello, &self.budget).await;
+        if let Some(address) = address {
+            inner.judge(index, address, settled.is_ok());
+        }
+        let Hello { node_version } = settled.inspect_err(|_| connection.close())?;
+        let info = NodeInfo::of(&connection, node_version, public_key);
+        info.describe(self.span);
+        inner.joined(index, &connection, info);
+        let reason = tokio::select! {
+            biased;
+            reason = connection.lost() => reason,
+            certificate = expired(expiry) => {
+                connection.expire(certificate);
+                connection.lost().await
+            }
+        };
+        inner.lost(index, reason);
+        Ok(())
+    }
 }
 
 /// Waits until the client is being closed.
@@ -200,9 +263,11 @@ async fn settle(
 fn failed(endpoint: String, reason: Option<CloseReason>) -> ConnectError {
     match reason {
         Some(CloseReason::Frame(source)) => ConnectError::NotANode { endpoint, source },
-        Some(reason @ (CloseReason::Handshake(_) | CloseReason::Version(_))) => {
-            ConnectError::HandshakeRejected { endpoint, reason }
-        }
+        Some(
+            reason @ (CloseReason::Handshake(_)
+            | CloseReason::Version(_)
+            | CloseReason::WsHandshake { .. }),
+        ) => ConnectError::HandshakeRejected { endpoint, reason },
         reason => ConnectError::ClosedDuringHandshake {
             endpoint,
             reason: reason.unwrap_or(CloseReason::DuringHandshake),

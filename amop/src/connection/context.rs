@@ -6,6 +6,7 @@ use amop_proto::{
     TopicName,
     channel::Seq,
     client::{AttemptEnd, CloseReason, RefusalReason, RequestOutcome},
+    ws::WsStatus,
 };
 use bytes::Bytes;
 use tokio::{
@@ -13,11 +14,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    handle::Connection,
-    inner::{ConnectionInner, wire_len},
-    settings::SEND_BUFFER,
-};
+use super::{handle::Connection, inner::ConnectionInner, settings::SEND_BUFFER};
 use crate::{PublishError, PublishErrorKind as Kind, send::AttemptFailure};
 
 impl Connection {
@@ -39,6 +36,8 @@ impl Connection {
 pub(super) struct PublishContext<'a> {
     pub(super) connection: &'a Connection,
     pub(super) topic: &'a TopicName,
+    /// The length of the message's frame.
+    pub(super) len: usize,
     /// The message's seq, once it was sent.
     pub(super) seq: Option<Seq>,
     /// The time allowed for all attempts together.
@@ -53,8 +52,8 @@ impl<'a> PublishContext<'a> {
     }
 
     /// Returns how many bytes of the send buffer a message takes.
-    pub(super) fn charge(&self, payload: &[u8]) -> Result<usize, AttemptFailure> {
-        let len = wire_len(self.topic, payload);
+    pub(super) fn charge(&self) -> Result<usize, AttemptFailure> {
+        let len = self.len;
         if len > self.connection.max_frame() {
             return Err(self.too_large(len));
         }
@@ -141,6 +140,13 @@ impl<'a> PublishContext<'a> {
             RequestOutcome::Undecodable => Kind::Undecodable,
             RequestOutcome::NoReply => Kind::NoReply,
             RequestOutcome::Failed => Kind::SubscriberFailed,
+            RequestOutcome::Rejected { code, .. }
+                if code == i32::from(WsStatus::TOO_LONG.0) && self.connection.is_v3() =>
+            {
+                // The node does not tell its limit.
+                let len = self.len;
+                return Err(self.retry(AttemptEnd::Refused, Kind::TooLarge { len, max: len - 1 }));
+            }
             RequestOutcome::Rejected { code, payload } => Kind::Rejected { code, payload },
             RequestOutcome::TimedOut => Kind::Timeout {
                 after: self.timeout,

@@ -412,7 +412,11 @@ fn refuse_elsewhere(mut state: MutexGuard<'_, ConnectionState>) {
 fn lost<T>(session: &mut amop_proto::client::ClientSession<T>, error: &io::Error) {
     // TLS reports a connection that ends without close_notify as an error. FISCO nodes end many
     // connections this way.
-    if error.kind() == io::ErrorKind::UnexpectedEof {
+    let cause = error.get_ref();
+    if let Some(reason) = cause.and_then(|cause| cause.downcast_ref::<CloseReason>()) {
+        // The session of 3.x that is behind the stream knows it better.
+        session.end(reason.clone());
+    } else if error.kind() == io::ErrorKind::UnexpectedEof {
         session.handle_eof();
     } else {
         session.handle_io_error(error);

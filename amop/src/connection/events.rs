@@ -12,6 +12,7 @@ use amop_proto::{
 use super::{
     context::PublishContext,
     handle::Connection,
+    inner::wire_len,
     settings::Hello,
     state::{ConnectionState, Token},
 };
@@ -89,6 +90,8 @@ impl ConnectionState {
         connection.0.overlay.store(overlay, Ordering::Relaxed);
         let (endpoint, number) = (connection.endpoint(), version.number());
         tracing::debug!(%endpoint, version = number, ?node_version, overlay, "connected");
+        // Overlay nodes of 3.x have no version.
+        let node_version = node_version.filter(|version| !version.is_empty());
         if let Some(hello) = self.hello.take() {
             // This fails if the caller stopped connecting.
             let _ = hello.send(Hello { node_version });
@@ -246,6 +249,7 @@ fn pipelined_failed(connection: &Connection, message: Pipelined, outcome: Reques
             let context = PublishContext {
                 connection,
                 topic: pipeline.topic(),
+                len: wire_len(pipeline.topic(), &message.payload),
                 seq: Some(message.seq),
                 timeout: pipeline.timeout(),
             };

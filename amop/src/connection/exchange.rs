@@ -9,7 +9,7 @@ use amop_proto::{
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{context::PublishContext, handle::Connection, state::Token};
+use super::{context::PublishContext, handle::Connection, inner::wire_len, state::Token};
 use crate::send::{AttemptFailure, OutgoingMessage, Pipeline, PipelinedMessage};
 
 impl Connection {
@@ -31,10 +31,11 @@ impl Connection {
         let mut context = PublishContext {
             connection: self,
             topic,
+            len: wire_len(topic, payload),
             seq,
             timeout: options.timeout,
         };
-        let charge = context.charge(payload)?;
+        let charge = context.charge()?;
         // Released when this function returns.
         let _in_flight = match context.try_admit(charge) {
             Some(permit) => permit,
@@ -81,10 +82,11 @@ impl Connection {
         let context = PublishContext {
             connection: self,
             topic,
+            len: wire_len(topic, payload),
             seq,
             timeout,
         };
-        let charge = context.charge(payload)?;
+        let charge = context.charge()?;
         match context.try_admit(charge) {
             Some(permit) => permit.forget(),
             None => {

@@ -12,7 +12,7 @@ use amop_proto::{
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{inner::ConnectionInner, state::ConnectionState, topics::Settling};
-use crate::receive::ReplyPath;
+use crate::{Generation, receive::ReplyPath};
 
 /// A handle to a connection. Cloning is cheap; dropping does not close the connection.
 #[derive(Clone)]
@@ -54,9 +54,20 @@ impl Connection {
                 .min(self.0.max_in_flight)
     }
 
-    /// Returns whether the node is an overlay node; other nodes are FISCO nodes.
+    /// Returns whether the node has the habits of an overlay node: it is one, or it is of 3.x. Other
+    /// nodes are FISCO nodes of 2.x.
     pub(crate) fn is_overlay(&self) -> bool {
         self.0.overlay.load(Ordering::Relaxed)
+    }
+
+    /// Returns the generation of the node.
+    pub(crate) fn generation(&self) -> Generation {
+        self.0.generation
+    }
+
+    /// Returns whether the node is of 3.x.
+    pub(crate) fn is_v3(&self) -> bool {
+        self.generation() == Generation::V3
     }
 
     /// Returns the length of the longest frame that may be sent, in bytes.

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::state::ConnectionState;
-use crate::{ReplyError, receive::ReplyPath, report::ClientCounters};
+use crate::{Generation, ReplyError, receive::ReplyPath, report::ClientCounters};
 
 impl fmt::Debug for ConnectionInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,6 +31,8 @@ pub(super) struct ConnectionInner {
     /// Its number among all connections of the client.
     pub(super) id: u64,
     pub(super) endpoint: Arc<str>,
+    /// The generation of the node.
+    pub(super) generation: Generation,
     /// The length of the longest frame that may be sent; lower if the node has told a lower limit.
     pub(super) max_frame: AtomicUsize,
     /// Whether the node is an overlay node.

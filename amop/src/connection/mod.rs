@@ -17,5 +17,5 @@ mod state;
 mod topics;
 
 pub(crate) use handle::Connection;
-pub(crate) use settings::{ConnectionSettings, Hello};
+pub(crate) use settings::{ConnectionSettings, Hello, NewConnection};
 pub(crate) use topics::Settling;

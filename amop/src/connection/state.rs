@@ -4,6 +4,7 @@ use std::{sync::Arc, task::Waker};
 
 use amop_proto::{
     TopicName,
+    channel::PrivateName,
     client::{ClientSession, CloseReason, RequestOutcome},
 };
 use tokio::{sync::oneshot, time::Instant};
@@ -14,6 +15,7 @@ use super::{
     topics::{Settling, TopicChanges},
 };
 use crate::{
+    Generation,
     receive::{Incoming, RefusedUnicast, Subscriptions},
     send::Pipelined,
 };
@@ -28,6 +30,7 @@ pub(super) enum Token {
 
 pub(super) struct ConnectionState {
     pub(super) session: ClientSession<Token>,
+    pub(super) generation: Generation,
     pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) driver: Option<Waker>,
     /// When the first pipeline message was queued since the driver last looked.
@@ -49,11 +52,13 @@ pub(super) struct ConnectionState {
 impl ConnectionState {
     pub(super) fn new(
         session: ClientSession<Token>,
+        generation: Generation,
         subscriptions: Arc<Subscriptions>,
         hello: oneshot::Sender<Hello>,
     ) -> Self {
         Self {
             session,
+            generation,
             subscriptions,
             driver: None,
             batch: None,
@@ -72,7 +77,12 @@ impl ConnectionState {
     pub(super) fn sync_topics(&mut self, topics: &[TopicName]) -> Settling {
         // The subscriptions are asked while the state is locked, so that two tasks that subscribe
         // and unsubscribe at the same time cannot leave a set that contradicts the subscriptions.
-        let versions = topics.iter().map(|topic| {
+        // Nodes of 3.x have no private topics.
+        let v2 = self.generation == Generation::V2;
+        let possible = topics
+            .iter()
+            .filter(|topic| v2 || !PrivateName::concerns(topic.as_str()));
+        let versions = possible.map(|topic| {
             if self.subscriptions.wants(topic) {
                 self.session.subscribe(topic)
             } else {

@@ -4,8 +4,10 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{channel::FrameError, client::CloseReason, log::with_causes};
 use amop_tls::{HandshakeFailure, TlsError};
+use amop_ws::UpgradeError;
 
 use super::{CertificatesNotFound, SdkConfigError};
+use crate::Generation;
 
 /// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,7 @@ pub enum ConnectError {
     /// No TCP connection could be made.
     #[error(
         "cannot connect to {endpoint} ({address}); check that the node runs and that the port is \
-         its channel_listen_port"
+         its channel_listen_port, or on 3.x the listen_port of [rpc]"
     )]
     Tcp {
         /// The endpoint.
@@ -68,6 +70,28 @@ pub enum ConnectError {
         /// The time allowed for everything.
         after: Duration,
     },
+    /// The peer did not agree to the WebSocket of FISCO BCOS 3.x.
+    #[error(
+        "{endpoint} does not speak the protocol of FISCO BCOS 3.x; check that the port is the listen_port \
+         in the node's [rpc], and that its disable_ssl is as here; a node of 2.x needs Protocol::V2 or Auto"
+    )]
+    Upgrade {
+        /// The endpoint.
+        endpoint: String,
+        /// What it answered.
+        source: UpgradeError,
+    },
+    /// The peer speaks neither of the protocols of 2.x and 3.x.
+    #[error(
+        "{endpoint} is neither a node of FISCO BCOS 2.x nor one of 3.x, or does not let this client in: {}",
+        list(failures)
+    )]
+    NoGeneration {
+        /// The endpoint.
+        endpoint: String,
+        /// The errors of the attempts, in the order in which they were made.
+        failures: Vec<Arc<ConnectError>>,
+    },
     /// TLS worked, but the peer does not speak the channel protocol.
     #[error(
         "{endpoint} does not speak the channel protocol; check that the port is the node's \
@@ -80,7 +104,7 @@ pub enum ConnectError {
         source: FrameError,
     },
     /// The node's answer to the version handshake is not usable.
-    #[error("version handshake with {endpoint} failed; the node must be a 2.x one")]
+    #[error("version handshake with {endpoint} failed; the node must be of FISCO BCOS 2.x or 3.x")]
     HandshakeRejected {
         /// The endpoint.
         endpoint: String,
@@ -132,12 +156,19 @@ impl ConnectError {
         match self {
             Self::Resolve { .. } | Self::Tcp { .. } | Self::Timeout { .. } => true,
             Self::Tls { source, .. } => source.is_transient(),
+            Self::Upgrade { source, .. } => match source {
+                UpgradeError::Closed | UpgradeError::Io(_) => true,
+                UpgradeError::Status { status } => *status >= 500,
+                _ => false,
+            },
             Self::ClosedDuringHandshake { reason, .. } => match reason {
                 CloseReason::Local => false,
                 CloseReason::Expired(certificate) => !certificate.own,
                 _ => true,
             },
-            Self::AllFailed { failures } => failures.iter().any(|failure| failure.is_retryable()),
+            Self::AllFailed { failures } | Self::NoGeneration { failures, .. } => {
+                failures.iter().any(|failure| failure.is_retryable())
+            }
             Self::CertificatesNotFound(_)
             | Self::Certificates(_)
             | Self::InvalidEndpoint { .. }
@@ -145,6 +176,23 @@ impl ConnectError {
             | Self::HandshakeRejected { .. }
             | Self::NoEndpoint
             | Self::Config(_) => false,
+        }
+    }
+
+    /// Returns whether a peer that was spoken to as a node of `generation` is probably of another one;
+    /// [`Protocol::Auto`](crate::Protocol::Auto) has the rules.
+    pub(crate) fn suggests_another_than(&self, generation: Generation) -> bool {
+        match (generation, self) {
+            (Generation::V3, Self::Upgrade { source, .. }) => {
+                !matches!(source, UpgradeError::Io(_))
+            }
+            (Generation::V3, Self::Timeout { stage, .. }) => *stage == ConnectStage::Upgrade,
+            (Generation::V2, Self::NotANode { .. }) => true,
+            (Generation::V2, Self::ClosedDuringHandshake { reason, .. }) => matches!(
+                reason,
+                CloseReason::Peer | CloseReason::DuringHandshake | CloseReason::Transport { .. }
+            ),
+            _ => false,
         }
     }
 
@@ -182,6 +230,8 @@ pub enum ConnectStage {
     Tcp,
     /// The TLS handshake.
     Tls,
+    /// The agreement on a WebSocket, with a node of 3.x.
+    Upgrade,
     /// The version handshake.
     Handshake,
     /// The confirmation of the topics subscribed to, when a connection is made again.
@@ -194,6 +244,7 @@ impl fmt::Display for ConnectStage {
             Self::Resolve => "resolving the host name",
             Self::Tcp => "the TCP connection",
             Self::Tls => "the TLS handshake",
+            Self::Upgrade => "the WebSocket upgrade",
             Self::Handshake => "the version handshake",
             Self::Topics => "the confirmation of the topics",
         })

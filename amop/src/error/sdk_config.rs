@@ -16,7 +16,7 @@ pub enum SdkConfigError {
         /// What the system says.
         source: io::Error,
     },
-    /// It is not TOML.
+    /// It is neither TOML nor INI.
     #[error("{}:{line}: {message}", path.display())]
     Syntax {
         /// The file.
@@ -49,20 +49,6 @@ pub enum SdkConfigError {
         topic: String,
         /// Which key, and what is wrong with it.
         source: KeyError,
-    },
-    /// It is the file of a Java SDK of version 3.
-    #[error(
-        "{}:{line}: {key} is a key of the Java SDK 3.x, whose nodes speak another protocol \
-         (FISCO BCOS 3.x), which is not supported here; if the chain is of version 2, remove the key",
-        path.display()
-    )]
-    Version3 {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key with its tables.
-        key: String,
     },
     /// Something is missing.
     #[error("{}: {key} is missing; {hint}", path.display())]

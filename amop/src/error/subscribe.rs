@@ -31,6 +31,17 @@ pub enum SubscribeError {
         /// The topic.
         topic: String,
     },
+    /// The topic is private, and all nodes are of 3.x, which has no private topics.
+    #[error(
+        "cannot subscribe to the private topic {topic:?}: all of {endpoints} are nodes of FISCO BCOS 3.x, \
+         which has no private topics; name a node of 2.x, or use a sealed topic"
+    )]
+    NoPrivateTopics {
+        /// The topic.
+        topic: String,
+        /// The endpoints.
+        endpoints: String,
+    },
     /// A key was given, but the topic is not private.
     #[error(
         "cannot subscribe to {topic:?} with a key: the topic is not private; declare it so, or \
@@ -111,6 +122,7 @@ impl SubscribeError {
             | Self::NoKey { .. }
             | Self::OtherKey { .. }
             | Self::NotPrivate { .. }
+            | Self::NoPrivateTopics { .. }
             | Self::Sealed { .. }
             | Self::Disconnected { .. } => false,
         }

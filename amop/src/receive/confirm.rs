@@ -22,8 +22,15 @@ impl ClientInner {
         let [.., topic] = topics else { return Ok(()) };
         let deadline = Instant::now() + options.timeout;
         let mut changes = self.changes();
+        let private = PrivateName::concerns(topic.as_str());
         loop {
             changes.mark_unchanged();
+            if private && self.only_v3() {
+                return Err(SubscribeError::NoPrivateTopics {
+                    topic: PrivateName::shown(topic).to_owned(),
+                    endpoints: self.names(),
+                });
+            }
             if self.close_reason().is_some() {
                 return Err(self.unsubscribable(topic));
             }
@@ -37,6 +44,8 @@ impl ClientInner {
                             endpoint: connection.endpoint().to_owned(),
                         });
                     }
+                    // A node of 3.x was not told of it.
+                    Ok(true) if private && connection.is_v3() => {}
                     Ok(true) => confirmed = true,
                     Ok(false) => return Err(unconfirmed(topic, &connection, options.timeout)),
                     // The connection is lost. The next one confirms the topics before it counts as

@@ -3,27 +3,34 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use amop_proto::channel::PrivateName;
 use amop_tls::PemSource;
 use zeroize::Zeroizing;
 
-use crate::SdkConfigError;
 #[cfg(feature = "private")]
 use crate::{KeyError, TopicKey, TopicPublicKey};
+use crate::{Protocol, SdkConfigError};
 
 /// The SDK that a configuration file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SdkLayout {
-    /// The Java SDK's: `[cryptoMaterial]`, `[network]`, `[[amop]]`.
+    /// The Java SDK's: `[cryptoMaterial]`, `[network]`, `[[amop]]`. That of version 3 is the same, unless
+    /// it has keys of its own.
     Java,
+    /// That of the Java SDK of version 3, with keys that only this version has, such as `disableSsl`.
+    JavaV3,
     /// The Go SDK's: `[Network]`, `[[Network.Connection]]`.
     Go,
+    /// The C SDK's, of version 3, in INI: `[common]`, `[cert]`, `[peers]`.
+    C,
 }
 
-/// The settings for connecting in a `config.toml` of a Java or Go SDK.
+/// The settings for connecting in a configuration file of another SDK: a `config.toml` of a Java or Go
+/// SDK, or an INI of the C SDK.
 ///
 /// A relative path in it is relative to the working directory, as for those SDKs. If nothing is
 /// there, it is relative to the folder of the file.
@@ -34,6 +41,13 @@ pub struct SdkConfig {
     pub path: PathBuf,
     /// The layout of the file.
     pub layout: SdkLayout,
+    /// The generation of the nodes: 3.x if only SDKs of 3.x have such a file, 2.x if only the Go SDK of
+    /// 2.x has it.
+    pub protocol: Protocol,
+    /// Whether connections have TLS. Files of 3.x can switch it off.
+    pub tls: bool,
+    /// How long calls may take; `None` if the file does not say so.
+    pub timeout: Option<Duration>,
     /// The nodes, each `host:port`; at least one.
     pub endpoints: Vec<String>,
     /// The CA certificates; text if the file of a Go SDK contains them (`CAContext`).

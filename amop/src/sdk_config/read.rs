@@ -13,30 +13,22 @@ use toml::{
 use zeroize::Zeroizing;
 
 use super::{
-    config::{ConfigWarning, PrivateKeySource, PrivateTopic, SdkConfig, SdkLayout},
+    config::{ConfigWarning, SdkConfig, SdkLayout},
+    ini_text::is_ini,
     table::{TomlTable, TomlValue},
 };
-use crate::{SdkConfigError, client::endpoint};
+use crate::{Protocol, SdkConfigError, client::endpoint};
 
-/// The folder of an SDK's certificates if the file does not name one.
-const CERT_PATH: &str = "conf";
-
-/// Tables that these SDKs use and AMOP does not need.
-const JAVA_OTHER: [&str; 4] = ["account", "threadPool", "cryptoProvider", "system"];
+/// Tables that the Go SDK uses and AMOP does not need.
 const GO_OTHER: [&str; 3] = ["account", "chain", "log"];
 
-/// Keys of `[cryptoMaterial]` that belong to national cryptography.
-const JAVA_SM: [&str; 2] = ["enSslCert", "enSslKey"];
-
-/// Keys that only version 3 of the Java SDK has, by their tables.
-const JAVA_3: [(&str, &[&str]); 2] = [
-    ("cryptoMaterial", &["disableSsl", "enableSsl", "enableHsm"]),
-    ("network", &["defaultGroup", "messageTimeout"]),
-];
+/// What is wrong with a file of a chain with national cryptography.
+pub(super) const NO_SM: &str =
+    "must be false: chains with national cryptography are not supported yet";
 
 pub(super) struct SdkConfigReader<'a> {
-    path: &'a Path,
-    text: &'a str,
+    pub(super) path: &'a Path,
+    pub(super) text: &'a str,
     warnings: Vec<ConfigWarning>,
 }
 
@@ -50,6 +42,11 @@ impl<'a> SdkConfigReader<'a> {
     }
 
     pub(super) fn read(mut self) -> Result<SdkConfig, SdkConfigError> {
+        if is_ini(self.text) {
+            let mut config = self.ini()?;
+            config.warnings = self.warnings;
+            return Ok(config);
+        }
         let root = DeTable::parse(self.text).map_err(|error| SdkConfigError::Syntax {
             path: self.path.to_owned(),
             line: self.line(error.span().unwrap_or_default()),
@@ -71,126 +68,6 @@ impl<'a> SdkConfigReader<'a> {
         config.warnings = self.warnings;
         config.warnings.sort_by_key(|warning| warning.line);
         Ok(config)
-    }
-
-    fn java(&mut self, mut root: TomlTable<'_>) -> Result<SdkConfig, SdkConfigError> {
-        self.refuse_version_3(&mut root)?;
-        let [cert, key, ca] = self.java_files(&mut root)?;
-        let endpoints = self.java_peers(&mut root)?;
-        let mut private_topics = Vec::new();
-        if let Some(topics) = root.get("amop") {
-            for topic in self.list(&topics)? {
-                private_topics.push(self.private_topic(&topic)?);
-            }
-        }
-        for key in JAVA_OTHER {
-            root.get(key);
-        }
-        self.warn_unknown(&root);
-        Ok(SdkConfig {
-            path: self.path.to_owned(),
-            layout: SdkLayout::Java,
-            endpoints,
-            ca,
-            cert,
-            key,
-            private_topics,
-            warnings: Vec::new(),
-        })
-    }
-
-    /// Reads where the certificate, the key and the CA are.
-    fn java_files(&mut self, root: &mut TomlTable<'_>) -> Result<[PemSource; 3], SdkConfigError> {
-        let empty = DeTable::new();
-        let crypto = root.get("cryptoMaterial");
-        let mut crypto = match &crypto {
-            Some(value) => self.table(value, false)?,
-            None => TomlTable::new("cryptoMaterial", &empty, false),
-        };
-        self.refuse_sm(crypto.get("useSMCrypto"))?;
-        let folder = match crypto.get("certPath") {
-            Some(value) => self.text(&value)?.to_owned(),
-            None => CERT_PATH.to_owned(),
-        };
-        let names = self.default_names(&folder);
-        let mut file = |key, default: &str| match crypto.get(key) {
-            Some(value) => Ok(PemSource::File(self.place(self.text(&value)?))),
-            None => Ok(PemSource::File(self.place(&joined(&folder, default)))),
-        };
-        let ca = file("caCert", "ca.crt")?;
-        let cert = file("sslCert", &format!("{names}.crt"))?;
-        let key = file("sslKey", &format!("{names}.key"))?;
-        for key in JAVA_SM {
-            crypto.get(key);
-        }
-        self.warn_unknown(&crypto);
-        Ok([cert, key, ca])
-    }
-
-    /// Reads the nodes.
-    fn java_peers(&mut self, root: &mut TomlTable<'_>) -> Result<Vec<String>, SdkConfigError> {
-        let network = root.get("network").ok_or_else(|| {
-            self.missing("[network]", "write peers = [\"127.0.0.1:20200\"] below it")
-        })?;
-        let mut network = self.table(&network, false)?;
-        let peers = network
-            .get("peers")
-            .ok_or_else(|| self.missing("network.peers", "write peers = [\"127.0.0.1:20200\"]"))?;
-        let mut endpoints = Vec::new();
-        for peer in self.list(&peers)? {
-            endpoints.push(self.endpoint(&peer)?);
-        }
-        if endpoints.is_empty() {
-            return Err(self.wrong(&peers, "is empty; name at least one node as \"host:port\""));
-        }
-        self.warn_unknown(&network);
-        Ok(endpoints)
-    }
-
-    fn private_topic(&mut self, value: &TomlValue<'_>) -> Result<PrivateTopic, SdkConfigError> {
-        let mut table = self.table(value, false)?;
-        let topic = table
-            .get("topicName")
-            .ok_or_else(|| self.wrong(value, "has no topicName; write topicName = \"...\""))?;
-        let topic = self.text(&topic)?.to_owned();
-        let mut public_keys = Vec::new();
-        if let Some(keys) = table.get("publicKeys") {
-            for key in self.list(&keys)? {
-                public_keys.push(self.place(self.text(&key)?));
-            }
-        }
-        let private_key = match table.get("privateKey") {
-            Some(key) => Some(self.private_key(self.text(&key)?)),
-            None => None,
-        };
-        let password = match table.get("password") {
-            Some(password) => {
-                let is_pem = |key: &PrivateKeySource| match key {
-                    PrivateKeySource::File(path) => path
-                        .extension()
-                        .is_some_and(|name| name.eq_ignore_ascii_case("pem")),
-                    PrivateKeySource::Hex(_) => true,
-                };
-                if private_key.as_ref().is_none_or(is_pem) {
-                    let message = "amop.password is for a PKCS#12 privateKey and has no effect";
-                    self.warn(password.span.clone(), message.to_owned());
-                }
-                Some(self.text(&password)?.to_owned())
-            }
-            None => None,
-        };
-        if public_keys.is_empty() && private_key.is_none() {
-            let problem = "has neither publicKeys (to publish) nor privateKey (to subscribe)";
-            return Err(self.wrong(value, problem));
-        }
-        self.warn_unknown(&table);
-        Ok(PrivateTopic {
-            line: self.line(value.span.clone()),
-            topic,
-            public_keys,
-            private_key,
-            password,
-        })
     }
 
     fn go(&mut self, mut root: TomlTable<'_>) -> Result<SdkConfig, SdkConfigError> {
@@ -221,6 +98,9 @@ impl<'a> SdkConfigReader<'a> {
         Ok(SdkConfig {
             path: self.path.to_owned(),
             layout: SdkLayout::Go,
+            protocol: Protocol::V2,
+            tls: true,
+            timeout: None,
             endpoints,
             ca,
             cert,
@@ -294,26 +174,9 @@ impl<'a> SdkConfigReader<'a> {
 
     // ---- values ----
 
-    fn refuse_version_3(&self, root: &mut TomlTable<'_>) -> Result<(), SdkConfigError> {
-        for (name, keys) in JAVA_3 {
-            let Some(value) = root.get(name) else {
-                continue;
-            };
-            let mut table = self.table(&value, false)?;
-            if let Some(value) = keys.iter().find_map(|key| table.get(key)) {
-                return Err(SdkConfigError::Version3 {
-                    path: self.path.to_owned(),
-                    line: self.line(value.span),
-                    key: value.key,
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// Returns the file name of certificate and key in a folder: `sdk`, or `node` on chains before
     /// 2.1.
-    fn default_names(&self, folder: &str) -> &'static str {
+    pub(super) fn default_names(&self, folder: &str) -> &'static str {
         let is_there = |name: &str| {
             let ends = [".crt", ".key"].iter();
             let mut paths = ends.map(|end| self.place(&joined(folder, &format!("{name}{end}"))));
@@ -326,35 +189,24 @@ impl<'a> SdkConfigReader<'a> {
         }
     }
 
-    /// Returns where a private key is: `text` is a file name or the key itself. A text that is not
-    /// like a file name is a key, even with a mistake in it: as a file name, it would be shown in
-    /// errors.
-    fn private_key(&self, text: &str) -> PrivateKeySource {
-        let place = self.place(text);
-        let is_key = text.trim().len() >= 32 && !text.contains(['.', '/', '\\']);
-        if is_key && !place.exists() {
-            PrivateKeySource::Hex(Zeroizing::new(text.to_owned()))
-        } else {
-            PrivateKeySource::File(place)
+    /// Reads a flag, which may be a text.
+    pub(super) fn flag(&self, value: &TomlValue<'_>) -> Result<bool, SdkConfigError> {
+        match (value.value.as_bool(), value.value.as_str()) {
+            (Some(flag), _) => Ok(flag),
+            (None, Some("true")) => Ok(true),
+            (None, Some("false")) => Ok(false),
+            _ => Err(self.wrong(value, "must be true or false")),
         }
     }
 
-    fn refuse_sm(&self, value: Option<TomlValue<'_>>) -> Result<(), SdkConfigError> {
-        let Some(value) = value else { return Ok(()) };
-        let flag = match (value.value.as_bool(), value.value.as_str()) {
-            (Some(flag), _) => flag,
-            (None, Some("true")) => true,
-            (None, Some("false")) => false,
-            _ => return Err(self.wrong(&value, "must be true or false")),
-        };
-        if flag {
-            let problem = "must be false: chains with national cryptography are not supported";
-            return Err(self.wrong(&value, problem));
+    pub(super) fn refuse_sm(&self, value: Option<TomlValue<'_>>) -> Result<(), SdkConfigError> {
+        match value {
+            Some(value) if self.flag(&value)? => Err(self.wrong(&value, NO_SM)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn table<'t>(
+    pub(super) fn table<'t>(
         &self,
         value: &TomlValue<'t>,
         any_case: bool,
@@ -364,7 +216,10 @@ impl<'a> SdkConfigReader<'a> {
         Ok(TomlTable::new(&value.key, entries, any_case))
     }
 
-    fn list<'t>(&self, value: &TomlValue<'t>) -> Result<Vec<TomlValue<'t>>, SdkConfigError> {
+    pub(super) fn list<'t>(
+        &self,
+        value: &TomlValue<'t>,
+    ) -> Result<Vec<TomlValue<'t>>, SdkConfigError> {
         let items = value.value.as_array();
         let items = items.ok_or_else(|| self.wrong(value, "must be a list"))?;
         let named = |(index, item): (usize, &'t Spanned<DeValue<'t>>)| TomlValue {
@@ -375,22 +230,26 @@ impl<'a> SdkConfigReader<'a> {
         Ok(items.iter().enumerate().map(named).collect())
     }
 
-    fn text<'t>(&self, value: &TomlValue<'t>) -> Result<&'t str, SdkConfigError> {
+    pub(super) fn text<'t>(&self, value: &TomlValue<'t>) -> Result<&'t str, SdkConfigError> {
         let text = value.value.as_str();
         text.ok_or_else(|| self.wrong(value, "must be a text in quotes"))
     }
 
-    fn endpoint(&self, value: &TomlValue<'_>) -> Result<String, SdkConfigError> {
+    pub(super) fn endpoint(&self, value: &TomlValue<'_>) -> Result<String, SdkConfigError> {
         let text = self.text(value)?;
-        match endpoint::parse(text) {
-            Ok(endpoint) => Ok(endpoint.to_string()),
-            Err(error) => Err(self.wrong(value, &format!("cannot be used: {error}"))),
-        }
+        Self::checked_endpoint(text).map_err(|problem| self.wrong(value, &problem))
+    }
+
+    /// Returns an endpoint as the client shows it, or what is wrong with it.
+    pub(super) fn checked_endpoint(text: &str) -> Result<String, String> {
+        let parsed = endpoint::parse(text);
+        let parsed = parsed.map(|endpoint| endpoint.to_string());
+        parsed.map_err(|error| format!("cannot be used: {error}"))
     }
 
     /// Returns the file for a path: relative to the working directory, or if nothing is there, to
     /// the folder of the configuration file.
-    fn place(&self, path: &str) -> PathBuf {
+    pub(super) fn place(&self, path: &str) -> PathBuf {
         let given = PathBuf::from(path);
         if given.is_absolute() || given.exists() {
             return given;
@@ -401,7 +260,7 @@ impl<'a> SdkConfigReader<'a> {
 
     // ---- what is wrong ----
 
-    fn warn_unknown(&mut self, table: &TomlTable<'_>) {
+    pub(super) fn warn_unknown(&mut self, table: &TomlTable<'_>) {
         for (name, _) in table.entries {
             if !table.known.contains(name.get_ref().as_ref()) {
                 let message = format!(
@@ -413,12 +272,16 @@ impl<'a> SdkConfigReader<'a> {
         }
     }
 
-    fn warn(&mut self, span: Range<usize>, message: String) {
+    pub(super) fn warn(&mut self, span: Range<usize>, message: String) {
         let line = self.line(span);
+        self.warn_at(line, message);
+    }
+
+    pub(super) fn warn_at(&mut self, line: usize, message: String) {
         self.warnings.push(ConfigWarning { line, message });
     }
 
-    fn wrong(&self, value: &TomlValue<'_>, problem: &str) -> SdkConfigError {
+    pub(super) fn wrong(&self, value: &TomlValue<'_>, problem: &str) -> SdkConfigError {
         SdkConfigError::Value {
             path: self.path.to_owned(),
             line: self.line(value.span.clone()),
@@ -427,7 +290,7 @@ impl<'a> SdkConfigReader<'a> {
         }
     }
 
-    fn missing(&self, key: &'static str, hint: &'static str) -> SdkConfigError {
+    pub(super) fn missing(&self, key: &'static str, hint: &'static str) -> SdkConfigError {
         SdkConfigError::Missing {
             path: self.path.to_owned(),
             key,
@@ -435,7 +298,7 @@ impl<'a> SdkConfigReader<'a> {
         }
     }
 
-    fn line(&self, span: Range<usize>) -> usize {
+    pub(super) fn line(&self, span: Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(span.start);
         1 + before.filter(|&&byte| byte == b'\n').count()
     }
@@ -469,7 +332,7 @@ fn is_go(root: &DeTable<'_>) -> bool {
     }
 }
 
-fn joined(folder: &str, name: &str) -> String {
+pub(super) fn joined(folder: &str, name: &str) -> String {
     match folder {
         "" => name.to_owned(),
         folder => format!("{folder}/{name}"),

@@ -1,14 +1,16 @@
 //! Tests with configuration files of other SDKs, valid and wrong ones.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use amop_proto::{channel::PrivateName, log::with_causes};
 use amop_tls::PemSource;
 
 use super::*;
-use crate::{ClientBuilder, SdkConfigError, TopicKey};
+use crate::{ClientBuilder, Protocol, SdkConfigError, TopicKey};
 
 const JAVA: &str = include_str!("../../tests/data/java-sdk-config.toml");
+const JAVA_V3: &str = include_str!("../../tests/data/java-sdk-3-config.toml");
+const C: &str = include_str!("../../tests/data/c-sdk-config.ini");
 const GO: &str = include_str!("../../tests/data/go-sdk-config.toml");
 
 fn parse(text: &str) -> Result<SdkConfig, SdkConfigError> {
@@ -54,6 +56,72 @@ fn a_go_sdks_file() {
     assert_eq!(config.cert, file("./sdk/sdk.crt"));
     assert_eq!(config.key, file("./sdk/sdk.key"));
     assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn a_java_sdks_file_of_version_3() {
+    let config = parse(JAVA_V3).unwrap();
+    assert_eq!(config.layout, SdkLayout::JavaV3);
+    assert_eq!((config.protocol, config.tls), (Protocol::V3, true));
+    assert_eq!(config.timeout, Some(Duration::from_secs(10)));
+    assert_eq!(config.endpoints, ["127.0.0.1:20200", "[::1]:20201"]);
+    assert_eq!(config.ca, file("conf/ca.crt"));
+    assert_eq!(config.cert, file("conf/sdk.crt"));
+    assert_eq!(config.key, file("certificates/app.key"));
+    assert_eq!(config.warnings, []);
+    // Without its own keys, such a file is like one of version 2: the client finds it out.
+    let config = parse("[network]\npeers = [\"a:1\"]").unwrap();
+    assert_eq!(config.layout, SdkLayout::Java);
+    assert_eq!((config.protocol, config.tls), (Protocol::Auto, true));
+    assert_eq!(config.timeout, None);
+    assert_eq!(parse(GO).unwrap().protocol, Protocol::V2);
+}
+
+#[test]
+fn a_c_sdks_file() {
+    let config = parse(C).unwrap();
+    assert_eq!(config.layout, SdkLayout::C);
+    assert_eq!((config.protocol, config.tls), (Protocol::V3, true));
+    assert_eq!(config.timeout, Some(Duration::from_secs(10)));
+    let endpoints = ["127.0.0.1:20200", "[::1]:20201", "node1.example.org:20200"];
+    assert_eq!(config.endpoints, endpoints);
+    assert_eq!(config.ca, file("./conf/ca.crt"));
+    assert_eq!(config.cert, file("./conf/app.crt"));
+    assert_eq!(config.key, file("./conf/sdk.key"));
+    assert_eq!(config.warnings, []);
+    // As editors on Windows write it.
+    let windows = format!("\u{feff}{}", C.replace('\n', "\r\n"));
+    assert_eq!(parse(&windows).unwrap().endpoints, endpoints);
+    let unknown = parse("[common]\n\ndisable_sl=true\n[peers]\nnode.0=a:1").unwrap();
+    let shown = unknown.warnings[0].to_string();
+    assert!(
+        shown.starts_with("line 3: common.disable_sl is not"),
+        "{shown}"
+    );
+}
+
+/// A switch named `enable` counts if both are there, as in the SDKs.
+#[test]
+fn files_of_3_x_can_switch_tls_off() {
+    let java = |keys: &str| format!("[cryptoMaterial]\n{keys}\n[network]\npeers=[\"a:1\"]");
+    let c = |keys: &str| format!("[common]\n{keys}\n[peers]\nnode.0=a:1");
+    for (text, tls) in [
+        (java("disableSsl = \"true\""), false),
+        (java("disableSsl = false"), true),
+        (java("enableSsl = false"), false),
+        (java("enableSsl = true\ndisableSsl = true"), true),
+        // Then the kind of its certificates does not matter.
+        (java("disableSsl = true\nuseSMCrypto = true"), false),
+        (c("disable_ssl=true"), false),
+        (c("disable_ssl = false"), true),
+        (c("enable_ssl=0"), false),
+        (c("enable_ssl=true\ndisable_ssl=true"), true),
+        (c("disable_ssl=true\n[cert]\nssl_type=sm_ssl"), false),
+    ] {
+        let config = parse(&text).unwrap();
+        assert_eq!(config.tls, tls, "{text}");
+        assert_eq!(config.protocol, Protocol::V3, "{text}");
+    }
 }
 
 /// An empty text means that the file is used, as in the Go SDK.
@@ -218,12 +286,43 @@ fn wrong_values_are_errors_with_their_lines() {
         ),
         ("[network\n", "config.toml:1: "),
         (
-            "[network]\npeers = [\"a:1\"]\nmessageTimeout = \"10000\"\ndefaultGroup = \"group0\"",
-            "config.toml:4: network.defaultGroup is a key of the Java SDK 3.x",
+            "[network]\npeers = [\"a:1\"]\nmessageTimeout = \"soon\"",
+            "config.toml:3: network.messageTimeout must be a number of milliseconds",
         ),
         (
-            "[cryptoMaterial]\ncertPath = \"conf\"\ndisableSsl = \"false\"\n[network]\npeers = [\"a:1\"]",
-            "config.toml:3: cryptoMaterial.disableSsl is a key of the Java SDK 3.x",
+            "[cryptoMaterial]\ncertPath = \"conf\"\ndisableSsl = \"no\"",
+            "config.toml:3: cryptoMaterial.disableSsl must be true or false",
+        ),
+        (
+            "[cryptoMaterial]\ndisableSsl = false\nuseSMCrypto = true",
+            "config.toml:3: cryptoMaterial.useSMCrypto must be false: chains with national cryptography are \
+             not supported yet",
+        ),
+        ("[cert]\nca_path=conf\n", "peers.node.0 is missing"),
+        (
+            "[peers]\nnode.0=a\n",
+            "config.toml:2: peers.node.0 cannot be used: endpoint",
+        ),
+        (
+            "[peers]\nnode.0=a:1\nnode.1\n",
+            "config.toml:3: neither a section",
+        ),
+        (
+            "[cert]\nssl_type=sm_ssl\n[peers]\nnode.0=a:1",
+            "config.toml:2: cert.ssl_type must be ssl: chains with national cryptography are not supported \
+             yet",
+        ),
+        (
+            "[cert]\nssl_type=tls\n",
+            "config.toml:2: cert.ssl_type must be ssl",
+        ),
+        (
+            "[common]\ndisable_ssl=maybe\n",
+            "config.toml:2: common.disable_ssl must be true or false",
+        ),
+        (
+            "[common]\nmessage_timeout_ms=soon\n",
+            "config.toml:2: common.message_timeout_ms must be a number of milliseconds",
         ),
         (
             "[Network]\nType = \"rpc\"",

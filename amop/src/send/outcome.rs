@@ -59,6 +59,7 @@ pub(super) fn failure<'a>(counters: &'a ClientCounters, error: &PublishError) ->
         | Kind::TooLarge { .. }
         | Kind::Congested { .. }
         | Kind::NotGranted
+        | Kind::NoPrivateTopics
         | Kind::NotSealed
         | Kind::Seal(_)
         | Kind::Offline { .. }

@@ -134,6 +134,10 @@ impl ClientInner {
                     let closed = || PublishError::new(closed, message.topic);
                     return Err(tries.error_of_sent().unwrap_or_else(closed));
                 }
+                Picked::None if private.is_some() && self.only_v3() => {
+                    let none = || PublishError::new(Kind::NoPrivateTopics, message.topic);
+                    return Err(tries.error_of_sent().unwrap_or_else(none));
+                }
                 Picked::None => {}
             }
             let Some(changes) = &mut changes else {

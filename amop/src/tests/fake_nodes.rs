@@ -23,6 +23,7 @@ impl Dialer for Pipes {
     async fn dial(
         &self,
         index: usize,
+        _: DialWay,
         _: &AddressOrder,
         _: &Budget,
     ) -> Result<Dialed<DuplexStream>, ConnectError> {

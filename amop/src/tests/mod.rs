@@ -20,6 +20,7 @@ mod reconnecting;
 mod serving;
 mod subscribing;
 mod tls;
+mod v3;
 
 use std::{
     sync::{Arc, Mutex},
@@ -37,7 +38,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{
-    client::{Budget, Dialed, Dialer},
+    client::{Budget, DialWay, Dialed, Dialer},
     codec, *,
 };
 
@@ -204,6 +205,7 @@ impl Dialer for Ready {
     async fn dial(
         &self,
         _: usize,
+        _: DialWay,
         _: &AddressOrder,
         _: &Budget,
     ) -> Result<Dialed<DuplexStream>, ConnectError> {

@@ -294,6 +294,11 @@ impl<T> ClientSession<T> {
         (ended_by_node && self.node_max.is_none()).then(|| self.longest_taken.max(SURELY_TAKEN))
     }
 
+    /// Closes the session for a reason that the transport knows: behind it may be another session.
+    pub fn end(&mut self, reason: CloseReason) {
+        self.finish(reason);
+    }
+
     fn finish(&mut self, reason: CloseReason) {
         if self.state == SessionPhase::Closed {
             return;

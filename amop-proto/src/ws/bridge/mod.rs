@@ -4,10 +4,12 @@
 //! edge, where a connection speaks 3.x, a translator stands between the two: on one side it is the
 //! end of a 3.x session, on the other side it behaves as an SDK or a node of 2.x does.
 
+mod node;
 mod sdk;
 
 use std::{io, time::Instant};
 
+pub use node::NodeBridge;
 pub use sdk::{SdkBridge, SdkBridgeConfig, SdkNotice, TopicNotCarried};
 
 use super::{WsMessage, WsMessageError, WsTransmit};

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::{
     channel::result_code,
-    client::{ExpiredCertificate, MessageKind, RequestOutcome},
+    client::{CloseReason, ExpiredCertificate, MessageKind, RequestOutcome},
+    log::with_causes,
     ws::{
         AmopRequestError, WsHandshakeError, WsHandshakeResponse, WsMessageError, WsSeq, WsStatus,
         WsTopic, WsType,
@@ -211,4 +212,26 @@ pub enum WsClientCloseReason {
         /// The text of the I/O error.
         message: String,
     },
+}
+
+/// Says the same in the words of 2.x.
+impl From<WsClientCloseReason> for CloseReason {
+    fn from(reason: WsClientCloseReason) -> Self {
+        match reason {
+            WsClientCloseReason::Local => Self::Local,
+            WsClientCloseReason::Peer => Self::Peer,
+            WsClientCloseReason::DuringHandshake => Self::DuringHandshake,
+            WsClientCloseReason::Silent { after } => Self::Silent { after },
+            WsClientCloseReason::Expired(certificate) => Self::Expired(certificate),
+            WsClientCloseReason::Transport { kind, message } => Self::Transport { kind, message },
+            WsClientCloseReason::Message(error) => Self::Transport {
+                kind: io::ErrorKind::InvalidData,
+                message: error.to_string(),
+            },
+            reason @ (WsClientCloseReason::Handshake(_)
+            | WsClientCloseReason::NoHandshakeAnswer { .. }) => Self::WsHandshake {
+                message: with_causes(&reason).to_string(),
+            },
+        }
+    }
 }

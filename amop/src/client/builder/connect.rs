@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use amop_proto::{HostPort, channel::PROTOCOL_MAX_FRAME, client::ClientConfig};
+use amop_proto::{channel::PROTOCOL_MAX_FRAME, client::ClientConfig};
 use amop_tls::Identity;
 
 use super::{
     super::{
         call::{CallOptions, hold},
         certificates::find_certificates,
-        dial::{RustlsDialer, endpoint},
+        dial::{DialTarget, RustlsSecurity, TargetSecurity, TcpDialer, endpoint},
         policy::ConnectionPolicy,
         settings::ClientSettings,
         tls::Backend,
@@ -74,48 +74,48 @@ impl ClientBuilder {
     /// [`ConnectError`] if a setting is wrong: an endpoint or a certificate cannot be used. What is
     /// wrong with a node is reported as [`Event::ConnectFailed`](crate::Event::ConnectFailed).
     pub fn connect_lazy(self) -> Result<Client, ConnectError> {
-        let endpoints = self.parsed_endpoints()?;
-        let identity = match &self.certificates {
-            Certificates::Given(identity) => Identity::clone(identity),
-            Certificates::Folder(folder) => Identity::load_sdk(folder)?,
-            Certificates::Sources([cert, key, ca]) => Identity::load_from(cert, key, ca)?,
-            Certificates::Find => Identity::load_sdk(find_certificates()?)?,
-        };
-        let names: Vec<Arc<str>> = endpoints
-            .iter()
-            .map(|endpoint| endpoint.to_string().into())
-            .collect();
-        let options = self.options();
-        match &self.tls.0 {
+        let targets = self.targets()?;
+        let names = targets.iter().map(|target| target.endpoint.to_string());
+        let names: Vec<Arc<str>> = names.map(Into::into).collect();
+        let (options, dialer) = (self.options(), TcpDialer { targets });
+        Ok(Client::start(dialer, names, options, rand::random()))
+    }
+
+    /// Returns the endpoints, each once, and how to connect to each.
+    fn targets(&self) -> Result<Vec<DialTarget>, ConnectError> {
+        let mut targets = Vec::new();
+        add_targets(&mut targets, &self.endpoints, self.protocol, || {
+            let identity = match &self.certificates {
+                Certificates::Given(identity) => Identity::clone(identity),
+                Certificates::Folder(folder) => Identity::load_sdk(folder)?,
+                Certificates::Sources([cert, key, ca]) => Identity::load_from(cert, key, ca)?,
+                Certificates::Find => Identity::load_sdk(find_certificates()?)?,
+                Certificates::Plain => return Ok(TargetSecurity::Plain),
+            };
+            self.security(identity)
+        })?;
+        for (access, protocol) in &self.other_chains {
+            let identity = || self.security(access.identity.clone());
+            add_targets(&mut targets, &access.endpoints, *protocol, identity)?;
+        }
+        if targets.is_empty() {
+            return Err(ConnectError::NoEndpoint);
+        }
+        Ok(targets)
+    }
+
+    fn security(&self, identity: Identity) -> Result<TargetSecurity, ConnectError> {
+        let nodes = self.nodes.clone();
+        Ok(match &self.tls.0 {
             Backend::Rustls => {
-                let dialer = RustlsDialer::new(endpoints, identity, self.nodes)?;
-                Ok(Client::start(dialer, names, options, rand::random()))
+                TargetSecurity::Rustls(Box::new(RustlsSecurity::new(identity, nodes)?))
             }
             #[cfg(feature = "legacy-rsa")]
             Backend::LegacyRsa => {
-                let dialer = super::super::dial::LegacyDialer {
-                    endpoints,
-                    legacy: identity.legacy_rsa_with(self.nodes)?,
-                    identity,
-                };
-                Ok(Client::start(dialer, names, options, rand::random()))
+                let security = super::super::dial::LegacySecurity::new(identity, nodes)?;
+                TargetSecurity::Legacy(Box::new(security))
             }
-        }
-    }
-
-    /// Returns the endpoints, each once.
-    fn parsed_endpoints(&self) -> Result<Vec<HostPort>, ConnectError> {
-        let mut endpoints: Vec<HostPort> = Vec::new();
-        for text in &self.endpoints {
-            let endpoint = endpoint::parse(text)?;
-            if !endpoints.contains(&endpoint) {
-                endpoints.push(endpoint);
-            }
-        }
-        if endpoints.is_empty() {
-            return Err(ConnectError::NoEndpoint);
-        }
-        Ok(endpoints)
+        })
     }
 
     pub(crate) fn options(&self) -> ClientSettings {
@@ -153,4 +153,31 @@ impl ClientBuilder {
             keys: self.keys.clone(),
         }
     }
+}
+
+/// Adds the endpoints of a chain that are not there yet.
+fn add_targets(
+    targets: &mut Vec<DialTarget>,
+    endpoints: &[String],
+    protocol: Protocol,
+    security: impl FnOnce() -> Result<TargetSecurity, ConnectError>,
+) -> Result<(), ConnectError> {
+    let mut parsed = Vec::new();
+    for text in endpoints {
+        let endpoint = endpoint::parse(text)?;
+        let known = targets.iter().any(|target| target.endpoint == endpoint);
+        if !known && !parsed.contains(&endpoint) {
+            parsed.push(endpoint);
+        }
+    }
+    if parsed.is_empty() {
+        return Ok(());
+    }
+    let security = Arc::new(security()?);
+    targets.extend(parsed.into_iter().map(|endpoint| DialTarget {
+        endpoint,
+        generations: security.generations(protocol),
+        security: Arc::clone(&security),
+    }));
+    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::{SdkConfig, SdkConfigError};
 
 /// Connecting with the configuration of another SDK.
 impl Client {
-    /// Connects with the settings in the `config.toml` of a Java or Go SDK; see
+    /// Connects with the settings in the `config.toml` of a Java or Go SDK, or in the INI of the C SDK; see
     /// [`ClientBuilder::from_config_file`].
     ///
     /// # Errors
@@ -24,8 +24,12 @@ impl Client {
 }
 
 impl ClientBuilder {
-    /// Reads the nodes, certificates and private topics from the `config.toml` of a Java or Go SDK.
-    /// Paths in it are relative to the working directory, as they are for those SDKs.
+    /// Reads the nodes, certificates and private topics from the `config.toml` of a Java or Go SDK, or
+    /// from the INI of the C SDK. Paths in it are relative to the working directory, as they are for
+    /// those SDKs.
+    ///
+    /// Files of 3.x may also set the [`timeout`](Self::timeout), and switch TLS off: then everybody on
+    /// the way can read and change all messages that are not sealed.
     ///
     /// The `publicKeys` of an `[[amop]]` entry become a [`grant`](Self::grant), its `privateKey` a
     /// [`topic_key`](Self::topic_key). Keys in the file without an effect are logged as warnings.
@@ -41,9 +45,16 @@ impl ClientBuilder {
             tracing::warn!(file = %config.path.display(), "{warning}");
         }
         let mut builder = Self::default().endpoints(config.endpoints.iter().map(String::as_str));
-        builder = builder.private_topics(&config)?;
+        builder = builder.private_topics(&config)?.protocol(config.protocol);
+        if let Some(timeout) = config.timeout {
+            builder = builder.timeout(timeout);
+        }
+        let certificates = match config.tls {
+            true => Certificates::Sources([config.cert, config.key, config.ca]),
+            false => Certificates::Plain,
+        };
         Ok(Self {
-            certificates: Certificates::Sources([config.cert, config.key, config.ca]),
+            certificates,
             ..builder
         })
     }

@@ -9,20 +9,35 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{ConnectError, ConnectStage};
+use crate::{ConnectError, ConnectStage, Generation};
 
 /// Makes streams to a client's endpoints.
 pub(crate) trait Dialer: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Returns a stream to the endpoint with that index. If it has several addresses, `order` says
-    /// which to try first.
+    /// Returns the generations that the node of an endpoint may have, the most likely first; at least
+    /// one.
+    fn generations(&self, _index: usize) -> &[Generation] {
+        &[Generation::V2]
+    }
+
+    /// Returns a stream of frames to the endpoint with that index. If it has several addresses, `order`
+    /// says which to try first.
     fn dial(
         &self,
         index: usize,
+        way: DialWay,
         order: &AddressOrder,
         budget: &Budget,
     ) -> impl Future<Output = Result<Dialed<Self::Stream>, ConnectError>> + Send;
+}
+
+/// How a node is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DialWay {
+    pub(crate) generation: Generation,
+    /// How long its first answer may take, if another way can be tried after this one.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// A stream to a node, and what its certificates say.
@@ -31,9 +46,9 @@ pub(crate) struct Dialed<S> {
     pub(crate) stream: S,
     /// The node's address; `None` without a network.
     pub(crate) address: Option<SocketAddr>,
-    /// The node's public key; `None` for RSA certificates.
+    /// The node's public key; `None` for RSA certificates, and without TLS.
     pub(crate) public_key: Option<PublicKey>,
-    /// The first of the connection's certificates that expires.
+    /// The first of the connection's certificates that expires; `None` without TLS.
     pub(crate) expiry: Option<ExpiredCertificate>,
 }
 
@@ -75,5 +90,17 @@ impl Budget {
         timeout_at(self.deadline, step)
             .await
             .map_err(|_| self.timeout(stage))
+    }
+
+    /// Returns this time limit, or a shorter one for a single step.
+    pub(crate) fn limited(&self, patience: Option<Duration>) -> Self {
+        let mut limited = self.clone();
+        if let Some(patience) = patience
+            && Instant::now() + patience < self.deadline
+        {
+            limited.after = patience;
+            limited.deadline = Instant::now() + patience;
+        }
+        limited
     }
 }

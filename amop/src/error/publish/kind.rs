@@ -20,6 +20,7 @@ use crate::CodecError;
 /// | [`Congested`](Self::Congested) | yes | no |
 /// | [`NoSubscriber`](Self::NoSubscriber) | yes: a subscriber may come | yes: a node that loses the subscriber's node says the same |
 /// | [`NotGranted`](Self::NotGranted) | no: grant the topic | no |
+/// | [`NoPrivateTopics`](Self::NoPrivateTopics) | no: use a node of 2.x, or a sealed topic | no |
 /// | [`NotSealed`](Self::NotSealed) | no: seal the message | no |
 /// | [`Seal`](Self::Seal) | no: correct the recipients or the message | no |
 /// | [`UnprovenAnswer`](Self::UnprovenAnswer) | yes | yes |
@@ -45,6 +46,9 @@ pub enum PublishErrorKind {
     Encode(CodecError),
     /// The frame would be longer than the limit of this client, or than the limit of every
     /// connected node, as far as the nodes tell it. Nothing was sent.
+    ///
+    /// Or a node of 3.x answered that it delivers nothing so long (status -4011). It does not tell its
+    /// limit, so `max` is one byte less. No subscriber has the message.
     #[non_exhaustive]
     TooLarge {
         /// The frame's length in bytes.
@@ -69,7 +73,8 @@ pub enum PublishErrorKind {
         /// How long the client waited.
         after: Duration,
     },
-    /// The node knows of no subscriber of the topic that it can reach (result 100).
+    /// The node knows of no subscriber of the topic that it can reach (result 100; status 3001 or 3003
+    /// of 3.x).
     #[non_exhaustive]
     NoSubscriber {
         /// Whether it is a FISCO node. Such a node does not deliver to its own subscribers: if only
@@ -78,6 +83,8 @@ pub enum PublishErrorKind {
     },
     /// The topic is private and this client has not granted it to any key. Nothing was sent.
     NotGranted,
+    /// The topic is private, and all nodes are of 3.x, which has no private topics. Nothing was sent.
+    NoPrivateTopics,
     /// This client knows that the topic is sealed, but the message is not. Nothing was sent.
     NotSealed,
     /// The message cannot be sealed. Nothing was sent.
@@ -92,9 +99,10 @@ pub enum PublishErrorKind {
         /// How long the client waited.
         after: Duration,
     },
-    /// No subscriber took the message (result 104): each was silent, gone or had a full queue.
+    /// No subscriber took the message (result 104; status 3002 or -4006 of 3.x): each was silent, gone
+    /// or had a full queue.
     Unanswered,
-    /// The node stopped waiting for subscribers (result 102) before this client's own timeout
+    /// The node stopped waiting for subscribers (result 102; status -4008 of 3.x) before this client's own timeout
     /// passed. Some subscribers may have taken the message; others may not have been asked.
     NodeTimeout,
     /// The node is over its bandwidth or in-flight limit (result 103). To share a limit fairly, a
@@ -108,7 +116,8 @@ pub enum PublishErrorKind {
     NoReply,
     /// The subscriber failed while it had the message (result 107): its code panicked.
     SubscriberFailed,
-    /// The subscriber refused the message with a code of its own.
+    /// The subscriber refused the message with a code of its own; or a node of 3.x reported an error
+    /// for which there is no other kind: `code` is its status, such as -1, and `payload` its text.
     #[non_exhaustive]
     Rejected {
         /// The code.
@@ -170,6 +179,7 @@ impl PublishErrorKind {
             | Self::TooLarge { .. }
             | Self::CutOff { .. }
             | Self::NotGranted
+            | Self::NoPrivateTopics
             | Self::NotSealed
             | Self::Seal(_)
             | Self::Undecodable
@@ -202,6 +212,7 @@ impl PublishErrorKind {
             | Self::TooLarge { .. }
             | Self::Congested { .. }
             | Self::NotGranted
+            | Self::NoPrivateTopics
             | Self::NotSealed
             | Self::Seal(_)
             | Self::Offline { .. }

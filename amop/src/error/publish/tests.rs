@@ -36,6 +36,7 @@ fn number(kind: &Kind) -> usize {
         Kind::Disconnected { .. } => 20,
         Kind::Closed { .. } => 21,
         Kind::Reply(_) => 22,
+        Kind::NoPrivateTopics => 23,
     }
 }
 
@@ -58,6 +59,7 @@ fn examples() -> Vec<Kind> {
         Kind::Congested { after },
         Kind::NoSubscriber { fisco },
         Kind::NotGranted,
+        Kind::NoPrivateTopics,
         Kind::NotSealed,
         Kind::Seal(SealError::NoRecipient),
         Kind::UnprovenAnswer(OpenError::NotRecipient),
@@ -97,7 +99,7 @@ fn error(kind: Kind) -> PublishError {
 #[test]
 fn there_is_an_example_of_every_kind() {
     let numbers: BTreeSet<usize> = examples().iter().map(number).collect();
-    assert!(numbers.iter().copied().eq(0..23), "{numbers:?}");
+    assert!(numbers.iter().copied().eq(0..24), "{numbers:?}");
 }
 
 /// The table in the documentation is what the two questions answer.

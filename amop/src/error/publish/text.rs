@@ -30,6 +30,11 @@ pub(super) fn write(
             "cannot publish to the private topic {topic:?}: it is not granted to any key; grant it \
              to the subscribers' public keys first"
         ),
+        Kind::NoPrivateTopics => write!(
+            f,
+            "cannot publish to the private topic {topic:?}: all nodes are of FISCO BCOS 3.x, which has no \
+             private topics; name a node of 2.x, or use a sealed topic"
+        ),
         Kind::NotSealed => write!(
             f,
             "the message for {topic:?} was not sent: the topic is sealed and the message is not; \
@@ -163,7 +168,7 @@ fn write_by_node(
         Kind::Unanswered => write!(
             f,
             "no subscriber of {topic:?} took the message sent to {endpoint}: each was silent, gone \
-             or had a full queue. A node waits 5 s for each, so one that takes longer may still \
+             or had a full queue. A node waits 5 s for each (30 s on 3.x), so one that takes longer may still \
              have processed it: publish again if that is safe, answer sooner, or add subscribers"
         ),
         Kind::NodeTimeout => write!(

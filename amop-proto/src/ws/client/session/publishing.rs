@@ -81,10 +81,26 @@ impl<T> WsClientSession<T> {
         topic: &WsTopic,
         payload: impl Into<Bytes>,
     ) -> Result<Seq, WsRefusal> {
-        self.may_publish()?;
         let seq = Seq::random(&mut self.rng);
-        self.put_amop(MessageKind::Multicast, seq, topic, payload.into())?;
+        self.multicast_as(seq, topic, payload)?;
         Ok(seq)
+    }
+
+    /// Does the same as [`multicast`](Self::multicast), with a given seq. Subscribers at the same node
+    /// get it, too.
+    ///
+    /// # Errors
+    ///
+    /// [`WsRefusal`] if nothing was sent.
+    pub fn multicast_as(
+        &mut self,
+        seq: Seq,
+        topic: &WsTopic,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), WsRefusal> {
+        self.may_publish()?;
+        self.put_amop(MessageKind::Multicast, seq, topic, payload.into())?;
+        Ok(())
     }
 
     /// Forgets a unicast and returns its token. A message that was sent already is not taken back.
