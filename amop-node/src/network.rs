@@ -217,6 +217,12 @@ impl Network {
         Some(NodeAccess::new([self.v3_endpoint(index)?], self.v3_sdk()?))
     }
 
+    /// Returns the authority that issued the certificates of 3.x, to issue more; `None` if the network
+    /// serves no SDKs of 3.x.
+    pub fn v3_authority(&self) -> Option<&pki::ChainV3Authority> {
+        self.v3.as_ref().map(|v3| &v3.authority)
+    }
+
     /// Returns certificates of an SDK for this network.
     pub fn sdk(&self) -> Identity {
         self.sdk.clone()

@@ -3,3 +3,4 @@
 
 mod go;
 mod java;
+mod v3;
