@@ -6,7 +6,7 @@ use std::{error::Error, io, path::PathBuf, sync::Arc};
 use amop::{
     CloseReason, CodecError, ConnectError, GrantError, GuardError, MessageKind, OpenError,
     ReaderError, ReplyError, SdkConfigError, SealError, SealedDeliveryError, SealingKey,
-    SubscribeError, TopicError, TopicKey, with_causes,
+    SubscribeError, TopicError, TopicKey, UpgradeError, with_causes,
 };
 use amop_node::{Port, ReloadError, StartError, config::ConfigError, layout::LayoutError};
 use amop_proto::{
@@ -78,6 +78,10 @@ fn connecting() {
             endpoint: name(),
             source: HandshakeFailure::Io(system()),
         }),
+        Box::new(ConnectError::Upgrade {
+            endpoint: name(),
+            source: UpgradeError::Io(system()),
+        }),
         Box::new(ConnectError::HandshakeRejected {
             endpoint: name(),
             reason: lost(),
@@ -109,6 +113,12 @@ fn connecting() {
     };
     assert!(all.source().is_none());
     assert_eq!(all.to_string().matches(MARK).count(), 2, "{all}");
+    let neither = ConnectError::NoGeneration {
+        endpoint: name(),
+        failures: vec![Arc::new(tcp()), Arc::new(tcp())],
+    };
+    assert!(neither.source().is_none());
+    assert_eq!(neither.to_string().matches(MARK).count(), 2, "{neither}");
 }
 
 #[test]

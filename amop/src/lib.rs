@@ -42,16 +42,16 @@
 //!
 //! # What is promised when
 //!
-//! | when this returns | this has happened |
-//! | --- | --- |
-//! | `subscribe` | Every connected node has confirmed a heartbeat that was sent after the new set of topics. An overlay node handles a connection's frames in order and reports topics it has no room for, so it has the topic. A FISCO node may handle two frames in either order, so it may have the topic only some milliseconds later. It then keeps the topic, because sets are sent to it at least 100 ms apart, and the last set is sent again after a second. Other nodes learn of the topic at once from an overlay node, and within 5 s from a FISCO node. |
-//! | `unsubscribe` | The same for the set without the topic. Everything delivered before can still be read. |
-//! | `drain` | All topics are unsubscribed. Everything delivered was read and answered, everything published has its answer, and the client is closed. |
-//! | `publish_unicast` | One subscriber has taken the message from its stream, or has answered it. |
-//! | `request` | One subscriber has replied, and the reply is of the right type. |
-//! | `publish_multicast` | A node has taken the message. It is possible that no subscriber receives it. Among overlay nodes it reaches every subscriber's node to which there is a path, even if links are lost on the way, unless a node on the path stops or is cut off from all others. See below for what a subscriber's queue drops. |
-//! | [`Publisher::publish`] | The message waits in a send buffer. |
-//! | [`Publisher::flush`] | A node has taken every message published before. |
+//! | when this returns | this has happened | at a node of 3.x |
+//! | --- | --- | --- |
+//! | `subscribe` | Every connected node has confirmed a heartbeat that was sent after the new set of topics. An overlay node handles a connection's frames in order and reports topics it has no room for, so it has the topic. A FISCO node may handle two frames in either order, so it may have the topic only some milliseconds later. It then keeps the topic, because sets are sent to it at least 100 ms apart, and the last set is sent again after a second. Other nodes learn of the topic at once from an overlay node, and within 5 s from a FISCO node. | The node has given a sign of life after a ping that followed the list of topics. 3.x has no confirmation, and a FISCO node handles messages in any order, so it may have the topic only some milliseconds later. Other nodes learn of it within about 3 s. |
+//! | `unsubscribe` | The same for the set without the topic. Everything delivered before can still be read. | The same. A FISCO node goes on to deliver the topic's messages until the connection ends: the client refuses the unicasts (status 104) and drops the multicasts. |
+//! | `drain` | All topics are unsubscribed. Everything delivered was read and answered, everything published has its answer, and the client is closed. | The same. |
+//! | `publish_unicast` | One subscriber has taken the message from its stream, or has answered it. | The same. Some SDKs of 3.x do not answer; then it ends with an error, although the message was delivered. |
+//! | `request` | One subscriber has replied, and the reply is of the right type. | The same. |
+//! | `publish_multicast` | A node has taken the message. It is possible that no subscriber receives it. Among overlay nodes it reaches every subscriber's node to which there is a path, even if links are lost on the way, unless a node on the path stops or is cut off from all others. See below for what a subscriber's queue drops. | The node has given a sign of life after a ping that followed the message, so it has probably read it. No node of 3.x acknowledges a multicast, and FISCO nodes try each neighbour once. |
+//! | [`Publisher::publish`] | The message waits in a send buffer. | The same. |
+//! | [`Publisher::flush`] | A node has taken every message published before. | As for `publish_multicast`. |
 //!
 //! * A unicast is given to one subscriber at a time. A node gives each subscriber 5 s to answer and
 //!   then tries another one. So a message can be processed although its publisher got an error, and
@@ -105,6 +105,41 @@
 //!   again.
 //! * FISCO nodes change the order of about 7 in 100 multicasts.
 //! * Other nodes learn of a subscription at a FISCO node after up to 5 s.
+//!
+//! # FISCO BCOS 3.x
+//!
+//! Clients speak to nodes of FISCO BCOS 2.x and 3.x, and to both in one client. By default they find
+//! out what a node is, see [`Protocol`]; [`NodeInfo::generation`] tells it. The endpoint is the
+//! `listen_port` of the node's `[rpc]`, the certificates are those of the folder `sdk`.
+//! [`Client::from_config`] reads the files of SDKs of 3.x, also without TLS. Nodes of another chain have
+//! another CA: [`ClientBuilder::another_chain`].
+//!
+//! Everything above holds at nodes of 3.x as the table says, and with these differences:
+//!
+//! * There are no private topics. Publishing to one, subscribing and granting end with
+//!   [`PublishErrorKind::NoPrivateTopics`] and [`SubscribeError::NoPrivateTopics`] if all nodes are of
+//!   3.x; otherwise private topics use the nodes of 2.x. Sealed topics work everywhere.
+//! * A node waits 30 s for a subscriber, not 5 s. If nobody else has the topic, a FISCO node then sends
+//!   the message to the same subscriber again, with another seq. The client recognises this copy, and
+//!   its program gets the message once; the reply goes to the copy, because only that one reaches the
+//!   publisher. It is recognised by its bytes and its time: a message with the same bytes that comes
+//!   25 to 35 s after one that is still unanswered is taken for a copy, too.
+//! * A multicast that comes from another node has no seq, so copies of it cannot be recognised. The SDKs
+//!   of 3.x send a multicast over all of their connections: a subscriber gets it once for each, and a
+//!   client of several nodes of 3.x once from each of its nodes. If exactly one copy is needed, put a
+//!   number into the message, or connect to one node ([`ConnectionPolicy::AtMost`]).
+//! * The publisher's own subscription gets its multicasts, as at overlay nodes. To ignore them, put the
+//!   publisher's name into the message.
+//! * A multicast that was not confirmed when the connection ended is sent again, over another connection
+//!   or the next one. Subscribers of 3.x may then get it twice.
+//! * FISCO nodes deliver to their own subscribers, so a multicast is sent over one connection, and
+//!   [`ask_another_node_after`](ClientBuilder::ask_another_node_after) has no effect. If other nodes have
+//!   subscribers, too, a FISCO node gives a unicast to one of them.
+//! * A message may have 32 MiB less 5 bytes, as a frame ([`max_frame`](ClientBuilder::max_frame)).
+//! * A subscriber's status is a number of 16 bits: [`Delivery::refuse`] with a longer one arrives as -1.
+//! * Instead of heartbeats there are pings of WebSocket: every 5 s, and the connection is lost after 10 s
+//!   of silence. If a message waits for the node, the times are those of 2.x.
+//! * A FISCO node is dialled again after 10 s or more, as by its own SDKs.
 //!
 //! # Several nodes, and nodes that go away
 //!
@@ -226,6 +261,7 @@
 //! | --- | --- | --- |
 //! | [`timeout`](ClientBuilder::timeout) | 10 s | of a publish, a request or a subscribe |
 //! | [`connect_timeout`](ClientBuilder::connect_timeout) | 10 s | of connecting to one endpoint: name, TCP, TLS, version handshake and topics together |
+//! | [`protocol`](ClientBuilder::protocol) | found out | which generation of FISCO BCOS the nodes are of |
 //! | [`drain_timeout`](ClientBuilder::drain_timeout) | 30 s | of a drain |
 //! | [`retry_on_first_connect`](ClientBuilder::retry_on_first_connect) | no | how long `connect` tries again if it reaches no node |
 //! | [`connections`](ClientBuilder::connections) | all | how many of the endpoints to connect to at a time |

@@ -67,6 +67,28 @@ async fn failure(endpoint: &str, identity: Identity, patience: Duration) -> Conn
     error
 }
 
+/// Asserts that a server was taken neither for a node of 2.x nor for one of 3.x, and that the error says
+/// which ports these have.
+fn assert_neither(error: &ConnectError) {
+    let ConnectError::NoGeneration { failures, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(
+        matches!(
+            failures[..]
+                .iter()
+                .map(|failure| &**failure)
+                .collect::<Vec<_>>()[..],
+            [ConnectError::NotANode { .. }, ConnectError::Upgrade { .. }]
+        ),
+        "{error:?}"
+    );
+    let text = error.to_string();
+    for part in ["channel_listen_port", "listen_port in the node's [rpc]"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_tls_is_recognised() {
     let endpoint = serve(|mut stream: TcpStream| async move {
@@ -176,9 +198,7 @@ async fn a_tls_server_of_another_protocol_is_recognised() {
         let endpoint = tls_server(&agency, answer).await;
         let sdk = identity(&agency, Leaf::Sdk, "sdk");
         let error = failure(&endpoint, sdk, PATIENCE).await;
-        assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");
-        let text = amop::with_causes(&error).to_string();
-        assert!(text.contains("channel_listen_port"), "{text}");
+        assert_neither(&error);
     }
 }
 
@@ -242,8 +262,7 @@ async fn the_wrong_port_of_a_node_is_recognised() {
     // A node certificate gets as far as the P2P protocol.
     let node = identity(network.agency(), Leaf::Node, "sdk-of-2.0");
     let error = failure(&p2p, node, PATIENCE).await;
-    assert!(matches!(error, ConnectError::NotANode { .. }), "{error:?}");
-    assert!(error.to_string().contains("channel_listen_port"), "{error}");
+    assert_neither(&error);
     let error = failure(&p2p, network.sdk(), PATIENCE).await;
     assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
     let text = amop::with_causes(&error).to_string();

@@ -129,9 +129,8 @@ impl ClientState {
             MessageKind::Multicast => self.pins.ways(topic).first().copied(),
             MessageKind::Unicast => self.pins.recent(topic, now),
         };
-        let private = PrivateName::concerns(topic.as_str());
         let may = |connection: &Connection| {
-            attempts.may_try(connection.id()) && !(private && connection.is_v3())
+            attempts.may_try(connection.id()) && may_carry(connection, topic)
         };
         let pinned = pinned.and_then(|id| self.usable(|c| c.id() == id && may(c)));
         let Some(connection) = pinned.or_else(|| self.least_busy(may)) else {
@@ -158,9 +157,8 @@ impl ClientState {
         if self.closing.is_some() {
             return None;
         }
-        let private = PrivateName::concerns(topic.as_str());
         let may = |connection: &Connection| {
-            !not.contains(&connection.id()) && !(private && connection.is_v3())
+            !not.contains(&connection.id()) && may_carry(connection, topic)
         };
         if kind == MessageKind::Unicast {
             return self.least_busy(may);
@@ -190,6 +188,12 @@ impl ClientState {
         let index = pool.pick(usable)?;
         links[index].up.clone()
     }
+}
+
+/// Returns whether messages of a topic may be published through a connection. Nodes of 3.x have no
+/// private topics: they would give the messages to everybody.
+fn may_carry(connection: &Connection, topic: &TopicName) -> bool {
+    !connection.is_v3() || !PrivateName::concerns(topic.as_str())
 }
 
 impl EndpointConnections {
