@@ -172,7 +172,8 @@ async fn sdks_of_both_generations_ask_each_other() {
         .await;
         let flags = ["-text", "from 2.x"];
         let mut old = go.publish(&net.network, 1, "unicast", "to-new", &flags);
-        let answer = old.expect("answered").await;
+        old.find("connected").await;
+        let answer = old.find("answered").await;
         assert!(answer.has("from 3.x"), "{answer:?}");
         assert!(new.find("received").await.has("there?"));
         assert!(new.find("received").await.has("from 2.x"));
