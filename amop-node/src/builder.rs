@@ -1,5 +1,6 @@
 //! The settings of a node.
 
+mod chain_v3;
 mod prepare;
 mod roles;
 mod v3;
@@ -16,7 +17,7 @@ use amop_proto::{
 };
 use amop_tls::{CertFiles, Identity, PublicKey};
 
-use self::v3::ChainV3;
+use self::chain_v3::ChainV3;
 use crate::{
     AccessLists, Node,
     config::{CertPaths, ChainV3Config, ChainVersion, NodeConfig, PeerAddr, Warning, read_text},

@@ -12,7 +12,7 @@ use amop_tls::{Identity, PeerOptions, ServerOptions, pki};
 use rand::{TryRng, rngs::SysRng};
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::{NodeBuilder, roles::warn_of_roles, v3::V3Listen};
+use super::{NodeBuilder, chain_v3::V3Listen, roles::warn_of_roles};
 use crate::{
     Node,
     access::Access,

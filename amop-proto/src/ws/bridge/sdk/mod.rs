@@ -31,7 +31,7 @@ use crate::{
 /// The maximum number of notices that wait for the log.
 const MAX_NOTICES: usize = 32;
 
-/// The end of a 3.x SDK's session at a node of this project. To the node it is a session of 2.x: it
+/// The end of a 3.x SDK's session at an overlay node. To the node it is a session of 2.x: it
 /// sends the handshake of a native client, the whole set of topics after each change, heartbeats, and
 /// frames for the SDK's messages.
 ///
@@ -51,7 +51,7 @@ const MAX_NOTICES: usize = 32;
 /// | any other of -32,768 to 32,767 (105, 106 and 107 of native clients, numbers of programs) | type 0x0113, this status, the subscriber's bytes |
 /// | any other | type 0x0113, status -1, the subscriber's bytes |
 ///
-/// Node's own errors have the type 0x0000 and the texts of FISCO nodes. A unicast to a topic that is
+/// Errors of the node itself have the type 0x0000 and the texts of FISCO nodes. A unicast to a topic that is
 /// not UTF-8, or over 254 bytes, gets the status 3001, because nobody can subscribe to it; a multicast
 /// to one is dropped. A message over the node's limit gets -4011, or is dropped.
 ///

@@ -21,7 +21,7 @@ pub enum SdkNotice {
     /// The session itself reports it.
     #[error(transparent)]
     Session(#[from] WsServerNotice),
-    /// Topics that the SDK subscribes to and nodes of this project do not carry. It does not get
+    /// Topics that the SDK subscribes to and overlay nodes do not carry. It does not get
     /// them, and nothing tells it so.
     #[error(
         "{count} of its topics cannot be carried, the first is {first}; they are not subscribed to"
@@ -38,7 +38,7 @@ pub enum SdkNotice {
         /// The first of the topics, or empty if the whole set is refused.
         first: String,
     },
-    /// The SDK publishes to a topic that nodes of this project do not carry. A unicast was answered
+    /// The SDK publishes to a topic that overlay nodes do not carry. A unicast was answered
     /// with the status 3001, a multicast was dropped.
     #[error("it published to a topic that cannot be carried, {topic}; nobody got the message")]
     PublishNotCarried {
@@ -100,7 +100,7 @@ pub enum SdkNotice {
     },
 }
 
-/// Why nodes of this project do not carry a topic of 3.x: they have the topics of 2.x.
+/// Why overlay nodes do not carry a topic of 3.x: they have the topics of 2.x.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicNotCarried {
