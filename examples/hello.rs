@@ -6,17 +6,20 @@
 //!
 //! The publisher is connected to node 0, the subscriber to node 1. Between them are the same
 //! protocols as on a real network, and TLS with certificates that are generated at the start.
+//!
+//! With `-- --chain 3`, both use the protocol of FISCO BCOS 3.x; with `-- --chain mixed`, only the
+//! subscriber does.
 
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
-use amop::Client;
+use amop::{Client, NodeAccess};
 use amop_examples::{Hello, timestamp};
-use amop_node::Network;
+use amop_node::{Network, StartError};
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use futures::StreamExt;
 use tokio::time::{interval, timeout};
 
@@ -29,17 +32,60 @@ struct Options {
     /// Milliseconds between two messages.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
+    /// The generation of FISCO BCOS whose protocol the clients use.
+    #[arg(long, value_enum, default_value = "2")]
+    chain: Chain,
 }
+
+/// The generations of the publisher and the subscriber.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Chain {
+    /// Both use 2.x.
+    #[value(name = "2")]
+    V2,
+    /// Both use 3.x.
+    #[value(name = "3")]
+    V3,
+    /// The publisher uses 2.x, the subscriber 3.x.
+    Mixed,
+}
+
+impl Chain {
+    async fn start(self) -> Result<Network, StartError> {
+        match self {
+            Self::V2 => Network::start(2).await,
+            Self::V3 | Self::Mixed => Network::start_bridged(2).await,
+        }
+    }
+
+    /// Returns what the client at a node needs to connect.
+    fn access(self, network: &Network, node: usize) -> NodeAccess {
+        let v3 = match self {
+            Self::V2 => None,
+            Self::V3 => network.v3_access(node),
+            Self::Mixed => network.v3_access(node).filter(|_| node == SUBSCRIBER),
+        };
+        v3.unwrap_or_else(|| network.access(node))
+    }
+}
+
+/// The nodes of the two.
+const PUBLISHER: usize = 0;
+const SUBSCRIBER: usize = 1;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let network = Network::start(2).await?;
-    let publisher = connect(&network, 0).await?;
-    let subscriber = connect(&network, 1).await?;
+    let network = options.chain.start().await?;
+    let connect = |node| Client::connect_with(options.chain.access(&network, node));
+    let (publisher, subscriber) = (connect(PUBLISHER).await?, connect(SUBSCRIBER).await?);
+    let [from, to] = [&publisher, &subscriber].map(generation);
 
     for demo in [Demo::Unicast, Demo::Multicast] {
-        writeln!(io::stdout(), "--- {demo:?} from node 0 to node 1")?;
+        writeln!(
+            io::stdout(),
+            "--- {demo:?} from node 0 ({from}) to node 1 ({to})"
+        )?;
         demo.run(&publisher, &subscriber, &options).await?;
     }
 
@@ -49,8 +95,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(network: &Network, node: usize) -> anyhow::Result<Client> {
-    Ok(Client::connect_with(network.access(node)).await?)
+/// Returns the generation that a client's node speaks.
+fn generation(client: &Client) -> String {
+    let node = client.nodes().first().cloned();
+    node.map_or("?".to_owned(), |node| node.generation.to_string())
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -49,12 +49,22 @@ fn text(who: &str, number: usize) -> String {
 
 #[test]
 fn hello_shows_both_demos() {
-    let options = ["--count", "3", "--interval", "5"];
+    for (chain, from, to) in [
+        ("2", "2.x", "2.x"),
+        ("3", "3.x", "3.x"),
+        ("mixed", "2.x", "3.x"),
+    ] {
+        hello_shows_both_demos_on(chain, from, to);
+    }
+}
+
+fn hello_shows_both_demos_on(chain: &str, from: &str, to: &str) {
+    let options = ["--count", "3", "--interval", "5", "--chain", chain];
     let finished = Program::start(example("hello").args(options)).finish();
     succeeded(&finished);
     let mut lines = finished.lines.iter();
     for (demo, who) in [("Unicast", "unique"), ("Multicast", "multi")] {
-        let title = format!("--- {demo} from node 0 to node 1");
+        let title = format!("--- {demo} from node 0 ({from}) to node 1 ({to})");
         assert_eq!(lines.next(), Some(&title));
         assert_eq!(lines.next().unwrap(), "Subscriber success");
         let (mut published, mut received) = (Vec::new(), Vec::new());
