@@ -152,6 +152,8 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
                 Err(violation) => self.fail(violation),
             }
         }
+        // A sign of life may be what an answer has waited for.
+        self.take_frames();
         self.watch_held();
     }
 

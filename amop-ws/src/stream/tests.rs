@@ -20,6 +20,8 @@ struct Plain {
     frames: VecDeque<Frame>,
     transmits: VecDeque<WsTransmit>,
     ping: Option<Instant>,
+    /// A frame that is sent at the next sign of life.
+    when_alive: Option<Frame>,
     ended: Option<String>,
 }
 
@@ -32,7 +34,9 @@ impl Bridge for Plain {
         self.ended = Some(error.to_string());
     }
 
-    fn note_activity(&mut self, _at: Instant) {}
+    fn note_activity(&mut self, _at: Instant) {
+        self.frames.extend(self.when_alive.take());
+    }
 
     fn handle_frame(&mut self, _now: Instant, frame: Frame) {
         let message = WsMessage::new(WsType::RESPONSE, WsSeq::EMPTY, frame.body);
@@ -321,6 +325,15 @@ async fn an_idle_connection_does_not_time_out_because_of_pongs() {
     };
     let (got, ()) = tokio::join!(async { next(&mut stream).await.unwrap() }, pongs);
     assert_eq!(got.unwrap(), b"late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_a_pong_allows_are_read_at_once() {
+    let (mut stream, mut raw) = node(WsLimits::default());
+    stream.bridge_mut().when_alive = Some(frame(b"alive".to_vec()));
+    raw.write_all(&masked(0x8a, b"")).await.unwrap();
+    let got = tokio::time::timeout(Duration::from_secs(1), next(&mut stream)).await;
+    assert_eq!(got.unwrap().unwrap().unwrap(), b"alive");
 }
 
 #[tokio::test(start_paused = true)]
