@@ -176,6 +176,12 @@ impl<T> GatewayPeer<T> {
         self.topics = topics.clone();
     }
 
+    /// Sets whether another connection is a shorter way to a node. Then this one does not announce
+    /// this node's topics to it, because one announcement is enough. Everything else is as before.
+    pub fn set_reached_elsewhere(&mut self, node: GatewayId, elsewhere: bool) {
+        self.nodes.set_elsewhere(node, elsewhere);
+    }
+
     /// Returns the next packet to write.
     pub fn poll_packet(&mut self, now: Instant) -> Option<OutgoingPacket> {
         self.outbox.pop(now)
