@@ -28,6 +28,11 @@ pub enum StartError {
          CA:FALSE, as build_chain.sh makes them"
     )]
     NoNodeId,
+    /// The gateway's certificate has a key that gives no ID.
+    #[error(
+        "the gateway's certificate gives no node ID: use the ssl.crt that build_chain.sh of 3.x makes"
+    )]
+    NoGatewayId,
     /// An allow list is set, but SDK certificates on an RSA channel have no keys to list.
     #[error(
         "sdk_allowlist names secp256k1 keys, but SDKs of an RSA channel have none: remove the list, \
@@ -83,6 +88,8 @@ pub enum Port {
     P2p,
     /// The port for JSON-RPC over HTTP.
     Rpc,
+    /// The port for 3.x nodes.
+    Gateway,
 }
 
 impl std::fmt::Display for Port {
@@ -91,6 +98,7 @@ impl std::fmt::Display for Port {
             Self::Channel => "channel",
             Self::P2p => "P2P",
             Self::Rpc => "JSON-RPC",
+            Self::Gateway => "gateway",
         })
     }
 }

@@ -17,6 +17,7 @@ mod dial;
 mod effort;
 mod error;
 mod gate;
+mod gateway;
 mod http;
 mod intake;
 mod journal;
@@ -47,6 +48,10 @@ mod turns;
 
 pub use amop_proto::{
     NodeId,
+    gateway::{
+        GatewayId,
+        bridge::{GatewayBridgeCounters, GatewayBridgeLimits},
+    },
     node::{Counters, Limits, Timeouts},
 };
 
@@ -54,6 +59,7 @@ pub use self::{
     access::{AccessLists, ReloadError, Reloaded},
     builder::NodeBuilder,
     error::{Port, StartError},
+    gateway::{GatewayKey, GatewayOptions, ParseGatewayKeyError},
     limits::ListenLimits,
     network::Network,
     node::Node,

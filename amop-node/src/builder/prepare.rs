@@ -4,11 +4,14 @@ use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME},
-    node::{Checker, MachineConfig, NodeMachine, rpc::NodeFacts},
+    node::{Checker, MachineConfig, NodeMachine, Timeouts, rpc::NodeFacts},
     p2p::{NodeId, PeerCodec},
 };
 use amop_tls::{PeerOptions, ServerOptions};
-use rand::{TryRng, rngs::SysRng};
+use rand::{
+    RngExt, SeedableRng, TryRng,
+    rngs::{StdRng, SysRng},
+};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{NodeBuilder, roles::warn_of_roles};
@@ -18,6 +21,7 @@ use crate::{
     apart::aside,
     core::Core,
     error::{Port, StartError},
+    gateway::{GatewayOptions, PreparedGateway},
     start::{Rpc, Setup, start},
     statements::{NodeSigner, NodeVerifier},
 };
@@ -84,6 +88,13 @@ impl NodeBuilder {
                 .try_fill_bytes(&mut seed)
                 .map_err(|error| StartError::Random(error.to_string()))?,
         }
+        let options = self.gateway;
+        let gateway = options
+            .map(|options| prepare_gateway(options, &seed, &self.timeouts))
+            .transpose()?;
+        let mut transit = self.transit;
+        let chain = gateway.as_ref().filter(|gateway| gateway.transit);
+        transit.extend(chain.map(|gateway| gateway.chain));
         let facts = NodeFacts {
             fisco_version: self.version.to_string(),
             chain_id: self.chain_id,
@@ -102,14 +113,14 @@ impl NodeBuilder {
                 limits.peers = self.listen.peers;
             }),
             timeouts: self.timeouts,
-            stubs: self.transit.clone(),
+            stubs: transit.clone(),
             epoch: epoch(),
             seed,
         });
         let verifier = Arc::new(NodeVerifier(peers.clone()));
         let checker = Checker::new(verifier, self.limits.peer_topics);
         start(Setup {
-            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &self.transit)),
+            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &transit)),
             access: Arc::new(Access::new(p2p_identity, channel_identity, peers, sdks)),
             core: Arc::new(Core::new(machine, facts)),
             node_id,
@@ -127,8 +138,19 @@ impl NodeBuilder {
             codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
             machine_limits: self.limits,
+            gateway,
         })
     }
+}
+
+fn prepare_gateway(
+    options: GatewayOptions,
+    seed: &[u8; 32],
+    timeouts: &Timeouts,
+) -> Result<PreparedGateway, StartError> {
+    // The gateway's numbers must not follow from those of the machine.
+    let seed = StdRng::from_seed(*seed).random();
+    PreparedGateway::new(options, seed, timeouts, bind)
 }
 
 /// Returns the microseconds since 1970, so that other nodes accept the statements of a node that

@@ -148,3 +148,64 @@ pub struct GatewayBridgeCounters {
     /// What all connections, also earlier ones, ignored, refused or dropped.
     pub connections: GatewayCounters,
 }
+
+impl GatewayBridgeCounters {
+    /// Returns all counters by name; those of the connections begin with `packets_`.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        // Exhaustive: a field that is missing here causes a warning.
+        let Self {
+            unicasts_sent,
+            multicasts_sent,
+            unicasts_received,
+            multicasts_received,
+            answers_received,
+            unsent,
+            over_limit,
+            malformed,
+            forged,
+            topics_left_out,
+            nodes_refused,
+            duplicates,
+            connections:
+                GatewayCounters {
+                    ignored,
+                    malformed: packets_malformed,
+                    misrouted,
+                    forged: packets_forged,
+                    unsolicited,
+                    requests_refused,
+                    false_entries,
+                    nodes_refused: packets_nodes_refused,
+                    lists_refused,
+                    tables_refused,
+                    dropped,
+                },
+        } = *self;
+        [
+            ("unicasts_sent", unicasts_sent),
+            ("multicasts_sent", multicasts_sent),
+            ("unicasts_received", unicasts_received),
+            ("multicasts_received", multicasts_received),
+            ("answers_received", answers_received),
+            ("unsent", unsent),
+            ("over_limit", over_limit),
+            ("malformed", malformed),
+            ("forged", forged),
+            ("topics_left_out", topics_left_out),
+            ("nodes_refused", nodes_refused),
+            ("duplicates", duplicates),
+            ("packets_ignored", ignored),
+            ("packets_malformed", packets_malformed),
+            ("packets_misrouted", misrouted),
+            ("packets_forged", packets_forged),
+            ("packets_unsolicited", unsolicited),
+            ("packets_requests_refused", requests_refused),
+            ("packets_false_entries", false_entries),
+            ("packets_nodes_refused", packets_nodes_refused),
+            ("packets_lists_refused", lists_refused),
+            ("packets_tables_refused", tables_refused),
+            ("packets_dropped", dropped),
+        ]
+        .into_iter()
+    }
+}

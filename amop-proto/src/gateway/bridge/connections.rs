@@ -76,7 +76,12 @@ impl GatewayBridge {
         now: Instant,
         connection: GatewayConnectionId,
     ) -> Option<OutgoingPacket> {
-        self.connections.get_mut(&connection)?.poll_packet(now)
+        let peer = self.connections.get_mut(&connection)?;
+        let packet = peer.poll_packet(now);
+        if peer.queued_bytes() == 0 {
+            self.behind.remove(&connection);
+        }
+        packet
     }
 
     /// Handles a packet that arrived on a connection.
@@ -270,6 +275,7 @@ impl GatewayBridge {
         };
         add(&mut self.counters.connections, &peer.counters());
         self.writable.remove(&id);
+        self.behind.remove(&id);
         for node in self.reached.over(id) {
             self.gone(now, id, node);
         }

@@ -105,6 +105,8 @@ pub struct GatewayBridge {
     frames: VecDeque<PeerFrame>,
     events: VecDeque<GatewayBridgeEvent>,
     writable: BTreeSet<GatewayConnectionId>,
+    /// Connections whose queues nobody waits for.
+    behind: BTreeSet<GatewayConnectionId>,
     counters: GatewayBridgeCounters,
 }
 
@@ -130,6 +132,7 @@ impl GatewayBridge {
             frames: VecDeque::new(),
             events: VecDeque::new(),
             writable: BTreeSet::new(),
+            behind: BTreeSet::new(),
             counters: GatewayBridgeCounters::default(),
         }
     }
@@ -208,6 +211,24 @@ impl GatewayBridge {
             connections::add(&mut counters.connections, &peer.counters());
         }
         counters
+    }
+
+    /// Returns whether a connection has so much to write that the machine's frames should wait. One
+    /// that [stays behind](Self::note_behind) does not count until it has caught up.
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
+        let half = self.config.limits.connection.queued_bytes / 2;
+        let mut connections = self.connections.iter();
+        connections.any(|(id, peer)| peer.queued_bytes() > half && !self.behind.contains(id))
+    }
+
+    /// Records that the connections with much to write stay behind: messages for them are dropped
+    /// when their queues are full, and others wait no longer for them.
+    pub fn note_behind(&mut self) {
+        let half = self.config.limits.connection.queued_bytes / 2;
+        let slow = self.connections.iter();
+        let slow = slow.filter(|(_, peer)| peer.queued_bytes() > half);
+        self.behind.extend(slow.map(|(&id, _)| id));
     }
 
     /// Returns the number of 3.x nodes that can be reached.

@@ -1,0 +1,216 @@
+//! Carries frames between the bridge and the node machine, to which the chain is one peer.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use amop_proto::{
+    NodeId,
+    log::with_causes,
+    node::{NodeEvent, PeerId, PeerIdentity, Piece},
+};
+use tokio::time::{sleep, timeout};
+
+use super::room::GatewayRoom;
+use crate::{
+    context::NodeContext,
+    journal::{Cause, LineKind},
+    outbox::{Outbox, Signals, WriteBatch},
+};
+
+/// The pause before the machine gets a new peer after it closed the last one.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the machine's frames wait while a connection has much to write. Then the connection
+/// loses messages.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the connections are looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The machine's side of a gateway.
+#[derive(Debug, Clone)]
+pub(super) struct MachineSide {
+    pub(super) context: NodeContext,
+    pub(super) room: Arc<GatewayRoom>,
+    pub(super) identity: PeerIdentity,
+}
+
+/// Why the machine has no peer any more.
+enum PeerEnd {
+    /// There is no connection with a 3.x node.
+    Disconnected,
+    /// The machine closed it.
+    ByMachine,
+    Stopping,
+}
+
+/// A peer that the machine knows. Dropping it tells the machine that it ended, also after a panic.
+struct Entered<'a> {
+    side: &'a MachineSide,
+    peer: PeerId,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.side.room.close_machine();
+        let peer = self.peer;
+        self.side.context.core.handle_with(|state| {
+            state.peers.remove(&peer);
+            [NodeEvent::PeerClosed(peer)]
+        });
+    }
+}
+
+impl MachineSide {
+    /// Runs until the node stops.
+    pub(super) async fn run(self) {
+        let stop = self.context.stop.clone();
+        loop {
+            tokio::select! {
+                () = self.wait_for_connection() => {}
+                () = stop.cancelled() => return,
+            }
+            match self.run_peer().await {
+                PeerEnd::Stopping => return,
+                PeerEnd::Disconnected => {}
+                PeerEnd::ByMachine => {
+                    tokio::select! {
+                        () = sleep(AGAIN) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn wait_for_connection(&self) {
+        while !self.room.look(|bridge| bridge.is_connected()) {
+            self.room.connected.notified().await;
+        }
+    }
+
+    /// Runs the machine's peer until there is no connection, or the machine closes it.
+    async fn run_peer(&self) -> PeerEnd {
+        let core = &self.context.core;
+        let peer = core.next_peer();
+        let outbox = Outbox::new(true);
+        let signals = outbox.signals.clone();
+        let identity = self.identity.clone();
+        core.handle_with(|state| {
+            state.peers.insert(peer, outbox);
+            [NodeEvent::PeerOpened {
+                peer,
+                identity,
+                dialled: true,
+            }]
+        });
+        let entered = Entered { side: self, peer };
+        let frames = self.room.open_machine(peer);
+        self.room.hand_on(frames).await;
+        let end = self.carry(peer, &signals).await;
+        if matches!(end, PeerEnd::Stopping) {
+            // What the machine sent before the end still leaves.
+            self.take(peer, VecDeque::new()).await;
+        }
+        let reason = core
+            .lock()
+            .peers
+            .get_mut(&peer)
+            .and_then(Outbox::close_reason);
+        drop(entered);
+        if let Some(reason) = reason {
+            core.journal.warn(
+                LineKind::PeerEnded,
+                Cause::Node,
+                format_args!(
+                    "the peer that stands for the 3.x chain was closed: {}",
+                    with_causes(&reason)
+                ),
+            );
+        }
+        end
+    }
+
+    async fn carry(&self, peer: PeerId, signals: &Signals) -> PeerEnd {
+        let mut spare = VecDeque::new();
+        loop {
+            match self.take(peer, std::mem::take(&mut spare)).await {
+                Some(emptied) => spare = emptied,
+                None => {
+                    tokio::select! {
+                        () = signals.write.notified() => {}
+                        () = self.room.connected.notified() => {}
+                        () = signals.close.cancelled() => return PeerEnd::ByMachine,
+                        () = self.context.stop.cancelled() => return PeerEnd::Stopping,
+                    }
+                }
+            }
+            if signals.close.is_cancelled() {
+                return PeerEnd::ByMachine;
+            }
+            if !self.room.look(|bridge| bridge.is_connected()) {
+                return PeerEnd::Disconnected;
+            }
+        }
+    }
+
+    /// Gives the bridge the frames that wait. Returns their queue, empty; `None` if none waited.
+    async fn take(&self, peer: PeerId, spare: VecDeque<Piece>) -> Option<VecDeque<Piece>> {
+        let core = &self.context.core;
+        let taken = core.lock().peers.get_mut(&peer).and_then(|o| o.take(spare));
+        let WriteBatch { mut frames, .. } = taken?;
+        let mut written = Vec::with_capacity(frames.len());
+        let messages: Vec<_> = frames
+            .drain(..)
+            .map(|piece| {
+                written.push(NodeEvent::PeerWritten(peer, piece.lane, piece.counts));
+                piece.message.joined()
+            })
+            .collect();
+        let ((), answers) = self.room.with(|bridge, now| {
+            for message in messages {
+                bridge.handle_frame(now, message);
+            }
+        });
+        self.room.hand_on(answers).await;
+        self.wait_for_room().await;
+        self.room.give(written).await;
+        Some(frames)
+    }
+
+    /// Waits a short time while a connection has much to write, so that publishers are slowed down
+    /// before messages are lost. A connection that stays behind delays the others once.
+    async fn wait_for_room(&self) {
+        let congested = || self.room.look(|bridge| bridge.is_congested());
+        if !congested() {
+            return;
+        }
+        let cleared = async {
+            while congested() {
+                sleep(LOOK).await;
+            }
+        };
+        let waited = tokio::select! {
+            waited = timeout(PATIENCE, cleared) => waited,
+            () = self.context.stop.cancelled() => return,
+        };
+        if waited.is_err() {
+            let ((), frames) = self.room.with(|bridge, _| bridge.note_behind());
+            self.room.hand_on(frames).await;
+        }
+    }
+}
+
+/// Returns the identity of the peer that stands for a chain.
+pub(super) fn identity(
+    node: NodeId,
+    (name, agency, authority): (String, String, [u8; 32]),
+    address: String,
+) -> PeerIdentity {
+    PeerIdentity {
+        node,
+        name,
+        agency,
+        authority,
+        address,
+    }
+}
