@@ -47,6 +47,8 @@ pub(crate) enum LineKind {
     GatewayEnded,
     /// A 3.x node sent something unusual.
     GatewayNotice,
+    /// Another overlay node carries the messages of the 3.x chain.
+    GatewayStandsBy,
     /// An HTTP request failed.
     Http,
     /// A reply was over the frame limit.

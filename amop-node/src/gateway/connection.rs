@@ -1,15 +1,15 @@
 //! One connection with a 3.x node, from the end of TLS to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use amop_proto::{
     gateway::{
-        GatewayAddress, GatewayCloseReason, GatewayCodec,
+        GatewayAddress, GatewayCloseReason,
         bridge::{GatewayConnectionId, GatewayRefusal},
     },
     log::{OneLine, with_causes},
 };
-use amop_tls::{AdmissionLapse, Admitted, PeerVerifier, Standing};
+use amop_tls::{AdmissionLapse, Admitted, Standing};
 use rustls::pki_types::UnixTime;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -17,13 +17,13 @@ use tokio::{
 };
 
 use super::{
-    lists::{GatewayKey, GatewayLists},
+    lists::GatewayKey,
+    parts::Gateway,
     reading::{ReadEnd, read},
     room::{ConnectionSignals, GatewayRoom},
     writing::{write, write_rest},
 };
 use crate::{
-    context::NodeContext,
     intake::IntakePort,
     journal::{Cause, LineKind},
     ports,
@@ -35,16 +35,6 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// How long a connection that is being closed may take to accept what was sent before.
 const FLUSH: Duration = Duration::from_secs(2);
-
-/// What all connections of a gateway need.
-#[derive(Debug, Clone)]
-pub(super) struct Gateway {
-    pub(super) context: NodeContext,
-    pub(super) room: Arc<GatewayRoom>,
-    pub(super) codec: GatewayCodec,
-    pub(super) verifier: PeerVerifier,
-    pub(super) lists: Arc<GatewayLists>,
-}
 
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]

@@ -22,10 +22,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{
-    connection::{Gateway, GatewayEnd},
-    prepare::address_of,
-};
+use super::{connection::GatewayEnd, parts::Gateway, prepare::address_of};
 use crate::{
     access::admit,
     config::PeerAddr,

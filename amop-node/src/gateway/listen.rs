@@ -7,7 +7,7 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_rustls::server::TlsStream;
 
-use super::{connection::Gateway, prepare::address_of};
+use super::{parts::Gateway, prepare::address_of};
 use crate::{accept::AcceptingPort, context::NodeContext, ports::Door, supervise::keep, tcp::Tcp};
 
 /// Serves 3.x nodes until the node stops.

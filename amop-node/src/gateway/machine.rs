@@ -7,7 +7,7 @@ use amop_proto::{
     log::with_causes,
     node::{NodeEvent, PeerId, PeerIdentity, Piece},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::room::GatewayRoom;
 use crate::{
@@ -23,6 +23,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// loses messages.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often it is checked which overlay node carries the chain's messages.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
 /// How often the connections are looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -32,6 +35,8 @@ pub(super) struct MachineSide {
     pub(super) context: NodeContext,
     pub(super) room: Arc<GatewayRoom>,
     pub(super) identity: PeerIdentity,
+    /// Whether the chain takes part in the overlay.
+    pub(super) transit: bool,
 }
 
 /// Why the machine has no peer any more.
@@ -40,6 +45,8 @@ enum PeerEnd {
     Disconnected,
     /// The machine closed it.
     ByMachine,
+    /// Another overlay node carries the chain's messages.
+    StandingBy,
     Stopping,
 }
 
@@ -66,12 +73,12 @@ impl MachineSide {
         let stop = self.context.stop.clone();
         loop {
             tokio::select! {
-                () = self.wait_for_connection() => {}
+                () = self.wait_for_turn() => {}
                 () = stop.cancelled() => return,
             }
             match self.run_peer().await {
                 PeerEnd::Stopping => return,
-                PeerEnd::Disconnected => {}
+                PeerEnd::Disconnected | PeerEnd::StandingBy => {}
                 PeerEnd::ByMachine => {
                     tokio::select! {
                         () = sleep(AGAIN) => {}
@@ -82,10 +89,30 @@ impl MachineSide {
         }
     }
 
-    async fn wait_for_connection(&self) {
-        while !self.room.look(|bridge| bridge.is_connected()) {
-            self.room.connected.notified().await;
+    /// Returns once there is a connection and no other overlay node carries the chain's messages.
+    async fn wait_for_turn(&self) {
+        loop {
+            let connected = self.room.look(|bridge| bridge.is_connected());
+            if connected && self.carrier().is_none() {
+                return;
+            }
+            tokio::select! {
+                () = self.room.connected.notified() => {}
+                () = sleep(LOOK_AROUND) => {}
+            }
         }
+    }
+
+    /// Returns the overlay node that carries the chain's messages instead of this one. If several
+    /// nodes that reach each other carried them, each message would arrive once over each of them.
+    /// What they announce is signed, so that no 3.x node can make this one stand by.
+    fn carrier(&self) -> Option<NodeId> {
+        if !self.transit {
+            return None;
+        }
+        let (own, chain) = (self.context.node_id, &self.identity.node);
+        let borders = self.context.core.lock().machine.router().borders_of(chain);
+        borders.into_iter().filter(|border| *border < own).min()
     }
 
     /// Runs the machine's peer until there is no connection, or the machine closes it.
@@ -132,6 +159,7 @@ impl MachineSide {
 
     async fn carry(&self, peer: PeerId, signals: &Signals) -> PeerEnd {
         let mut spare = VecDeque::new();
+        let mut looked = Instant::now();
         loop {
             match self.take(peer, std::mem::take(&mut spare)).await {
                 Some(emptied) => spare = emptied,
@@ -139,6 +167,7 @@ impl MachineSide {
                     tokio::select! {
                         () = signals.write.notified() => {}
                         () = self.room.connected.notified() => {}
+                        () = sleep(LOOK_AROUND) => {}
                         () = signals.close.cancelled() => return PeerEnd::ByMachine,
                         () = self.context.stop.cancelled() => return PeerEnd::Stopping,
                     }
@@ -149,6 +178,18 @@ impl MachineSide {
             }
             if !self.room.look(|bridge| bridge.is_connected()) {
                 return PeerEnd::Disconnected;
+            }
+            if looked.elapsed() < LOOK_AROUND {
+                continue;
+            }
+            looked = Instant::now();
+            if let Some(carrier) = self.carrier() {
+                let (journal, node) = (&self.context.core.journal, carrier.short());
+                let text = format_args!(
+                    "the gateway stands by: overlay node {node} carries the messages of the 3.x chain"
+                );
+                journal.info(LineKind::GatewayStandsBy, Cause::Node, text);
+                return PeerEnd::StandingBy;
             }
         }
     }

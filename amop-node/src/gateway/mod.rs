@@ -12,6 +12,7 @@ mod listen;
 mod lists;
 mod machine;
 mod options;
+mod parts;
 mod prepare;
 mod reading;
 mod room;

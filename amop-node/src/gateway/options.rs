@@ -28,9 +28,12 @@ pub struct GatewayOptions {
     /// The 3.x nodes to dial, as in `nodes.json`. Nodes that dial this one need not be named.
     pub peers: Vec<PeerAddr>,
     /// Whether the chain takes part in the overlay: all overlay nodes reach it through this node,
-    /// and it reaches them. Otherwise only SDKs at this node do. Default true. If several overlay
-    /// nodes that reach each other are peers of the same chain, set it on one of them and give
-    /// the others no gateway, or on none of them: messages would arrive once over each.
+    /// and it reaches them. Of several such nodes that reach each other, the one with the lowest ID
+    /// carries the chain's messages, and the others stand by until it is gone; a message may arrive
+    /// twice in the second in which this changes. If it is false, only SDKs at this node reach the
+    /// chain, and overlay nodes that are its peers should not be linked: a message would arrive
+    /// over the link and over the chain. Default true. On chains with a white list of nodes, other
+    /// overlay nodes must list the ID that the log tells for the chain.
     pub transit: bool,
     /// The newest version of packets, 0 to 3. Default 3.
     pub max_version: u16,

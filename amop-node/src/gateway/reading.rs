@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{connection::Gateway, room::GatewayRoom};
+use super::{parts::Gateway, room::GatewayRoom};
 use crate::{
     intake::{IntakeRoom, IntakeShare},
     receive::Patience,

@@ -6,10 +6,10 @@ use amop_proto::log::ShortId;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    connection::Gateway,
     dial::GatewayDialler,
     listen::serve_gateway,
     machine::{MachineSide, identity},
+    parts::Gateway,
     prepare::PreparedGateway,
     room::GatewayRoom,
 };
@@ -63,6 +63,7 @@ pub(crate) fn start_gateway(
         context: context.clone(),
         room: room.clone(),
         identity: identity(chain, (name, agency, authority), address.to_string()),
+        transit,
     };
     spawn_machine_side(&context.tasks, side);
     context.ports.spawn(serve_gateway(

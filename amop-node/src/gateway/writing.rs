@@ -6,7 +6,7 @@ use amop_proto::gateway::{OutgoingPacket, bridge::GatewayConnectionId};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::{connection::Gateway, room::ConnectionSignals};
+use super::{parts::Gateway, room::ConnectionSignals};
 
 /// Packets are joined up to about this much for one write.
 const BATCH: usize = 128 * 1024;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use amop_testkit::{PATIENCE, until, within};
+use amop_testkit::{PATIENCE, log, until, within};
 
 use super::chain::{
     ask, builder, certificate, client, client_builder, echo, free_address, gateway, joined,
@@ -220,7 +220,7 @@ async fn only_listed_nodes_connect() {
     let admitted = start(gateway(welcome, &[address])).await;
     joined(&a, 1).await;
     let lines = ["do not let this node in"];
-    amop_testkit::log().wait_for(&lines).await;
+    log().wait_for(&lines).await;
     until("the end", || refused.gateway_peers().is_empty()).await;
     for node in [a, refused, admitted] {
         node.shutdown().await;
@@ -245,4 +245,64 @@ async fn a_client_learns_that_a_remote_subscriber_failed() {
     within("the end", refuser).await.unwrap();
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_linked_gateways_one_carries_the_messages() {
+    let far = node(&[]).await;
+    let peers = [far.gateway_address().unwrap()];
+    let bridge = || builder().gateway(gateway(certificate(), &peers));
+    let first = bridge().start().await.unwrap();
+    let address = first.p2p_address().to_string();
+    let second = bridge()
+        .peer(address.parse().unwrap())
+        .start()
+        .await
+        .unwrap();
+    second.wait_for_peers(1, PATIENCE).await.unwrap();
+    joined(&far, 2).await;
+    let lower = match first.node_id() < second.node_id() {
+        true => &first,
+        false => &second,
+    };
+    let carrier = format!("{}", lower.node_id().short());
+    log().wait_for(&["the gateway stands by", &carrier]).await;
+    let (at_first, at_second, outside) = (
+        client(&first).await,
+        client(&second).await,
+        client(&far).await,
+    );
+    let mut inside = [
+        subscribe(&at_first, "inside").await,
+        subscribe(&at_second, "inside").await,
+    ];
+    // The one that stands by has no topics for the chain.
+    known_by(&outside, &far, "inside", 1).await;
+    let topic = "inside".parse().unwrap();
+    for text in ["one", "two"] {
+        let sent = outside.publish_multicast_raw(&topic, text.into()).await;
+        sent.unwrap();
+    }
+    for messages in &mut inside {
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|text| text != "two") {
+            let message = next(messages).await;
+            if *message != "probe" {
+                seen.push((*message).clone());
+            }
+        }
+        assert_eq!(seen, ["one", "two"]);
+    }
+    // When it ends, the other one takes its place.
+    echo(subscribe(&outside, "outside").await, "from outside");
+    let (carrying, standing, client) = match first.node_id() < second.node_id() {
+        true => (first, second, at_second),
+        false => (second, first, at_first),
+    };
+    assert_eq!(ask(&client, "outside", "x").await, "from outside");
+    assert_eq!(standing.gateway_counters().unwrap().unicasts_sent, 0);
+    carrying.shutdown().await;
+    assert_eq!(ask(&client, "outside", "x").await, "from outside");
+    standing.shutdown().await;
+    far.shutdown().await;
 }

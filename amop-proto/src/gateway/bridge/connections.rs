@@ -8,7 +8,7 @@ use super::{
 };
 use crate::gateway::{
     codec::GatewayPacketError,
-    config::{GatewayConfig, GatewayCounters},
+    config::GatewayConfig,
     event::{GatewayCloseReason, GatewayEvent, GatewaySource},
     id::{GatewayAddress, GatewayId},
     packet::{GatewayPacket, OutgoingPacket},
@@ -273,7 +273,7 @@ impl GatewayBridge {
         let Some(peer) = self.connections.remove(&id) else {
             return;
         };
-        add(&mut self.counters.connections, &peer.counters());
+        self.counters.connections.add(&peer.counters());
         self.writable.remove(&id);
         self.behind.remove(&id);
         for node in self.reached.over(id) {
@@ -285,33 +285,4 @@ impl GatewayBridge {
             reason,
         });
     }
-}
-
-/// Adds counters to others.
-pub(super) fn add(sum: &mut GatewayCounters, more: &GatewayCounters) {
-    // Exhaustive: a field that is missing here causes a warning.
-    let GatewayCounters {
-        ignored,
-        malformed,
-        misrouted,
-        forged,
-        unsolicited,
-        requests_refused,
-        false_entries,
-        nodes_refused,
-        lists_refused,
-        tables_refused,
-        dropped,
-    } = more;
-    sum.ignored += ignored;
-    sum.malformed += malformed;
-    sum.misrouted += misrouted;
-    sum.forged += forged;
-    sum.unsolicited += unsolicited;
-    sum.requests_refused += requests_refused;
-    sum.false_entries += false_entries;
-    sum.nodes_refused += nodes_refused;
-    sum.lists_refused += lists_refused;
-    sum.tables_refused += tables_refused;
-    sum.dropped += dropped;
 }

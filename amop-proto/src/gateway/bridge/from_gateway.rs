@@ -1,71 +1,24 @@
 //! What 3.x nodes send, on its way to the node machine, and the machine's answers.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::{
     GatewayBridge,
+    asked::Asked,
     event::GatewayConnectionId,
     translate::{FAILED, GatewayReply, LATE, LOST, NOBODY, OVER_LIMIT_TEXT, crosses, reply_of},
 };
 use crate::{
     channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, frame_topic},
     gateway::{event::ReplyAddress, id::GatewayId, peer::GatewayPeer},
-    hash::HashMap,
     p2p::{PeerFrame, packet, protocol},
     ws::AmopRequest,
 };
 
 /// How long a 3.x node is promised an answer (gateway-v3 section 8).
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A unicast of a 3.x node that the machine has.
-#[derive(Debug)]
-struct Asked {
-    connection: GatewayConnectionId,
-    reply: ReplyAddress,
-    deadline: Instant,
-}
-
-/// The unicasts of 3.x nodes that wait for the machine's answer, by the numbers of their frames.
-#[derive(Debug, Default)]
-pub(super) struct AskedMachine {
-    by_seq: HashMap<u32, Asked>,
-    by_deadline: BTreeSet<(Instant, u32)>,
-    of_connection: HashMap<GatewayConnectionId, usize>,
-}
-
-impl AskedMachine {
-    fn insert(&mut self, seq: u32, asked: Asked) {
-        self.by_deadline.insert((asked.deadline, seq));
-        *self.of_connection.entry(asked.connection).or_default() += 1;
-        self.by_seq.insert(seq, asked);
-    }
-
-    fn take(&mut self, seq: u32) -> Option<Asked> {
-        let asked = self.by_seq.remove(&seq)?;
-        self.by_deadline.remove(&(asked.deadline, seq));
-        if let Some(count) = self.of_connection.get_mut(&asked.connection) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_connection.remove(&asked.connection);
-            }
-        }
-        Some(asked)
-    }
-
-    fn of(&self, connection: GatewayConnectionId) -> usize {
-        self.of_connection.get(&connection).copied().unwrap_or(0)
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
-    }
-}
 
 impl GatewayBridge {
     pub(super) fn take_topics(&mut self, now: Instant, id: GatewayId, topics: &[Bytes]) {
@@ -96,8 +49,7 @@ impl GatewayBridge {
             return self.answer(now, connection, &reply, NOBODY);
         }
         let limits = &self.config.limits;
-        if self.asked.by_seq.len() >= limits.asked
-            || self.asked.of(connection) >= limits.connection_asked
+        if self.asked.len() >= limits.asked || self.asked.of(connection) >= limits.connection_asked
         {
             self.counters.over_limit += 1;
             let error = GatewayReply::Error(FAILED, OVER_LIMIT_TEXT);
@@ -151,21 +103,15 @@ impl GatewayBridge {
 
     /// Ends the unicasts whose answer did not come in time.
     pub(super) fn expire_asked(&mut self, now: Instant) {
-        while let Some(&(deadline, seq)) = self.asked.by_deadline.first()
-            && deadline <= now
-        {
-            if let Some(asked) = self.asked.take(seq) {
-                self.answer(now, asked.connection, &asked.reply, LATE);
-            }
+        while let Some(asked) = self.asked.take_expired(now) {
+            self.answer(now, asked.connection, &asked.reply, LATE);
         }
     }
 
     /// Ends all unicasts that wait, because no answer can come any more.
     pub(super) fn end_asked(&mut self, now: Instant) {
-        while let Some(&(_, seq)) = self.asked.by_deadline.first() {
-            if let Some(asked) = self.asked.take(seq) {
-                self.answer(now, asked.connection, &asked.reply, LOST);
-            }
+        while let Some(asked) = self.asked.take_any() {
+            self.answer(now, asked.connection, &asked.reply, LOST);
         }
     }
 

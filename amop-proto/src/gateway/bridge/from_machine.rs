@@ -8,6 +8,7 @@ use rand::RngExt;
 use super::{
     GatewayBridge,
     event::GatewayConnectionId,
+    sent::SentUnicast,
     translate::{Refusal, answer_of, crosses, refusal_of, request_body},
 };
 use crate::{
@@ -16,54 +17,8 @@ use crate::{
         event::{GatewayOutcome, GatewaySendError},
         id::GatewayId,
     },
-    hash::HashMap,
     p2p::{PeerFrame, packet, protocol},
 };
-
-/// A unicast of the machine that a 3.x node has.
-#[derive(Debug)]
-struct SentUnicast {
-    /// The machine's frame.
-    frame: Frame,
-    topic: Bytes,
-    /// What 3.x nodes are sent.
-    body: Bytes,
-    /// The nodes that were asked.
-    tried: Vec<GatewayId>,
-    deadline: Instant,
-}
-
-impl SentUnicast {
-    fn cost(&self) -> usize {
-        self.frame.wire_len() + self.body.len()
-    }
-}
-
-/// The unicasts of the machine that wait for an answer, by the numbers of its frames.
-#[derive(Debug, Default)]
-pub(super) struct SentUnicasts {
-    by_seq: HashMap<u32, SentUnicast>,
-    bytes: usize,
-}
-
-impl SentUnicasts {
-    fn insert(&mut self, seq: u32, unicast: SentUnicast) {
-        self.bytes += unicast.cost();
-        if let Some(replaced) = self.by_seq.insert(seq, unicast) {
-            self.bytes -= replaced.cost();
-        }
-    }
-
-    fn take(&mut self, seq: u32) -> Option<SentUnicast> {
-        let unicast = self.by_seq.remove(&seq)?;
-        self.bytes -= unicast.cost();
-        Some(unicast)
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
 
 impl GatewayBridge {
     /// Handles a frame of the node machine for the peer that stands for the chain.
@@ -143,11 +98,9 @@ impl GatewayBridge {
             frame,
         };
         let limits = &self.config.limits;
-        let bytes = self.sent.bytes.saturating_add(unicast.cost());
-        let is_alone = self.sent.by_seq.is_empty();
-        if self.sent.by_seq.len() >= limits.in_flight
-            || (bytes > limits.in_flight_bytes && !is_alone)
-        {
+        let bytes = self.sent.bytes().saturating_add(unicast.cost());
+        let is_alone = self.sent.len() == 0;
+        if self.sent.len() >= limits.in_flight || (bytes > limits.in_flight_bytes && !is_alone) {
             self.counters.unsent += 1;
             return self.answer_undelivered(message.seq, &unicast);
         }

@@ -30,6 +30,7 @@
 //! arrives in its name over another one is dropped and counted. Of other nodes, the neighbours
 //! decide who they are.
 
+mod asked;
 mod config;
 mod connections;
 mod event;
@@ -37,6 +38,7 @@ mod exchange;
 mod from_gateway;
 mod from_machine;
 mod reached;
+mod sent;
 #[cfg(test)]
 mod tests;
 mod translate;
@@ -48,13 +50,12 @@ use std::{
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
+use self::{
+    asked::AskedMachine, exchange::TopicExchange, reached::ReachedNodes, sent::SentUnicasts,
+};
 pub use self::{
     config::{GatewayBridgeConfig, GatewayBridgeCounters, GatewayBridgeLimits},
     event::{GatewayBridgeEvent, GatewayConnectionId, GatewayRefusal},
-};
-use self::{
-    exchange::TopicExchange, from_gateway::AskedMachine, from_machine::SentUnicasts,
-    reached::ReachedNodes,
 };
 use super::{peer::GatewayPeer, seqs::PacketSeqs, topics::AnnouncedTopics};
 use crate::p2p::PeerFrame;
@@ -208,7 +209,7 @@ impl GatewayBridge {
     pub fn counters(&self) -> GatewayBridgeCounters {
         let mut counters = self.counters;
         for peer in self.connections.values() {
-            connections::add(&mut counters.connections, &peer.counters());
+            counters.connections.add(&peer.counters());
         }
         counters
     }

@@ -261,3 +261,57 @@ fn a_neighbour_that_does_not_read_loses_messages_and_then_its_connection() {
     chain.advance(Duration::from_secs(61));
     assert!(!chain.bridges[0].is_open(deaf));
 }
+
+#[test]
+fn lists_that_come_too_fast_are_not_read() {
+    let mut chain = Chain::new(1);
+    let liar = chain.play(&[]);
+    let wire = chain.join(liar, 0);
+    let honest = chain.neighbour(0, &[b"t"]);
+    let publisher = chain.net.sdk(0);
+    chain.learn();
+    let padding = "x".repeat(400 * 1024);
+    let list = format!("{{\"topicItems\":[\"l\"],\"topicSeq\":1,\"padding\":\"{padding}\"}}");
+    for from in 0..40 {
+        let kind = GatewayMessageKind::TOPIC_SEQ;
+        chain.inject(wire, named(200 + from, kind, Bytes::from_static(b"1")));
+        let kind = GatewayMessageKind::TOPICS;
+        chain.inject(wire, named(200 + from, kind, list.clone().into()));
+    }
+    // 21 of these lists have over 8 MiB.
+    assert_eq!(chain.bridges[0].counters().connections.over_rate, 19);
+    chain.send(publisher, unicast(1, "t", "x"));
+    chain.asked(honest);
+    // Time pays for it.
+    chain.advance(Duration::from_secs(9));
+    let kind = GatewayMessageKind::TOPIC_SEQ;
+    chain.inject(wire, named(250, kind, Bytes::from_static(b"1")));
+    chain.inject(wire, named(250, GatewayMessageKind::TOPICS, list.into()));
+    assert_eq!(chain.bridges[0].counters().connections.over_rate, 19);
+}
+
+#[test]
+fn the_machine_waits_for_a_slow_connection_until_it_is_given_up() {
+    let mut chain = limited(|limits| {
+        limits.connection = limits.connection.with(|limits| limits.queued_bytes = 8192);
+    });
+    let deaf = chain.take(0, address(50)).unwrap();
+    let bridge = &mut chain.bridges[0];
+    assert!(!bridge.is_congested());
+    let now = chain.net.now();
+    let mut wait = now;
+    while !bridge.is_congested() && wait < now + Duration::from_secs(58) {
+        wait += Duration::from_millis(500);
+        bridge.handle_timeout(wait);
+    }
+    assert!(bridge.is_congested());
+    bridge.note_behind();
+    assert!(!bridge.is_congested());
+    // Once it has caught up, it counts again.
+    while bridge.poll_packet(wait, deaf).is_some() {}
+    for _ in 0..20 {
+        bridge.handle_timeout(wait);
+        wait += Duration::from_secs(2);
+    }
+    assert!(bridge.is_open(deaf) && bridge.is_congested());
+}
