@@ -244,12 +244,12 @@ impl MachineSide {
 /// Returns the identity of the peer that stands for a chain.
 pub(super) fn identity(
     node: NodeId,
-    (name, agency, authority): (String, String, [u8; 32]),
+    (agency, authority): (String, [u8; 32]),
     address: String,
 ) -> PeerIdentity {
     PeerIdentity {
         node,
-        name,
+        name: "3.x chain".to_owned(),
         agency,
         authority,
         address,

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use amop_proto::{
@@ -40,7 +40,6 @@ pub(crate) struct PreparedGateway {
     pub(crate) chain: NodeId,
     /// The digest by which the machine counts what the chain uses.
     pub(super) authority: [u8; 32],
-    pub(super) name: String,
     pub(super) agency: String,
     pub(super) bridge: GatewayBridge,
     pub(super) codec: GatewayCodec,
@@ -81,10 +80,9 @@ impl PreparedGateway {
             config.answer = answer.saturating_sub(EARLIER).max(answer / 2);
         });
         Ok(Self {
-            bridge: GatewayBridge::new(config, Instant::now()),
+            bridge: GatewayBridge::new(config),
             chain: chain_id(&authority),
             authority,
-            name: identity.name().unwrap_or_default().to_owned(),
             agency: identity.agency().unwrap_or_default().to_owned(),
             codec: options
                 .limits

@@ -29,7 +29,6 @@ pub(crate) fn start_gateway(
         own,
         chain,
         authority,
-        name,
         agency,
         bridge,
         codec,
@@ -62,7 +61,7 @@ pub(crate) fn start_gateway(
     let side = MachineSide {
         context: context.clone(),
         room: room.clone(),
-        identity: identity(chain, (name, agency, authority), address.to_string()),
+        identity: identity(chain, (agency, authority), address.to_string()),
         transit,
     };
     spawn_machine_side(&context.tasks, side);

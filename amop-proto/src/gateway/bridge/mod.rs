@@ -79,7 +79,7 @@ use crate::p2p::PeerFrame;
 /// let own = GatewayAddress::of_key(&[1; 65])?;
 /// // The time, and a seed of the operating system.
 /// let config = GatewayBridgeConfig::new(own, 1_700_000_000, [7; 32]);
-/// let mut bridge = GatewayBridge::new(config, now);
+/// let mut bridge = GatewayBridge::new(config);
 ///
 /// // A connection with node 2 has finished TLS.
 /// let connection = bridge.connect(now, GatewayAddress::of_key(&[2; 65])?)?;
@@ -114,7 +114,7 @@ pub struct GatewayBridge {
 impl GatewayBridge {
     /// Creates a bridge without connections.
     #[must_use]
-    pub fn new(config: GatewayBridgeConfig, _now: Instant) -> Self {
+    pub fn new(config: GatewayBridgeConfig) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
         // FISCO nodes start at 2 (gateway-v3 section 3).
         let seqs = PacketSeqs::starting_at(2, rng.random());
@@ -160,6 +160,12 @@ impl GatewayBridge {
         self.sent.clear();
         self.end_asked(now);
         self.set_own_topics(now, Vec::new());
+    }
+
+    /// Returns whether the machine has a peer.
+    #[must_use]
+    pub fn has_machine(&self) -> bool {
+        self.machine.is_some()
     }
 
     /// Returns the next frame for the machine.

@@ -109,7 +109,7 @@ impl Chain {
         let bridge = |n: usize| {
             let own = address(n as u8);
             let config = GatewayBridgeConfig::new(own, 1000, [n as u8; 32]).with(&change);
-            GatewayBridge::new(config, net.now())
+            GatewayBridge::new(config)
         };
         let bridges: Vec<_> = (0..net.nodes.len()).map(bridge).collect();
         Self {
