@@ -91,11 +91,17 @@ impl MachineSide {
 
     /// Returns once there is a connection and no other overlay node carries the chain's messages.
     async fn wait_for_turn(&self) {
+        let mut told = None;
         loop {
             let connected = self.room.look(|bridge| bridge.is_connected());
-            if connected && self.carrier().is_none() {
+            let carrier = self.carrier().filter(|_| connected);
+            if connected && carrier.is_none() {
                 return;
             }
+            if let Some(carrier) = carrier.filter(|_| told != carrier) {
+                self.log_carrier(carrier);
+            }
+            told = carrier;
             tokio::select! {
                 () = self.room.connected.notified() => {}
                 () = sleep(LOOK_AROUND) => {}
@@ -113,6 +119,15 @@ impl MachineSide {
         let (own, chain) = (self.context.node_id, &self.identity.node);
         let borders = self.context.core.lock().machine.router().borders_of(chain);
         borders.into_iter().filter(|border| *border < own).min()
+    }
+
+    fn log_carrier(&self, carrier: NodeId) {
+        let text = format_args!(
+            "the gateway stands by: overlay node {} carries the messages of the 3.x chain",
+            carrier.short()
+        );
+        let journal = &self.context.core.journal;
+        journal.info(LineKind::GatewayStandsBy, Cause::Node, text);
     }
 
     /// Runs the machine's peer until there is no connection, or the machine closes it.
@@ -183,12 +198,7 @@ impl MachineSide {
                 continue;
             }
             looked = Instant::now();
-            if let Some(carrier) = self.carrier() {
-                let (journal, node) = (&self.context.core.journal, carrier.short());
-                let text = format_args!(
-                    "the gateway stands by: overlay node {node} carries the messages of the 3.x chain"
-                );
-                journal.info(LineKind::GatewayStandsBy, Cause::Node, text);
+            if self.carrier().is_some() {
                 return PeerEnd::StandingBy;
             }
         }
