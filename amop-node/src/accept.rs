@@ -124,7 +124,7 @@ pub(crate) async fn serve_p2p(
 }
 
 #[derive(Clone)]
-struct AcceptingPort {
+pub(crate) struct AcceptingPort {
     door: Arc<Door>,
     tls: Arc<ServerConfig>,
     verifier: PeerVerifier,
@@ -148,7 +148,7 @@ impl AcceptingPort {
     /// Creates the port. When all `places` are taken, a newcomer may get a place that another key or
     /// agency has beyond its share. The machine decides this, and it must know the newcomer's
     /// certificate, so the handshake comes first.
-    fn new(
+    pub(crate) fn new(
         door: Arc<Door>,
         tls: Arc<ServerConfig>,
         verifier: PeerVerifier,
@@ -165,7 +165,7 @@ impl AcceptingPort {
         }
     }
 
-    async fn run<F, Fut>(self, context: NodeContext, listener: &TcpListener, serve: F)
+    pub(crate) async fn run<F, Fut>(self, context: NodeContext, listener: &TcpListener, serve: F)
     where
         F: Fn(NodeContext, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,

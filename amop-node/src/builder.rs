@@ -22,6 +22,7 @@ use crate::{
     AccessLists, Node,
     config::{CertPaths, ChainV3Config, ChainVersion, NodeConfig, PeerAddr, Warning, read_text},
     error::{Port, StartError},
+    gateway::GatewayOptions,
     limits::ListenLimits,
 };
 
@@ -49,6 +50,7 @@ pub struct NodeBuilder {
     timeouts: Timeouts,
     listen: ListenLimits,
     seed: Option<[u8; 32]>,
+    gateway: Option<GatewayOptions>,
 }
 
 impl Default for NodeBuilder {
@@ -75,6 +77,7 @@ impl Default for NodeBuilder {
             timeouts: Timeouts::default(),
             listen: ListenLimits::default(),
             seed: None,
+            gateway: None,
         }
     }
 }
@@ -313,6 +316,31 @@ impl NodeBuilder {
     /// Sets the limits of the node's ports.
     pub fn listen_limits(mut self, limits: ListenLimits) -> Self {
         self.listen = limits;
+        self
+    }
+
+    /// Makes the node a gateway peer of the nodes of a 3.x chain. Default: it is none.
+    ///
+    /// Subscribers and publishers at 3.x nodes and those at this node reach each other then; with
+    /// [`GatewayOptions::transit`], so do those at all overlay nodes.
+    ///
+    /// ```no_run
+    /// use amop_node::{GatewayOptions, Node};
+    /// use amop_tls::{CertFiles, Identity};
+    ///
+    /// # async fn run(builder: amop_node::NodeBuilder) -> Result<(), Box<dyn std::error::Error>> {
+    /// let conf = |file: &str| format!("nodes/127.0.0.1/node0/conf/{file}");
+    /// let files = CertFiles::new(conf("ssl.crt"), conf("ssl.key"), conf("ca.crt"));
+    /// let gateway = GatewayOptions::new(Identity::load(&files)?).with(|gateway| {
+    ///     gateway.listen = ([0, 0, 0, 0], 30300).into();
+    ///     gateway.peers = vec!["10.0.0.7:30300".parse().expect("an address")];
+    /// });
+    /// let node = builder.gateway(gateway).start().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn gateway(mut self, gateway: GatewayOptions) -> Self {
+        self.gateway = Some(gateway);
         self
     }
 

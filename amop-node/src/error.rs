@@ -28,6 +28,11 @@ pub enum StartError {
          CA:FALSE, as build_chain.sh makes them"
     )]
     NoNodeId,
+    /// The gateway's certificate has a key that gives no ID.
+    #[error(
+        "the gateway's certificate gives no node ID: use the ssl.crt that build_chain.sh of 3.x makes"
+    )]
+    NoGatewayId,
     /// An allow list is set, but SDK certificates on an RSA channel have no keys to list.
     #[error(
         "sdk_allowlist names secp256k1 keys, but SDKs of an RSA channel have none: remove the list, \
@@ -85,6 +90,8 @@ pub enum Port {
     Rpc,
     /// The port for SDKs of 3.x.
     V3,
+    /// The port for 3.x nodes.
+    Gateway,
 }
 
 impl std::fmt::Display for Port {
@@ -94,6 +101,7 @@ impl std::fmt::Display for Port {
             Self::P2p => "P2P",
             Self::Rpc => "JSON-RPC",
             Self::V3 => "3.x",
+            Self::Gateway => "gateway",
         })
     }
 }

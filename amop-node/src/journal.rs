@@ -42,6 +42,14 @@ pub(crate) enum LineKind {
     PeerEnded,
     /// A configured peer cannot be reached.
     DialFailed,
+    /// A connection with a 3.x node began.
+    GatewayOpened,
+    /// A connection with a 3.x node ended, or was refused.
+    GatewayEnded,
+    /// A 3.x node sent something unusual.
+    GatewayNotice,
+    /// Another overlay node carries the messages of the 3.x chain.
+    GatewayStandsBy,
     /// An HTTP request failed.
     Http,
     /// A reply was over the frame limit.

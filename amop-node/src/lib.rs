@@ -17,6 +17,7 @@ mod dial;
 mod effort;
 mod error;
 mod gate;
+mod gateway;
 mod http;
 mod intake;
 mod journal;
@@ -48,6 +49,10 @@ mod v3;
 
 pub use amop_proto::{
     NodeId,
+    gateway::{
+        GatewayId,
+        bridge::{GatewayBridgeCounters, GatewayBridgeLimits},
+    },
     node::{Counters, Limits, Timeouts},
 };
 
@@ -55,6 +60,7 @@ pub use self::{
     access::{AccessLists, ReloadError, Reloaded},
     builder::NodeBuilder,
     error::{Port, StartError},
+    gateway::{GatewayKey, GatewayOptions, ParseGatewayKeyError},
     limits::ListenLimits,
     network::Network,
     node::Node,

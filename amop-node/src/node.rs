@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{
+    gateway::{GatewayId, bridge::GatewayBridgeCounters},
     node::{Checker, Counters, NodeEvent},
     p2p::NodeId,
 };
@@ -11,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     AccessLists, ReloadError, Reloaded, access::Access, apart::aside, checking::CheckingThread,
-    core::Core, error::StartError, intake::Intake, ports::PortsThread,
+    core::Core, error::StartError, gateway::GatewayRoom, intake::Intake, ports::PortsThread,
     refused_nodes::look_at_nodes, stats::Stats,
 };
 
@@ -38,6 +39,8 @@ pub struct Node {
     pub(crate) ports: Option<PortsThread>,
     pub(crate) checking: Option<CheckingThread>,
     pub(crate) intake: Arc<Intake>,
+    /// The gateway, and the address of its port.
+    pub(crate) gateway: Option<(Arc<GatewayRoom>, SocketAddr)>,
 }
 
 impl Node {
@@ -61,6 +64,24 @@ impl Node {
     /// Returns the address that answers JSON-RPC over HTTP, if there is one.
     pub fn rpc_address(&self) -> Option<SocketAddr> {
         self.rpc
+    }
+
+    /// Returns the address that 3.x nodes connect to, if the node has a gateway.
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Returns the 3.x nodes at the other ends of the gateway's connections.
+    pub fn gateway_peers(&self) -> Vec<GatewayId> {
+        let room = self.gateway.as_ref().map(|(room, _)| room);
+        room.map(|room| room.look(|bridge| bridge.neighbours().collect()))
+            .unwrap_or_default()
+    }
+
+    /// Returns what the gateway counted since it started; `None` if the node has none. Changes are
+    /// logged once a minute, and all counters at shutdown.
+    pub fn gateway_counters(&self) -> Option<GatewayBridgeCounters> {
+        self.gateway.as_ref().map(|(room, _)| room.counters())
     }
 
     /// Returns the node's ID.
@@ -221,6 +242,9 @@ impl Node {
             tracing::warn!("{} tasks did not end in time", self.tasks.len());
         }
         self.core.journal.finish();
+        if let Some((gateway, _)) = &self.gateway {
+            gateway.log_totals();
+        }
         self.core.log_totals();
     }
 }

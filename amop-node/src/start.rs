@@ -25,6 +25,7 @@ use crate::{
     dial::Dialler,
     effort::Efforts,
     error::StartError,
+    gateway::{PreparedGateway, start_gateway},
     http::serve_http,
     intake::Intake,
     limits::ListenLimits,
@@ -60,6 +61,7 @@ pub(crate) struct Setup {
     pub(crate) limits: ListenLimits,
     /// The machine's limits.
     pub(crate) machine_limits: Limits,
+    pub(crate) gateway: Option<PreparedGateway>,
 }
 
 /// A port of 2.x.
@@ -191,6 +193,10 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         Ok::<_, StartError>(rpc.address)
     });
     let rpc = rpc.transpose()?;
+    let gateway = setup
+        .gateway
+        .map(|gateway| start_gateway(&context, gateway));
+    let gateway = gateway.transpose()?;
     for peer in setup.peers {
         let (context, tls) = (context.clone(), setup.p2p_client.clone());
         let (name, stop) = (format!("the dialler of {peer}"), stop.clone());
@@ -213,6 +219,7 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         ports: Some(ports_thread),
         checking: Some(checking_thread),
         intake,
+        gateway,
     })
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod config;
 mod denial;
+mod gateway;
 mod http;
 mod layout;
 mod lock;

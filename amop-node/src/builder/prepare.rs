@@ -4,12 +4,15 @@ use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
 use amop_proto::{
     channel::{FrameDecoder, PROTOCOL_MAX_FRAME},
-    node::{Checker, MachineConfig, NodeMachine, rpc::NodeFacts},
+    node::{Checker, MachineConfig, NodeMachine, Timeouts, rpc::NodeFacts},
     p2p::{NodeId, PeerCodec},
     ws::{GroupInfo, bridge::SdkBridgeConfig, server::WsServerConfig},
 };
 use amop_tls::{Identity, PeerOptions, ServerOptions, pki};
-use rand::{TryRng, rngs::SysRng};
+use rand::{
+    RngExt, SeedableRng, TryRng,
+    rngs::{StdRng, SysRng},
+};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::{NodeBuilder, chain_v3::V3Listen, roles::warn_of_roles};
@@ -19,6 +22,7 @@ use crate::{
     apart::aside,
     core::Core,
     error::{Port, StartError},
+    gateway::{GatewayOptions, PreparedGateway},
     start::{Rpc, Setup, TlsPort, V3Port, start},
     statements::{NodeSigner, NodeVerifier},
 };
@@ -111,6 +115,13 @@ impl NodeBuilder {
                 .try_fill_bytes(&mut seed)
                 .map_err(|error| StartError::Random(error.to_string()))?,
         }
+        let options = self.gateway;
+        let gateway = options
+            .map(|options| prepare_gateway(options, &seed, &self.timeouts))
+            .transpose()?;
+        let mut transit = self.transit;
+        let chain = gateway.as_ref().filter(|gateway| gateway.transit);
+        transit.extend(chain.map(|gateway| gateway.chain));
         let facts = NodeFacts {
             fisco_version: self.version.to_string(),
             chain_id: self.chain_id,
@@ -129,7 +140,7 @@ impl NodeBuilder {
                 limits.peers = self.listen.peers;
             }),
             timeouts: self.timeouts,
-            stubs: self.transit.clone(),
+            stubs: transit.clone(),
             epoch: epoch(),
             seed,
         });
@@ -151,7 +162,7 @@ impl NodeBuilder {
         let sessions_v3 = SdkBridgeConfig::for_node(session, &self.timeouts)
             .with(|config| config.max_frame = self.limits.frame.min(PROTOCOL_MAX_FRAME));
         start(Setup {
-            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &self.transit)),
+            checker: Arc::new(checker.of_node(&NodeId(node_id.0), &transit)),
             access: Arc::new(
                 Access::new(p2p_identity, channel_identity, peers, sdks).with_v3(v3_verifier),
             ),
@@ -172,6 +183,7 @@ impl NodeBuilder {
             codec: PeerCodec::new(PROTOCOL_MAX_FRAME).with_compression(self.compress),
             limits: self.listen,
             machine_limits: self.limits,
+            gateway,
         })
     }
 }
@@ -219,6 +231,16 @@ impl V3Port {
             verifier,
         })
     }
+}
+
+fn prepare_gateway(
+    options: GatewayOptions,
+    seed: &[u8; 32],
+    timeouts: &Timeouts,
+) -> Result<PreparedGateway, StartError> {
+    // The gateway's numbers must not follow from those of the machine.
+    let seed = StdRng::from_seed(*seed).random();
+    PreparedGateway::new(options, seed, timeouts, bind)
 }
 
 /// Returns the microseconds since 1970, so that other nodes accept the statements of a node that

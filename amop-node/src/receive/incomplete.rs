@@ -16,7 +16,8 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(super) fn of(self, received: usize) -> Duration {
+    /// Returns the time that a frame has of which this many bytes were received.
+    pub(crate) fn of(self, received: usize) -> Duration {
         let more = Duration::from_secs_f64(received as f64 / self.rate.max(1) as f64);
         self.grace.saturating_add(more)
     }

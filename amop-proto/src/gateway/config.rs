@@ -163,6 +163,9 @@ pub struct GatewayCounters {
     pub forged: u64,
     /// Topic lists and router tables that were not asked for, or that follow an answer too late.
     pub unsolicited: u64,
+    /// Topic lists and router tables that came faster than they are read: 1 MiB per second, and 8 MiB
+    /// at once.
+    pub over_rate: u64,
     /// Requests for topics that came too soon after another one in the name of the same node.
     pub requests_refused: u64,
     /// Entries of router tables whose ids are not those of one node.
@@ -175,4 +178,37 @@ pub struct GatewayCounters {
     pub tables_refused: u64,
     /// Announcements and answers to requests for lists that found the queue full.
     pub dropped: u64,
+}
+
+impl GatewayCounters {
+    /// Adds counters to others.
+    pub(super) fn add(&mut self, more: &Self) {
+        // Exhaustive: a field that is missing here causes a warning.
+        let Self {
+            ignored,
+            malformed,
+            misrouted,
+            forged,
+            unsolicited,
+            over_rate,
+            requests_refused,
+            false_entries,
+            nodes_refused,
+            lists_refused,
+            tables_refused,
+            dropped,
+        } = more;
+        self.ignored += ignored;
+        self.malformed += malformed;
+        self.misrouted += misrouted;
+        self.forged += forged;
+        self.unsolicited += unsolicited;
+        self.over_rate += over_rate;
+        self.requests_refused += requests_refused;
+        self.false_entries += false_entries;
+        self.nodes_refused += nodes_refused;
+        self.lists_refused += lists_refused;
+        self.tables_refused += tables_refused;
+        self.dropped += dropped;
+    }
 }

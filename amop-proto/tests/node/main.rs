@@ -11,6 +11,7 @@ mod cuts;
 mod duplicates;
 mod failover;
 mod failures;
+mod gateway;
 mod hostile;
 mod lapses;
 mod limits;

@@ -62,7 +62,7 @@ impl<T> GatewayPeer<T> {
                 self.put_topic_seq(now, from);
             }
         }
-        if self.nodes.must_ask(now, from.id(), number) {
+        if self.texts.allows(now) && self.nodes.must_ask(now, from.id(), number) {
             self.put_message(now, from, GatewayMessageKind::REQUEST_TOPICS, Bytes::new());
         }
     }
@@ -82,10 +82,15 @@ impl<T> GatewayPeer<T> {
     }
 
     fn take_topics(&mut self, now: Instant, id: GatewayId, text: &Bytes) {
+        if !self.texts.allows(now) {
+            self.counters.over_rate += 1;
+            return;
+        }
         if !self.nodes.answer(now, id) {
             self.counters.unsolicited += 1;
             return;
         }
+        self.texts.spend(now, text.len());
         let limits = self.config.limits;
         let list = GatewayTopicList::parse(text, limits.list_bytes, limits.node_topics);
         match list.and_then(|list| self.nodes.replace_topics(id, list, &limits)) {

@@ -2,6 +2,7 @@
 
 mod amop;
 mod asked;
+mod budget;
 mod nodes;
 mod outbox;
 mod receiving;
@@ -14,7 +15,7 @@ use std::{collections::VecDeque, io, time::Instant};
 
 use bytes::Bytes;
 
-use self::{asked::Asked, nodes::Nodes, outbox::Outbox, requests::Requests};
+use self::{asked::Asked, budget::TextBudget, nodes::Nodes, outbox::Outbox, requests::Requests};
 use super::{
     codec::GatewayPacketError,
     config::{
@@ -51,6 +52,8 @@ pub struct GatewayPeer<T> {
     events: VecDeque<GatewayEvent<T>>,
     counters: GatewayCounters,
     router: RouterExchange,
+    /// How many bytes of lists and tables may be read.
+    texts: TextBudget,
     due: DueTimes,
     last_read: Instant,
     is_closed: bool,
@@ -113,6 +116,7 @@ impl<T> GatewayPeer<T> {
             events: VecDeque::new(),
             counters: GatewayCounters::default(),
             router: RouterExchange::default(),
+            texts: TextBudget::new(now),
             due: DueTimes::new(now),
             last_read: now,
             is_closed: false,
@@ -174,6 +178,12 @@ impl<T> GatewayPeer<T> {
             self.due.topic_seq = self.due.topic_seq.min(earliest);
         }
         self.topics = topics.clone();
+    }
+
+    /// Sets whether another connection is a shorter way to a node. Then this one does not announce
+    /// this node's topics to it, because one announcement is enough. Everything else is as before.
+    pub fn set_reached_elsewhere(&mut self, node: GatewayId, elsewhere: bool) {
+        self.nodes.set_elsewhere(node, elsewhere);
     }
 
     /// Returns the next packet to write.

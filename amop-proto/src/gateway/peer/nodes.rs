@@ -33,6 +33,8 @@ struct NodeRecord {
     topic_bytes: usize,
     /// This node's list that was sent to it last.
     listed: Option<Listed>,
+    /// Whether another connection announces this node's topics to it.
+    elsewhere: bool,
 }
 
 /// A list of this node's topics that was sent.
@@ -65,6 +67,7 @@ impl NodeRecord {
             topics: [].into(),
             topic_bytes: 0,
             listed: None,
+            elsewhere: false,
         }
     }
 }
@@ -114,8 +117,16 @@ impl Nodes {
         self.by_id.get(&id).map(|record| &record.address)
     }
 
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &GatewayAddress> {
-        self.by_id.values().map(|record| &record.address)
+    /// Returns the nodes to which this node's topics are announced over this connection.
+    pub(super) fn announced(&self) -> impl Iterator<Item = &GatewayAddress> {
+        let records = self.by_id.values().filter(|record| !record.elsewhere);
+        records.map(|record| &record.address)
+    }
+
+    pub(super) fn set_elsewhere(&mut self, id: GatewayId, elsewhere: bool) {
+        if let Some(record) = self.by_id.get_mut(&id) {
+            record.elsewhere = elsewhere;
+        }
     }
 
     pub(super) fn list(&self) -> impl Iterator<Item = GatewayNode> {

@@ -51,12 +51,17 @@ impl<T> GatewayPeer<T> {
     }
 
     fn take_router_table(&mut self, now: Instant, payload: &Bytes) {
+        if !self.texts.allows(now) {
+            self.counters.over_rate += 1;
+            return;
+        }
         let asked = self.router.asked.as_mut();
         let Some(asked) = asked.and_then(|asked| asked.answer(now).then_some(asked)) else {
             self.counters.unsolicited += 1;
             return;
         };
         self.router.fetched = asked.number();
+        self.texts.spend(now, payload.len());
         let limits = &self.config.limits;
         match RouterTable::parse(payload, limits.table_bytes, limits.table_entries) {
             Ok(table) => self.apply_table(now, &table),

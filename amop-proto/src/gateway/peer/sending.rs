@@ -203,11 +203,12 @@ impl<T> GatewayPeer<T> {
         sent.is_ok()
     }
 
-    /// Announces the topic sequence number to every node that is known, each by a packet of its own
+    /// Announces the topic sequence number to every node that is known, except those that another
+    /// connection tells ([`set_reached_elsewhere`](Self::set_reached_elsewhere)), each by a packet of its own
     /// (gateway-v3 section 7.1): only then do nodes behind the neighbour learn this node's topics.
     pub(super) fn put_topic_seqs(&mut self, now: Instant) {
         self.topic_seq_announced(now);
-        let nodes: Vec<GatewayAddress> = self.nodes.addresses().cloned().collect();
+        let nodes: Vec<GatewayAddress> = self.nodes.announced().cloned().collect();
         for node in &nodes {
             self.put_topic_seq(now, node);
         }

@@ -38,6 +38,17 @@ impl Mesh {
         stubs.iter().copied().chain([fisco]).collect()
     }
 
+    /// Returns the other overlay nodes that can be reached and that announce this FISCO node.
+    pub(in crate::node) fn borders_of(&self, fisco: RoutingKey) -> Vec<NodeId> {
+        let names = self.database.stubs_for(fisco).iter().copied();
+        let reached = names.filter(|&name| self.distance(name).is_some());
+        let borders = reached.map(|name| self.owner(name));
+        let others = borders.filter(|&border| border != self.own());
+        others
+            .filter_map(|border| self.database.get(border).map(|state| state.node))
+            .collect()
+    }
+
     /// Returns whether some node announces a FISCO node.
     pub(in crate::node) fn has_announced(&self) -> bool {
         self.database.has_stubs()

@@ -30,6 +30,12 @@ impl Router {
         self.out.counters
     }
 
+    /// Returns the other overlay nodes that can be reached now and that let this FISCO node take
+    /// part in the overlay.
+    pub fn borders_of(&self, fisco: &NodeId) -> Vec<NodeId> {
+        self.mesh.borders_of(RoutingKey::from(fisco))
+    }
+
     /// Returns the number of unicasts that wait for an answer now.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()

@@ -168,6 +168,10 @@ impl Net {
         self.now - self.base
     }
 
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
     pub(super) fn id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
