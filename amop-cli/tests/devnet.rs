@@ -386,17 +386,24 @@ async fn connect_v3(port: u16, sdk: &Path) -> V3Sdk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_of_a_3x_chain_comes_up() {
+async fn nodes_of_a_3x_chain_come_up() {
     let temp = TempDir::new().unwrap();
-    let base = free_ports(1);
+    let base = free_ports(2);
     let devnet = start(temp.path(), base, &["--chain", "3"]);
     let sdk = temp.path().join("127.0.0.1/sdk");
     assert_eq!(
         devnet.lines,
         [
-            "AMOP network of 1 node is up, with no chain below it.".to_owned(),
+            "AMOP network of 2 nodes is up, with no chain below it.".to_owned(),
             format!("  node0  SDKs of 3.x 127.0.0.1:{base}"),
+            format!("  node1  SDKs of 3.x 127.0.0.1:{}", base + 1),
             format!("Certificates for SDKs of 3.x: {}", sdk.display()),
+            "Try, in two other terminals:".to_owned(),
+            format!(
+                "  cargo run --release --example subscriber -- 127.0.0.1:{} hello",
+                base + 1
+            ),
+            format!("  cargo run --release --example unicast_publisher -- 127.0.0.1:{base} hello"),
             "Ctrl-C stops the network.".to_owned(),
         ]
     );

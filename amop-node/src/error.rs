@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::config::ConfigError;
+use crate::{ParseGatewayKeyError, config::ConfigError};
 
 /// Why a node could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,14 @@ pub enum StartError {
         "the gateway's certificate gives no node ID: use the ssl.crt that build_chain.sh of 3.x makes"
     )]
     NoGatewayId,
+    /// A black or white list of a 3.x chain has an entry that is not the key of a node.
+    #[error("the list of nodes has the entry {key:?}")]
+    GatewayKey {
+        /// The entry.
+        key: String,
+        /// What is wrong with it.
+        source: ParseGatewayKeyError,
+    },
     /// An allow list is set, but SDK certificates on an RSA channel have no keys to list.
     #[error(
         "sdk_allowlist names secp256k1 keys, but SDKs of an RSA channel have none: remove the list, \

@@ -167,21 +167,25 @@ impl Node {
         expected: usize,
         patience: Duration,
     ) -> Result<(), StartError> {
-        let reached = async {
-            // There is no event for the greetings that two nodes exchange on a new link.
-            let mut often = tokio::time::interval(Duration::from_millis(10));
-            while self.peers_in_reach() < expected {
-                often.tick().await;
-            }
-        };
-        if tokio::time::timeout(patience, reached).await.is_err() {
-            return Err(StartError::Peers {
-                connected: self.peers_in_reach(),
-                expected,
-                seconds: patience.as_secs(),
-            });
-        }
-        Ok(())
+        wait_for(expected, patience, || self.peers_in_reach()).await
+    }
+
+    /// Waits until the gateway has connections with this many 3.x nodes. Without a gateway there are
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Peers`] if it has fewer after `patience`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub async fn wait_for_gateway_peers(
+        &self,
+        expected: usize,
+        patience: Duration,
+    ) -> Result<(), StartError> {
+        wait_for(expected, patience, || self.gateway_peers().len()).await
     }
 
     /// Replaces the lists that decide who may connect, and closes connections that the new lists
@@ -264,4 +268,25 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Waits until a count reaches `expected`.
+async fn wait_for(
+    expected: usize,
+    patience: Duration,
+    count: impl Fn() -> usize,
+) -> Result<(), StartError> {
+    let reached = async {
+        // There is no event for the greetings that two nodes exchange on a new connection.
+        let mut often = tokio::time::interval(Duration::from_millis(10));
+        while count() < expected {
+            often.tick().await;
+        }
+    };
+    let late = |_| StartError::Peers {
+        connected: count(),
+        expected,
+        seconds: patience.as_secs(),
+    };
+    tokio::time::timeout(patience, reached).await.map_err(late)
 }

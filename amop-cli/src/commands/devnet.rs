@@ -54,7 +54,7 @@ pub(crate) struct Up {
     /// 2.x, and another SDKs of both on two ports.
     #[arg(long, value_enum, default_value_t = Chain::Two)]
     chain: Chain,
-    /// The number of nodes. Default: 2, and 1 with `--chain 3`.
+    /// The number of nodes. Default: 2.
     #[arg(long)]
     nodes: Option<u16>,
     /// The folder of the network.
@@ -110,9 +110,10 @@ impl Up {
         let mut nodes = Vec::new();
         // Ctrl-C works from the start, also if a disk or standard output does not answer.
         let running = async {
-            let is_connected = self.chain != Chain::Three;
+            let chain = self.chain;
             let (layouts, builders) = self.prepare().await?;
-            start(builders, &mut nodes, is_connected).await?;
+            start(builders, &mut nodes).await?;
+            connected(chain, &nodes).await?;
             say_apart(greeting(&layouts, &nodes)).await;
             future::pending().await
         };
@@ -175,14 +176,8 @@ impl Up {
     fn v3_layout(&self, v2: Option<&DevnetLayout>) -> Result<DevnetV3Layout> {
         let mut spec = match self.chain {
             Chain::Both => DevnetV3Spec::new(self.dir.join(V3_FOLDER), 1),
-            _ => DevnetV3Spec::new(&self.dir, self.nodes.unwrap_or(1)),
+            _ => DevnetV3Spec::new(&self.dir, self.nodes.unwrap_or(2)),
         };
-        // Nodes of a 3.x chain find each other through its own protocol for nodes, which this command
-        // does not start yet.
-        ensure!(
-            spec.nodes == 1,
-            "--chain 3 starts one node: leave --nodes out, or use --chain 2,3"
-        );
         ensure!(
             !self.rsa && self.chain_id.is_none() && self.fisco_version.is_none()
                 || self.chain == Chain::Both,
@@ -240,18 +235,23 @@ impl Up {
     }
 }
 
-/// Starts the nodes and waits until they are connected to each other, if they are nodes of 2.x.
-async fn start(
-    builders: Vec<NodeBuilder>,
-    nodes: &mut Vec<Node>,
-    is_connected: bool,
-) -> Result<()> {
+/// Starts the nodes.
+async fn start(builders: Vec<NodeBuilder>, nodes: &mut Vec<Node>) -> Result<()> {
     for (index, builder) in builders.into_iter().enumerate() {
         let started = builder.start().await;
         nodes.push(started.with_context(|| format!("node{index}"))?);
     }
-    for node in nodes.iter().filter(|_| is_connected) {
-        node.wait_for_peers(nodes.len() - 1, MESH).await?;
+    Ok(())
+}
+
+/// Waits until the nodes are connected to each other.
+async fn connected(chain: Chain, nodes: &[Node]) -> Result<()> {
+    let others = nodes.len() - 1;
+    for node in nodes {
+        match chain {
+            Chain::Three => node.wait_for_gateway_peers(others, MESH).await?,
+            Chain::Two | Chain::Both => node.wait_for_peers(others, MESH).await?,
+        }
     }
     Ok(())
 }

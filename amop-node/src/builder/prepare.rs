@@ -99,7 +99,7 @@ impl NodeBuilder {
         let v3 = self.v3.listen.map(V3Port::open).transpose()?;
         let v3_verifier = v3.as_ref().and_then(|port| port.verifier.clone());
         // Without ports of 2.x, the addresses of 3.x are the node's.
-        let network = self.v3.network.as_ref().map(|network| network.listen);
+        let network = self.gateway.as_ref().map(|gateway| gateway.listen);
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let p2p_address = p2p.as_ref().map(|port| port.address);
         let p2p_address = p2p_address.or(network).unwrap_or(nowhere);

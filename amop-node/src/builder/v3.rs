@@ -1,17 +1,14 @@
 //! Sets how a node serves SDKs of 3.x.
 
-use std::net::SocketAddr;
+use std::{collections::HashSet, net::SocketAddr};
 
 use amop_tls::Identity;
 
-use super::{
-    NodeBuilder,
-    chain_v3::{V3Listen, V3Network},
-    load,
-};
+use super::{NodeBuilder, chain_v3::V3Listen, load};
 use crate::{
     config::ChainV3Config,
     error::{Port, StartError},
+    gateway::{GatewayKey, GatewayOptions},
 };
 
 impl NodeBuilder {
@@ -68,21 +65,16 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds the port for SDKs and the groups of a 3.x chain, and loads the certificates that its
+    /// Adds the port for SDKs and the groups of a 3.x chain, makes the node a
+    /// [gateway peer](Self::gateway) of the chain's nodes, and loads the certificates that its
     /// configuration names.
     ///
     /// # Errors
     ///
-    /// [`StartError`] if a certificate cannot be used.
+    /// [`StartError`] if a certificate or a list of nodes cannot be used.
     pub fn v3_chain(mut self, config: &ChainV3Config) -> Result<Self, StartError> {
         let identity = load(Port::V3, &config.certs)?;
-        self.v3.network = Some(V3Network {
-            listen: config.p2p_listen,
-            peers: config.peers.clone(),
-            identity: identity.clone(),
-            blacklist: config.blacklist.clone(),
-            whitelist: config.whitelist.clone(),
-        });
+        self = self.gateway(gateway_options(config, identity.clone())?);
         self = if config.plain {
             self.v3_listen_plain(config.sdk_listen)
         } else {
@@ -106,4 +98,28 @@ impl NodeBuilder {
         }
         .v3_chain(config)
     }
+}
+
+/// Returns the settings of the gateway of a chain.
+fn gateway_options(
+    config: &ChainV3Config,
+    identity: Identity,
+) -> Result<GatewayOptions, StartError> {
+    let keys = |keys: &[String]| -> Result<HashSet<GatewayKey>, StartError> {
+        let parse = |key: &String| {
+            key.parse().map_err(|source| StartError::GatewayKey {
+                key: key.clone(),
+                source,
+            })
+        };
+        keys.iter().map(parse).collect()
+    };
+    let blacklist = keys(&config.blacklist)?;
+    let whitelist = config.whitelist.as_deref().map(keys).transpose()?;
+    Ok(GatewayOptions::new(identity).with(|gateway| {
+        gateway.listen = config.p2p_listen;
+        gateway.peers = config.peers.clone();
+        gateway.blacklist = blacklist;
+        gateway.whitelist = whitelist;
+    }))
 }

@@ -12,7 +12,7 @@
 //! | [`WsStatus`] | the errors of nodes |
 //! | [`client`] | the SDK side of a session |
 //! | [`server`] | the node's side of a session |
-//! | [`bridge`] | what joins such sessions to clients and nodes of this project |
+//! | [`bridge`] | what joins such sessions to native clients and overlay nodes |
 //!
 //! Nothing here has a 2.x counterpart on the wire: framing, handshake, topics, liveness and errors
 //! all differ from [`channel`](crate::channel).
