@@ -15,7 +15,10 @@ use amop_proto::{
     },
 };
 use amop_ws::{BridgeStream, WsLimits, WsSide};
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinHandle,
+};
 
 use super::*;
 
@@ -88,8 +91,8 @@ pub(super) struct WsNode {
     _task: JoinHandle<()>,
 }
 
-async fn run(
-    mut stream: BridgeStream<DuplexStream, Tap>,
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: BridgeStream<S, Tap>,
     mut orders: UnboundedReceiver<Order>,
     arrived: UnboundedSender<WsMessage>,
 ) {
@@ -126,7 +129,10 @@ async fn run(
 
 impl WsNode {
     /// Agrees to the upgrade.
-    pub(super) async fn accept(mut stream: DuplexStream) -> Self {
+    pub(super) async fn accept<S>(mut stream: S) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let rest = amop_ws::accept(&mut stream, b"").await.unwrap();
         let limits = WsLimits::default();
         let tap = Tap::default();
