@@ -31,6 +31,9 @@ const READ_CHUNK: usize = 32 * 1024;
 /// as bytes arrive.
 const READ_AHEAD: usize = 4 * 1024 * 1024;
 
+/// If more bytes than this wait behind a message that is held back, nothing more is read.
+const HELD_AHEAD: usize = 128 * 1024;
+
 /// A buffer that grew larger than this for a large message is freed.
 const KEEP_BUFFER: usize = 256 * 1024;
 
@@ -79,6 +82,8 @@ pub(super) struct Driver<S> {
     /// stream.
     held: bool,
     read: BytesMut,
+    /// How the stream ended while a message was held back.
+    ended: Option<io::Result<usize>>,
     write: BytesMut,
     /// The number of bytes of `write` that are written.
     written: usize,
@@ -108,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             paused: false,
             held: false,
             read: BytesMut::new(),
+            ended: None,
             write: BytesMut::new(),
             written: 0,
             charged: 0,
@@ -126,14 +132,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.phase != Phase::Open || self.paused {
             return false;
         }
-        if self.held {
-            return self.retry_held();
+        if self.held && !self.retry_held() {
+            return self.read_ahead(cx);
         }
-        let missing = self.decoder.missing(&self.read);
-        self.read.reserve(missing.clamp(READ_CHUNK, READ_AHEAD));
-        let poll = pin!(self.stream.read_buf(&mut self.read)).poll(cx);
-        let Poll::Ready(result) = poll else {
-            return false;
+        if self.held {
+            return true;
+        }
+        let result = match self.ended.take() {
+            Some(result) => result,
+            None => match self.poll_read(cx) {
+                Poll::Ready(result) => result,
+                Poll::Pending => return false,
+            },
         };
         let now = Instant::now().into_std();
         let connection = self.connection.clone();
@@ -149,6 +159,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         state.drain_events(&connection, now);
         refuse_elsewhere(state);
+        true
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let missing = self.decoder.missing(&self.read);
+        self.read.reserve(missing.clamp(READ_CHUNK, READ_AHEAD));
+        pin!(self.stream.read_buf(&mut self.read)).poll(cx)
+    }
+
+    /// Reads from a node of 3.x, although a message is held back: such a node ends the connection if its
+    /// pings are not answered. What is read waits. Returns whether there was progress.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.connection.is_v3() || self.ended.is_some() || self.read.len() >= HELD_AHEAD {
+            return false;
+        }
+        let Poll::Ready(result) = self.poll_read(cx) else {
+            return false;
+        };
+        match result {
+            Ok(len @ 1..) => self.connection.0.counters.bytes_received.add(len as u64),
+            // The messages before it come first.
+            end => self.ended = Some(end),
+        }
         true
     }
 

@@ -16,6 +16,8 @@ pub enum OverflowPolicy {
     /// This delays everything that comes over this connection, including the answers to the
     /// client's own messages: a task must not wait for such an answer while it does not read its
     /// subscription. A node waits 5 s for the answer to a unicast, and closes connections that are
-    /// not read for long; the client then connects again.
+    /// not read for long; the client then connects again. A node of 3.x waits 30 s for the answer, and
+    /// closes the connection after 10 s in which more than 128 KiB wait, because its pings are behind
+    /// them.
     Block,
 }

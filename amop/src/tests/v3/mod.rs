@@ -5,6 +5,7 @@ mod detecting;
 mod failover;
 mod node;
 mod publishing;
+mod sockets;
 mod subscribing;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

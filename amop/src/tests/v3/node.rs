@@ -1,6 +1,11 @@
 //! The node's side of a WebSocket.
 
-use std::{collections::VecDeque, io, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
 
 use amop_proto::{
     channel::Frame,
@@ -10,7 +15,10 @@ use amop_proto::{
     },
 };
 use amop_ws::{BridgeStream, WsLimits, WsSide};
-use tokio::task::JoinHandle;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    task::JoinHandle,
+};
 
 use super::*;
 
@@ -21,6 +29,7 @@ struct Tap {
     signals: usize,
     out: VecDeque<WsTransmit>,
     closed: bool,
+    alive: Arc<AtomicUsize>,
 }
 
 impl Bridge for Tap {
@@ -33,7 +42,9 @@ impl Bridge for Tap {
         panic!("the client sent no message of the protocol: {error}");
     }
 
-    fn note_activity(&mut self, _: Instant) {}
+    fn note_activity(&mut self, _: Instant) {
+        self.alive.fetch_add(1, Ordering::SeqCst);
+    }
 
     fn handle_frame(&mut self, _: Instant, _: Frame) {}
 
@@ -76,11 +87,12 @@ enum Order {
 pub(super) struct WsNode {
     arrived: UnboundedReceiver<WsMessage>,
     orders: UnboundedSender<Order>,
+    alive: Arc<AtomicUsize>,
     _task: JoinHandle<()>,
 }
 
-async fn run(
-    mut stream: BridgeStream<DuplexStream, Tap>,
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: BridgeStream<S, Tap>,
     mut orders: UnboundedReceiver<Order>,
     arrived: UnboundedSender<WsMessage>,
 ) {
@@ -117,15 +129,21 @@ async fn run(
 
 impl WsNode {
     /// Agrees to the upgrade.
-    pub(super) async fn accept(mut stream: DuplexStream) -> Self {
+    pub(super) async fn accept<S>(mut stream: S) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let rest = amop_ws::accept(&mut stream, b"").await.unwrap();
         let limits = WsLimits::default();
-        let stream = BridgeStream::new(stream, WsSide::Server, Tap::default(), &rest, limits);
+        let tap = Tap::default();
+        let alive = Arc::clone(&tap.alive);
+        let stream = BridgeStream::new(stream, WsSide::Server, tap, &rest, limits);
         let (order_sender, orders) = unbounded_channel();
         let (arrivals, arrived) = unbounded_channel();
         Self {
             arrived,
             orders: order_sender,
+            alive,
             _task: tokio::spawn(run(stream, orders, arrivals)),
         }
     }
@@ -157,6 +175,14 @@ impl WsNode {
     pub(super) fn send(&self, message: &WsMessage) {
         let message = message.encode().unwrap();
         let _ = self.orders.send(Order::Send(WsTransmit::Message(message)));
+    }
+
+    /// Sends a ping, and returns whether the client answers it.
+    pub(super) async fn is_answered(&self) -> bool {
+        let before = self.alive.load(Ordering::SeqCst);
+        let _ = self.orders.send(Order::Send(WsTransmit::Ping));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.alive.load(Ordering::SeqCst) > before
     }
 
     pub(super) fn deafen(&self) {

@@ -123,6 +123,28 @@ async fn odd_messages_harm_nobody() {
     assert_eq!(subscription.next().await, Some(text("fine")));
 }
 
+/// A subscription that is full stops the messages, not the answers to the node's pings.
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered_while_a_message_is_held_back() {
+    let (_hosts, client, mut node) = connect_v3(Client::builder()).await;
+    let client = client.with_queue(1).with_overflow(OverflowPolicy::Block);
+    let mut subscription = subscribe_v3(&client, &mut node).await;
+    for n in 0..10 {
+        node.push(MessageKind::Multicast, &WsSeq::EMPTY, &n.to_string());
+    }
+    for _ in 0..20 {
+        assert!(node.is_answered().await);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    // The end of the connection comes after the messages before it.
+    drop(node);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for n in 0..10 {
+        assert_eq!(subscription.next().await, Some(text(&n.to_string())));
+    }
+    assert_eq!(client.stats().dropped, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn draining_answers_what_was_accepted() {
     let (_hosts, client, mut node) = connect_v3(Client::builder()).await;
