@@ -419,6 +419,9 @@ async fn nodes_of_a_3x_chain_come_up() {
     }
     let mut subscriber = connect_v3(base, &sdk).await;
     within("the subscription", subscriber.subscribe(&["topic"])).await;
+    // The gateways of the two nodes carry it.
+    let publisher = connect(base + 1, sdk.clone()).await;
+    answers(&publisher, &mut subscriber).await;
     devnet.stop("INT");
     assert!(is_free(base));
     let devnet = start(temp.path(), base, &["--chain", "3"]);
@@ -426,20 +429,9 @@ async fn nodes_of_a_3x_chain_come_up() {
     devnet.stop("TERM");
 }
 
-/// An SDK of 3.x at one node, and one of 2.x at the other.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_network_of_both_generations_is_one() {
-    let temp = TempDir::new().unwrap();
-    let base = free_ports(3);
-    let devnet = start(temp.path(), base, &["--chain", "2,3"]);
-    let v3 = base + 2;
-    let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
-    assert!(devnet.lines[2].ends_with(&shown), "{:?}", devnet.lines);
-    let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
-    within("the subscription", sdk.subscribe(&["topic"])).await;
-    let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
+/// A native client asks an SDK of 3.x that has the topic, at another node, which learns of it later.
+async fn answers(publisher: &Client, sdk: &mut V3Sdk) {
     let topic = "topic".parse().unwrap();
-    // The other node learns of the subscription.
     let asking = async {
         loop {
             match publisher.publish_unicast_raw(&topic, "ping".into()).await {
@@ -455,7 +447,23 @@ async fn a_network_of_both_generations_is_one() {
         let (message, _) = sdk.request().await;
         sdk.answer(&message, 0, "pong").await;
     };
-    let (reply, ()) = within("an exchange", async { tokio::join!(asking, answering) }).await;
+    let exchange = async { tokio::join!(asking, answering) };
+    let (reply, ()) = within("an exchange", exchange).await;
     assert_eq!(reply, "pong");
+}
+
+/// An SDK of 3.x at one node, and one of 2.x at the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_of_both_generations_is_one() {
+    let temp = TempDir::new().unwrap();
+    let base = free_ports(3);
+    let devnet = start(temp.path(), base, &["--chain", "2,3"]);
+    let v3 = base + 2;
+    let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
+    assert!(devnet.lines[2].ends_with(&shown), "{:?}", devnet.lines);
+    let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
+    within("the subscription", sdk.subscribe(&["topic"])).await;
+    let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
+    answers(&publisher, &mut sdk).await;
     devnet.stop("INT");
 }

@@ -1,6 +1,6 @@
 //! WebSocket connections of FISCO BCOS 3.x, for the crates `amop` and `amop-node`.
 //!
-//! overlay nodes and native clients know one protocol: the frames of 2.x. This crate carries them
+//! Overlay nodes and native clients know one protocol: the frames of 2.x. This crate carries them
 //! over a connection that speaks 3.x. A translator ([`Bridge`](amop_proto::ws::bridge::Bridge), without
 //! I/O) turns messages of 3.x into such frames and back; [`BridgeStream`] is the shell around it: it
 //! does WebSocket framing, keeps the time, and is read and written as a connection of 2.x is.

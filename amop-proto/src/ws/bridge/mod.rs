@@ -1,6 +1,6 @@
 //! Translators between messages of 3.x and frames of 2.x, without I/O.
 //!
-//! overlay nodes and native clients know one protocol, that of [`channel`](crate::channel). At the
+//! Overlay nodes and native clients know one protocol, that of [`channel`](crate::channel). At the
 //! edge, where a connection speaks 3.x, a translator stands between the two: on one side it is the
 //! end of a 3.x session, on the other side it behaves as an SDK or a node of 2.x does.
 
