@@ -11,19 +11,22 @@ use crate::meter::Cpu;
 #[serde(rename_all = "lowercase")]
 pub enum System {
     Amop,
+    /// AMOP over the protocols of FISCO BCOS 3.x, between clients and nodes and between the nodes.
+    Amop3,
     Nats,
     Mqtt,
     Raw,
 }
 
 impl System {
-    pub const ALL: [Self; 4] = [Self::Amop, Self::Nats, Self::Mqtt, Self::Raw];
+    pub const ALL: [Self; 5] = [Self::Amop, Self::Amop3, Self::Nats, Self::Mqtt, Self::Raw];
 }
 
 impl fmt::Display for System {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Amop => "amop",
+            Self::Amop3 => "amop3",
             Self::Nats => "nats",
             Self::Mqtt => "mqtt",
             Self::Raw => "raw",

@@ -44,7 +44,7 @@ pub async fn main() -> Result<()> {
     std::io::stdin().read_to_string(&mut text)?;
     let job: Job = serde_json::from_str(&text).context("standard input is not a job")?;
     let outcome = match job.target.system {
-        System::Amop => asking::<AmopClient>(&job).await,
+        System::Amop | System::Amop3 => asking::<AmopClient>(&job).await,
         System::Nats => asking::<NatsClient>(&job).await,
         System::Raw => asking::<RawClient>(&job).await,
         System::Mqtt => publishing::<MqttClient>(&job).await,

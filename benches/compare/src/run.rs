@@ -85,7 +85,7 @@ const fn case(id: &'static str, title: &'static str, work: Work) -> Case {
 impl Case {
     pub fn has(&self, system: System) -> bool {
         match (self.work, system) {
-            (_, System::Amop | System::Nats) => true,
+            (_, System::Amop | System::Amop3 | System::Nats) => true,
             (Work::Spread { .. } | Work::Idle { .. }, System::Mqtt) => true,
             (Work::Spread { subscribers, .. }, System::Raw) => subscribers == 1,
             (Work::Ask { .. }, System::Raw) => true,

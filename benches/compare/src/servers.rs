@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use amop_node::layout::{DevnetSpec, write_devnet};
+use amop_node::layout::{DevnetSpec, DevnetV3Spec, write_devnet, write_devnet_v3};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -32,6 +32,7 @@ impl Servers {
         let dir = tempfile::Builder::new().prefix("amop-compare-").tempdir()?;
         let started = match system {
             System::Amop => amop(dir, node_binary).await,
+            System::Amop3 => amop3(dir, node_binary).await,
             System::Nats => nats(dir).await,
             System::Mqtt => mosquitto(dir).await,
             System::Raw => relays(dir).await,
@@ -111,13 +112,37 @@ async fn amop(dir: TempDir, binary: &Path) -> Result<Servers> {
     let layout = write_devnet(&spec)?;
     let mut running = Vec::new();
     for (node, port) in layout.nodes.iter().zip(channel) {
-        let mut command = Command::new(binary);
-        command.arg("--config").arg(&node.config);
         let log = dir.path().join(format!("node{}.log", node.index));
-        running.push((Server::start(&mut command, &log)?, port));
+        running.push((
+            Server::start(&mut node_of(binary, &node.config), &log)?,
+            port,
+        ));
     }
     let sdk = layout.root.join("sdk");
     Servers::ready(dir, System::Amop, channel, sdk, running).await
+}
+
+async fn amop3(dir: TempDir, binary: &Path) -> Result<Servers> {
+    let [sdks, p2p] = port_pairs()?;
+    let mut spec = DevnetV3Spec::new(dir.path().join("nodes"), 2);
+    (spec.base_sdk_port, spec.base_p2p_port) = (sdks[0], p2p[0]);
+    let layout = write_devnet_v3(&spec)?;
+    let mut running = Vec::new();
+    for (node, port) in layout.nodes.iter().zip(sdks) {
+        let log = dir.path().join(format!("node{}.log", node.index));
+        running.push((
+            Server::start(&mut node_of(binary, &node.config), &log)?,
+            port,
+        ));
+    }
+    let sdk = layout.root.join("sdk");
+    Servers::ready(dir, System::Amop3, sdks, sdk, running).await
+}
+
+fn node_of(binary: &Path, config: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.arg("--config").arg(config);
+    command
 }
 
 async fn nats(dir: TempDir) -> Result<Servers> {

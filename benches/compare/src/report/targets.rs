@@ -47,12 +47,15 @@ pub fn judge(report: &Report) -> Vec<Verdict> {
     let median = |id: &str, system, figure: &dyn Fn(&Outcome) -> Option<f64>| {
         Some(report.spread(id, system, figure)?.median)
     };
+    let ratio_of = |of, id: &str, to, figure: &dyn Fn(&Outcome) -> Option<f64>| {
+        Some(median(id, of, figure)? / median(id, to, figure)?)
+    };
     let ratio = |id: &str, to, figure: &dyn Fn(&Outcome) -> Option<f64>| {
-        Some(median(id, System::Amop, figure)? / median(id, to, figure)?)
+        ratio_of(System::Amop, id, to, figure)
     };
     let p50 = |outcome: &Outcome| outcome.latency(0.5);
     let p99 = |outcome: &Outcome| outcome.latency(0.99);
-    let (nats, raw, amop) = (System::Nats, System::Raw, System::Amop);
+    let (nats, raw, amop, v3) = (System::Nats, System::Raw, System::Amop, System::Amop3);
     #[rustfmt::skip]
     let all = [
         ("w1", "messages/s, to NATS", ratio("w1", nats, &rate), 2.0, true),
@@ -67,6 +70,10 @@ pub fn judge(report: &Report) -> Vec<Verdict> {
         ("w6-1000", "% of a core", median("w6-1000", amop, &idle_cpu), 1.0, false),
         ("w6-10000", "KiB per client", median("w6-10000", amop, &kib_per_client), 40.0, false),
         ("w6-10000", "% of a core", median("w6-10000", amop, &idle_cpu), 5.0, false),
+        ("w1", "3.x: messages/s, to NATS", ratio_of(v3, "w1", nats, &rate), 1.5, true),
+        ("w2", "3.x: p50, to NATS", ratio_of(v3, "w2", nats, &p50), 0.8, false),
+        ("w3", "3.x: requests/s, to NATS", ratio_of(v3, "w3", nats, &rate), 1.5, true),
+        ("w6-1000", "3.x: KiB per client", median("w6-1000", v3, &kib_per_client), 48.0, false),
         ("w7", "ms", median("w7", amop, &|outcome| Some(p50(outcome)? / 1e6)), 5.0, false),
     ];
     all.into_iter()
