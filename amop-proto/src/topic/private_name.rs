@@ -62,8 +62,8 @@ impl PrivateName {
         private.strip_prefix(NEED_VERIFY).unwrap_or(topic)
     }
 
-    /// Returns whether a topic on the wire has to do with a private topic: its messages, the challenges
-    /// to its subscribers, or requests to verify them go there.
+    /// Returns whether a topic on the wire belongs to a private topic: its messages, the challenges to its
+    /// subscribers, or requests to verify them go there.
     pub fn concerns(topic: &str) -> bool {
         let prefixes = [NEED_VERIFY, VERIFY_ROUTE, PUSH_ROUTE];
         prefixes.iter().any(|prefix| topic.starts_with(prefix))
