@@ -42,6 +42,7 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
             "UnknownFields",
             "Side",
             "Validity",
+            "WsSide",
         ],
     ),
     (

@@ -29,11 +29,15 @@ const READ: usize = 1024;
 /// Path, subprotocols and extensions of the request are ignored, and none is chosen. A request that
 /// is refused is answered with the status 400, or 426 if it is of another version of WebSocket.
 ///
-/// There is no time limit: the caller has one. Cancelling it leaves the stream in an unknown state.
+/// There is no time limit: the caller has one.
 ///
 /// # Errors
 ///
 /// [`UpgradeError`] if it is not such a request.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, the stream is of no use any more: bytes may be lost.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     first: &[u8],
@@ -95,11 +99,15 @@ async fn respond<S: AsyncWrite + Unpin>(
 /// Asks a node for a WebSocket. `host` is the address that was dialled, as `host:port`. Returns the
 /// bytes that follow the answer.
 ///
-/// There is no time limit: the caller has one. Cancelling it leaves the stream in an unknown state.
+/// There is no time limit: the caller has one.
 ///
 /// # Errors
 ///
 /// [`UpgradeError`] if the node does not agree.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, the stream is of no use any more: bytes may be lost.
 pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     host: &str,
