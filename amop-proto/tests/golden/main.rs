@@ -8,6 +8,7 @@ mod gateway;
 mod malformed;
 mod mesh_vectors;
 mod p2p;
+mod recorded;
 mod session;
 mod transcripts_codec;
 mod vectors;
