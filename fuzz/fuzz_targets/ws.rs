@@ -1,11 +1,13 @@
-//! Messages of FISCO BCOS 3.x, and both sides of a session with a peer that may do anything: messages in any order, and
-//! time.
+//! Messages of FISCO BCOS 3.x, both sides of a session with a peer that may do anything (messages in any order, and
+//! time), and the bridges between such a session and 2.x.
 //!
 //! The first byte selects what is tested. The rest is one WebSocket message, or a script: one byte selects the next
 //! step, the bytes after it are its parameters.
 #![no_main]
 #![forbid(unsafe_code)]
 
+#[path = "ws/bridges.rs"]
+mod bridges;
 #[path = "ws/client.rs"]
 mod client;
 #[path = "ws/codec.rs"]
@@ -26,10 +28,12 @@ fuzz_target!(|data: &[u8]| {
     let Some((&choice, rest)) = data.split_first() else {
         return;
     };
-    match choice % 3 {
+    match choice % 5 {
         0 => codec::run(rest),
         1 => client::run(Script::new(rest)),
-        _ => server::run(Script::new(rest)),
+        2 => server::run(Script::new(rest)),
+        3 => bridges::sdk(Script::new(rest)),
+        _ => bridges::node(Script::new(rest)),
     }
 });
 
