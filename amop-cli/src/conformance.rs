@@ -34,6 +34,7 @@ mod rpc;
 mod tls;
 mod topics;
 mod unicast;
+mod v3;
 
 use std::{pin::Pin, time::Duration};
 
@@ -51,12 +52,26 @@ use crate::WireError;
 /// 7.2), and checks across two FISCO nodes wait for topics to spread first.
 const CHECK: Duration = Duration::from_secs(60);
 
+/// The generation of the protocol that a node is checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CheckedChain {
+    /// FISCO BCOS 2.x: the channel port.
+    #[default]
+    V2,
+    /// FISCO BCOS 3.x: the port for SDKs.
+    V3,
+}
+
 /// The options of a run.
 #[derive(Debug, Clone)]
 pub struct ConformanceOptions {
-    /// The node's channel port: `host:port`.
+    /// The node's channel port, or its port for SDKs of 3.x: `host:port`.
     pub endpoint: String,
-    /// The channel port of another node of the same network, for the checks across two nodes.
+    /// The generation of the protocol there.
+    pub chain: CheckedChain,
+    /// The channel port of another node of the same network, for the checks across two nodes. 3.x has
+    /// no such checks.
     pub other: Option<String>,
     /// An SDK's certificates that both nodes accept.
     pub identity: Identity,
@@ -66,10 +81,11 @@ pub struct ConformanceOptions {
 }
 
 impl ConformanceOptions {
-    /// Creates options that run all checks of one node.
+    /// Creates options that run all checks of one node of 2.x.
     pub fn new(endpoint: impl Into<String>, identity: Identity) -> Self {
         Self {
             endpoint: endpoint.into(),
+            chain: CheckedChain::V2,
             other: None,
             identity,
             only: Vec::new(),
@@ -107,24 +123,15 @@ pub async fn run(
     options: &ConformanceOptions,
     mut on_result: impl FnMut(&CheckResult),
 ) -> Result<ConformanceReport, ConformanceError> {
+    if options.chain == CheckedChain::V3 {
+        return v3::run(options, on_result).await;
+    }
     let plans = select(&options.only)?;
     let bench = Bench::prepare(options).await?;
     let mut results = Vec::new();
     for plan in plans {
-        let started = Instant::now();
-        let checked = timeout(CHECK, plan.run(&bench)).await.unwrap_or_else(|_| {
-            failed(
-                format!("an outcome within {} s", CHECK.as_secs()),
-                "none".to_owned(),
-            )
-        });
-        let result = CheckResult {
-            name: plan.name(),
-            section: plan.check.section,
-            about: plan.check.about,
-            outcome: checked.into(),
-            elapsed: started.elapsed(),
-        };
+        let (section, about) = (plan.check.section, plan.check.about);
+        let result = timed(plan.name(), section, about, plan.run(&bench)).await;
         on_result(&result);
         results.push(result);
     }
@@ -136,9 +143,40 @@ pub async fn run(
     })
 }
 
-/// Returns the names of all checks, in the order in which they run.
+/// Runs a check for as long as it may take.
+async fn timed(
+    name: String,
+    section: &'static str,
+    about: &'static str,
+    running: impl Future<Output = Checked>,
+) -> CheckResult {
+    let started = Instant::now();
+    let checked = timeout(CHECK, running).await.unwrap_or_else(|_| {
+        failed(
+            format!("an outcome within {} s", CHECK.as_secs()),
+            "none".to_owned(),
+        )
+    });
+    CheckResult {
+        name,
+        section,
+        about,
+        outcome: checked.into(),
+        elapsed: started.elapsed(),
+    }
+}
+
+/// Returns the names of all checks of 2.x, in the order in which they run.
 pub fn names() -> Vec<String> {
-    plans().map(|plan| plan.name()).collect()
+    names_of(CheckedChain::V2)
+}
+
+/// Returns the names of all checks of a generation, in the order in which they run.
+pub fn names_of(chain: CheckedChain) -> Vec<String> {
+    match chain {
+        CheckedChain::V2 => plans().map(|plan| plan.name()).collect(),
+        CheckedChain::V3 => v3::names(),
+    }
 }
 
 /// A check of one theme.
@@ -226,24 +264,29 @@ fn plans() -> impl Iterator<Item = PlannedCheck> {
 }
 
 fn select(only: &[String]) -> Result<Vec<PlannedCheck>, ConformanceError> {
+    let wanted = select_names(only, &names())?;
+    Ok(plans()
+        .filter(|plan| wanted.contains(&plan.name()))
+        .collect())
+}
+
+/// Returns those of the known names that are wanted.
+fn select_names(only: &[String], known: &[String]) -> Result<Vec<String>, ConformanceError> {
     let matches = |pattern: &str, name: &str| match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == pattern,
     };
     for pattern in only {
-        let known = names();
         if !known.iter().any(|name| matches(pattern, name)) {
             return Err(ConformanceError::NoSuchCheck {
                 name: pattern.clone(),
-                known,
+                known: known.to_vec(),
             });
         }
     }
-    let wanted = |plan: &PlannedCheck| {
-        let name = plan.name();
-        only.is_empty() || only.iter().any(|pattern| matches(pattern, &name))
-    };
-    Ok(plans().filter(wanted).collect())
+    let is_wanted =
+        |name: &&String| only.is_empty() || only.iter().any(|pattern| matches(pattern, name));
+    Ok(known.iter().filter(is_wanted).cloned().collect())
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use amop_proto::channel::{Frame, FrameType, split_topic};
+use amop_proto::{
+    channel::{Frame, FrameType, split_topic},
+    ws::WsType,
+};
 use bytes::Bytes;
 
 /// Returns the name of a frame's type.
@@ -22,6 +25,25 @@ pub(crate) fn type_name(kind: FrameType) -> &'static str {
         FrameType::TRANSACTION_NOTIFY => "transaction-notify",
         FrameType::BLOCK_NOTIFY => "block-notify",
         FrameType::EVENT_PUSH => "event-push",
+        _ => "unknown",
+    }
+}
+
+/// Returns the name of the type of a 3.x message.
+pub(crate) fn v3_type_name(kind: WsType) -> &'static str {
+    match kind {
+        WsType::NODE_ANSWER => "node-answer",
+        WsType::HANDSHAKE => "handshake",
+        WsType::BLOCK_NOTIFY => "block-notify",
+        WsType::RPC => "rpc",
+        WsType::GROUP_NOTIFY => "group-notify",
+        WsType::SET_TOPICS => "set-topics",
+        WsType::UNICAST => "unicast",
+        WsType::MULTICAST => "multicast",
+        WsType::RESPONSE => "response",
+        WsType::EVENT_REGISTER => "event-register",
+        WsType::EVENT_UNREGISTER => "event-unregister",
+        WsType::EVENT_PUSH => "event-push",
         _ => "unknown",
     }
 }

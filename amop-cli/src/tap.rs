@@ -1,4 +1,6 @@
-//! A proxy between SDKs and a node that shows every frame and changes none.
+//! A proxy between SDKs and a node that shows every frame and changes none. SDK and node may be of 2.x
+//! or of 3.x: their first bytes say which. Of 3.x, each message is shown, and the upgrade, pings, pongs
+//! and Close messages are notes.
 //!
 //! It ends TLS on both sides: SDKs connect to it as to a node, and it connects to the node as an
 //! SDK. It passes all bytes on unchanged, even bytes that are not frames, and keeps the boundaries
@@ -7,10 +9,12 @@
 //! records, and gets the number of lost ones.
 
 mod door;
+mod either;
 mod record;
 mod records;
 mod relay;
 mod watch;
+mod watch_v3;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -49,7 +53,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct TapOptions {
     /// The address to which SDKs connect.
     pub listen: SocketAddr,
-    /// The node's channel port: `host:port`.
+    /// The node's channel port, or its port for SDKs of 3.x: `host:port`.
     pub to: String,
     /// An SDK's certificates that the node accepts.
     pub sdk: Identity,

@@ -5,7 +5,10 @@ use std::panic::resume_unwind;
 
 use tokio::task::spawn_blocking;
 
-use crate::{gate::Gate, turns::Party};
+use crate::{
+    gate::{Gate, WorkPermit},
+    turns::Party,
+};
 
 /// Texts up to this length are read in place: this takes about 10 microseconds.
 pub(crate) const SHORT: usize = 4 * 1024;
@@ -36,6 +39,12 @@ impl Apart {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Gone> {
         self.run_costing(party, move || (work(), cost)).await
+    }
+
+    /// Waits for the turn to do such work in place: briefly, and without giving way.
+    pub(crate) fn turn(&self, party: Party) -> impl Future<Output = WorkPermit> + Send + use<> {
+        let gate = self.0.clone();
+        async move { gate.turn(party).await }
     }
 
     /// Like [`run`](Self::run), for work whose cost is known only after it is done.

@@ -12,16 +12,16 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod budget;
 mod error;
-mod held;
 mod limits;
 mod pipe;
 mod socket;
 mod stream;
 mod upgrade;
 
+pub use budget::{Unlimited, WsBudget};
 pub use error::{UpgradeError, WsViolation};
-pub use held::{HeldBytes, Unlimited};
 pub use limits::WsLimits;
 pub use stream::BridgeStream;
 pub use upgrade::{MAX_HEADER, accept, connect};

@@ -1,10 +1,12 @@
 //! A WebSocket connection that is read and written as a connection of 2.x.
 
+mod writing;
+
 use std::{
     io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
-    time::Instant as StdInstant,
+    time::{Duration, Instant as StdInstant},
 };
 
 use amop_proto::{
@@ -19,7 +21,7 @@ use tokio::{
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::{
-    HeldBytes, Unlimited, WsLimits, WsSide, WsViolation,
+    Unlimited, WsBudget, WsLimits, WsSide, WsViolation,
     socket::{Arrived, Socket},
 };
 
@@ -32,6 +34,8 @@ const OUTPUT: usize = 128 * 1024;
 const FRAMES: usize = 128 * 1024;
 /// If more bytes of pongs than this wait to be written, nothing is read from the stream.
 const PONGS: usize = 16 * 1024;
+/// If this side's reader stays away for longer than this, the other side is not to blame for silence.
+const AWAY: Duration = Duration::from_secs(1);
 /// Buffers that grew larger than this are freed when they are empty.
 const KEEP: usize = 16 * 1024;
 
@@ -49,15 +53,21 @@ pub struct BridgeStream<S, B, H = Unlimited> {
     stream: S,
     socket: Socket,
     bridge: B,
-    held: H,
+    budget: H,
     limits: WsLimits,
     decoder: FrameDecoder,
     /// Bytes of frames for this side's reader.
     frames: BytesMut,
     /// Bytes that this side wrote and that are not a whole frame yet.
     written: BytesMut,
+    /// A message that may not be handled yet.
+    waiting: Option<WsMessage>,
+    /// Whether the budget allows nothing now.
+    paused: bool,
     /// When the first byte of an incomplete message arrived.
     since: Option<Instant>,
+    /// When this side's reader got its last bytes, until it asks for more.
+    served: Option<Instant>,
     /// At most so many bytes of what waits to be written to the stream are pongs.
     pongs: usize,
     timer: Pin<Box<Sleep>>,
@@ -80,30 +90,33 @@ impl<S, B: Bridge> BridgeStream<S, B> {
     /// Creates the connection after [`accept`](crate::accept) or [`connect`](crate::connect), which
     /// returned `rest`.
     pub fn new(stream: S, side: WsSide, bridge: B, rest: &[u8], limits: WsLimits) -> Self {
-        Self::with_held(stream, side, bridge, rest, (limits, Unlimited))
+        Self::with_budget(stream, side, bridge, rest, (limits, Unlimited))
     }
 }
 
-impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
-    /// Creates the connection, with a limit for all incomplete messages together.
-    pub fn with_held(
+impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
+    /// Creates the connection, with a budget for its messages.
+    pub fn with_budget(
         stream: S,
         side: WsSide,
         bridge: B,
         rest: &[u8],
-        (limits, held): (WsLimits, H),
+        (limits, budget): (WsLimits, H),
     ) -> Self {
         Self {
             stream,
             socket: Socket::new(side, &limits, rest),
             bridge,
-            held,
+            budget,
             limits,
             // The bridge and its session have smaller limits.
             decoder: FrameDecoder::new(PROTOCOL_MAX_FRAME),
             frames: BytesMut::new(),
             written: BytesMut::new(),
+            waiting: None,
+            paused: false,
             since: None,
+            served: None,
             pongs: 0,
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
@@ -128,28 +141,24 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
         &self.stream
     }
 
-    /// Hands everything that has arrived to the bridge.
-    fn take_messages(&mut self, now: StdInstant) {
+    /// Hands what has arrived to the bridge, as far as the budget allows.
+    fn take_messages(&mut self, cx: &mut Context<'_>, now: StdInstant) {
+        self.paused = false;
         while self.is_open() && self.frames.len() < FRAMES {
-            let before = self.socket.output().len();
-            let next = self.socket.next();
-            self.pongs += self.socket.output().len() - before;
-            match next {
-                Ok(Some(Arrived::Message(bytes))) => {
-                    self.since = None;
-                    match WsMessage::decode(bytes, self.limits.max_message) {
-                        Ok(message) => self.bridge.handle_message(now, message),
-                        Err(error) => self.bridge.handle_message_error(error),
-                    }
-                    self.take_frames();
+            if let Some(message) = self.waiting.take() {
+                if self.budget.poll_admit(cx, Some(&message)).is_pending() {
+                    self.paused = true;
+                    self.waiting = Some(message);
+                    break;
                 }
-                Ok(Some(Arrived::Alive)) => self.bridge.note_activity(now),
-                Ok(Some(Arrived::Close)) => {
-                    self.bridge.handle_eof();
-                    self.finish(None);
-                }
-                Ok(None) => break,
-                Err(violation) => self.fail(violation),
+                self.bridge.handle_message(now, message);
+                self.budget.handled();
+                self.take_frames();
+            } else if self.budget.poll_admit(cx, None).is_pending() {
+                self.paused = true;
+                break;
+            } else if !self.take_next(now) {
+                break;
             }
         }
         // A sign of life may be what an answer has waited for.
@@ -157,17 +166,62 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
         self.watch_held();
     }
 
-    /// Takes note of an incomplete message: of its memory and of its time.
+    /// Takes the next thing that arrived. Returns whether there was one.
+    fn take_next(&mut self, now: StdInstant) -> bool {
+        let before = self.socket.output().len();
+        let next = self.socket.next();
+        self.pongs += self.socket.output().len() - before;
+        match next {
+            Ok(Some(Arrived::Message(bytes))) => {
+                self.since = None;
+                match WsMessage::decode(bytes, self.limits.max_message) {
+                    Ok(message) => self.waiting = Some(message),
+                    Err(error) => {
+                        self.bridge.handle_message_error(error);
+                        self.take_frames();
+                    }
+                }
+            }
+            Ok(Some(Arrived::Alive)) => {
+                self.bridge.note_activity(now);
+                self.budget.handled();
+            }
+            Ok(Some(Arrived::Close)) => {
+                self.bridge.handle_eof();
+                self.finish(None);
+            }
+            Ok(None) => return false,
+            Err(violation) => self.fail(violation),
+        }
+        true
+    }
+
+    /// Takes note of what is not handled: of its memory and of its time.
     fn watch_held(&mut self) {
-        let held = self.socket.held();
-        if held == 0 {
+        let waiting = self
+            .waiting
+            .as_ref()
+            .map_or(0, |message| message.wire_len());
+        let held = self.socket.held() + waiting;
+        if held == 0 || self.paused {
             self.since = None;
         } else {
             self.since.get_or_insert_with(Instant::now);
         }
-        if self.is_open() && !self.held.hold(held) {
+        if self.is_open() && !self.budget.hold(held) {
             self.socket.close(CloseCode::Again);
             self.fail(WsViolation::NoRoom { held });
+        }
+    }
+
+    /// Forgives the other side the time in which nothing was read from this side.
+    fn note_return(&mut self, now: StdInstant) {
+        let Some(served) = self.served.take() else {
+            return;
+        };
+        if now.saturating_duration_since(served.into_std()) > AWAY {
+            self.bridge.note_activity(now);
+            self.since = self.since.map(|_| Instant::from_std(now));
         }
     }
 
@@ -180,7 +234,7 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
     fn finish(&mut self, error: Option<io::Error>) {
         if self.is_open() {
             self.end = End::Ended(error);
-            self.held.hold(0);
+            self.budget.hold(0);
         }
         self.take_frames();
     }
@@ -198,7 +252,7 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
         let ended = self.is_open() && self.bridge.is_closed();
         if ended {
             self.end = End::Ended(self.bridge.take_failure());
-            self.held.hold(0);
+            self.budget.hold(0);
         }
         if (ended || empty && !self.frames.is_empty())
             && let Some(reader) = self.reader.take()
@@ -227,7 +281,7 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
     /// Returns when the incomplete message that began then should be there.
     fn too_late(&self, since: Instant) -> Instant {
         let patience = self.limits.patience(self.socket.held());
-        let far = std::time::Duration::from_secs(86_400);
+        let far = Duration::from_secs(86_400);
         since + patience.min(far)
     }
 
@@ -254,6 +308,9 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
             self.socket.close(CloseCode::Policy);
             self.fail(WsViolation::TooSlow { after });
         }
+        if self.paused {
+            self.bridge.note_activity(now.into_std());
+        }
         self.bridge.handle_timeout(now.into_std());
         self.take_frames();
         true
@@ -264,7 +321,7 @@ impl<S, B, H> BridgeStream<S, B, H>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     B: Bridge,
-    H: HeldBytes,
+    H: WsBudget,
 {
     /// Writes to the stream what waits, and takes more out of the bridge as there is room. `Ready`
     /// means that nothing waits any more.
@@ -278,10 +335,10 @@ where
                 }
                 return Poll::Ready(Ok(()));
             }
-            let len = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;
-            if len == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
+            let len = match ready!(Pin::new(&mut self.stream).poll_write(cx, output))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                len => len,
+            };
             output.advance(len);
             self.pongs = self.pongs.saturating_sub(len);
         }
@@ -303,7 +360,7 @@ where
     fn read_some(&mut self, cx: &mut Context<'_>) -> bool {
         // A side that reads nothing may not go on to ask for pongs. Anything else must be read: both
         // sides may be writing a long message.
-        if !self.is_open() || self.pongs >= PONGS {
+        if !self.is_open() || self.paused || self.pongs >= PONGS {
             return false;
         }
         let input = self.socket.input();
@@ -344,7 +401,7 @@ impl<S, B, H> AsyncRead for BridgeStream<S, B, H>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     B: Bridge + Unpin,
-    H: HeldBytes + Unpin,
+    H: WsBudget + Unpin,
 {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -352,6 +409,7 @@ where
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.note_return(Instant::now().into_std());
         loop {
             if !this.frames.is_empty() {
                 let len = buf.remaining().min(this.frames.len());
@@ -360,10 +418,11 @@ where
                 if this.frames.is_empty() && this.frames.capacity() > KEEP {
                     this.frames = BytesMut::new();
                 }
+                this.served = Some(Instant::now());
                 return Poll::Ready(Ok(()));
             }
             // What is left from the last read comes first.
-            this.take_messages(Instant::now().into_std());
+            this.take_messages(cx, Instant::now().into_std());
             this.send_some(cx);
             this.wake_writer();
             if !this.frames.is_empty() {
@@ -378,71 +437,6 @@ where
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-    }
-}
-
-impl<S, B, H> AsyncWrite for BridgeStream<S, B, H>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    B: Bridge + Unpin,
-    H: HeldBytes + Unpin,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if !this.is_open() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        if this.socket.output().len() >= OUTPUT {
-            this.writer = Some(cx.waker().clone());
-            let sent = this.poll_send(cx)?;
-            if sent.is_pending() && this.socket.output().len() >= OUTPUT {
-                return Poll::Pending;
-            }
-        }
-        let now = Instant::now().into_std();
-        this.written.extend_from_slice(bytes);
-        loop {
-            match this.decoder.decode(&mut this.written) {
-                Ok(Some(frame)) => this.bridge.handle_frame(now, frame),
-                Ok(None) => break,
-                Err(error) => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
-                }
-            }
-        }
-        if this.written.is_empty() && this.written.capacity() > KEEP {
-            this.written = BytesMut::new();
-        }
-        this.take_frames();
-        this.take_transmits();
-        // The reader keeps the time.
-        let due = this.due();
-        if due.is_some_and(|due| this.armed.is_none_or(|armed| due < armed))
-            && let Some(reader) = this.reader.take()
-        {
-            reader.wake();
-        }
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.writer = Some(cx.waker().clone());
-        ready!(this.poll_send(cx))?;
-        Pin::new(&mut this.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.writer = Some(cx.waker().clone());
-        ready!(this.poll_send(cx))?;
-        this.socket.close(CloseCode::Normal);
-        ready!(this.poll_send(cx))?;
-        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 

@@ -31,7 +31,7 @@ fn descriptors() -> usize {
 
 /// Opens `count` connections that never finish TLS: half send nothing, half send a beginning. A
 /// connection that is closed or finds no place is not repeated.
-fn flood(address: SocketAddr, count: usize) -> JoinSet<()> {
+pub(super) fn flood(address: SocketAddr, count: usize) -> JoinSet<()> {
     let mut flood = JoinSet::new();
     for n in 0..count {
         flood.spawn(async move {

@@ -10,3 +10,4 @@ mod shares;
 mod strangers;
 mod texts;
 mod topics;
+mod v3;

@@ -6,22 +6,25 @@ use std::{
     process::ExitCode,
 };
 
-use amop_cli::conformance::{self, ConformanceOptions};
+use amop_cli::conformance::{self, CheckedChain, ConformanceOptions};
 use amop_tls::Identity;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-/// Checks how a node behaves on its channel port; exit code 1 if anything is wrong.
+/// Checks how a node behaves on its port for SDKs; exit code 1 if anything is wrong.
 ///
-/// The node may be an overlay node, a FISCO BCOS 2.x node or any other. All topics are unique to
+/// The node may be an overlay node, a FISCO BCOS node or any other. All topics are unique to
 /// this run, and frames that are known to crash a FISCO node are not sent to one.
 #[derive(Debug, Args)]
 pub(crate) struct Conformance {
-    /// The node's channel port.
+    /// The node's channel port, or with --chain 3 its port for SDKs of 3.x.
     #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     endpoint: String,
     /// The folder with an SDK's certificates: ca.crt, sdk.crt, sdk.key.
     #[arg(long, value_name = "DIR")]
     certs: PathBuf,
+    /// The generation of the protocol at this port.
+    #[arg(long, value_name = "2|3", default_value = "2")]
+    chain: CheckedGeneration,
     /// The channel port of another node of the same network, for the checks across two nodes.
     #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     other: Option<String>,
@@ -33,10 +36,29 @@ pub(crate) struct Conformance {
     json: bool,
 }
 
+/// The value of `--chain`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CheckedGeneration {
+    #[value(name = "2")]
+    V2,
+    #[value(name = "3")]
+    V3,
+}
+
+impl From<CheckedGeneration> for CheckedChain {
+    fn from(chain: CheckedGeneration) -> Self {
+        match chain {
+            CheckedGeneration::V2 => Self::V2,
+            CheckedGeneration::V3 => Self::V3,
+        }
+    }
+}
+
 impl Conformance {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let options = ConformanceOptions {
             endpoint: self.endpoint,
+            chain: self.chain.into(),
             other: self.other,
             identity: Identity::load_sdk(&self.certs)?,
             only: self.only,

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -19,7 +19,7 @@ use amop_node::signal;
 /// The time that the last lines have to be written when the reader does not read.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Shows every frame between SDKs and a node.
+/// Shows every frame between SDKs and a node, of 2.x or of 3.x.
 ///
 /// SDKs connect to the tap instead of to the node. The output contains everything they send, so
 /// treat it as you treat their data; --max 0 leaves payloads out.
@@ -29,14 +29,14 @@ pub(crate) struct TapCommand {
     /// connects here as the owner of --certs.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:20300")]
     listen: SocketAddr,
-    /// The node's channel port.
+    /// The node's channel port, or the port in [rpc] of a 3.x node.
     #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     to: String,
     /// The folder with an SDK's certificates, for the node: ca.crt, sdk.crt, sdk.key.
     #[arg(long, value_name = "DIR")]
     certs: PathBuf,
     /// The folder with the certificates to show to SDKs, for example a node's conf folder: ca.crt,
-    /// node.crt, node.key [default: those of --certs. Other SDKs accept them as well; a native
+    /// node.crt, node.key, or ca.crt, ssl.crt, ssl.key of 3.x [default: those of --certs. Other SDKs accept them as well; a native
     /// client only with sdk_certificates_as_nodes(true)].
     #[arg(long, value_name = "DIR")]
     node_certs: Option<PathBuf>,
@@ -55,7 +55,7 @@ impl TapCommand {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let sdk = Identity::load_sdk(&self.certs)?;
         let node = match &self.node_certs {
-            Some(dir) => Identity::load(&CertFiles::node(dir, "node.key", "node.crt", "ca.crt"))?,
+            Some(dir) => Identity::load(&node_files(dir))?,
             None => sdk.clone(),
         };
         let style = Style {
@@ -121,6 +121,14 @@ impl TapCommand {
                 let _ = done.send(result);
             })?;
         Ok(printed)
+    }
+}
+
+/// Returns the files of a node of 3.x if there are any, otherwise those of one of 2.x.
+fn node_files(dir: &Path) -> CertFiles {
+    match dir.join("ssl.crt").exists() {
+        true => CertFiles::node(dir, "ssl.key", "ssl.crt", "ca.crt"),
+        false => CertFiles::node(dir, "node.key", "node.crt", "ca.crt"),
     }
 }
 

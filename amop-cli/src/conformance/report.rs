@@ -44,7 +44,7 @@ impl From<Checked> for CheckOutcome {
 pub struct CheckResult {
     /// The check's name; those across two nodes begin with `across/`.
     pub name: String,
-    /// The section of channel-v2 that the check tests.
+    /// The section of channel-v2, or of ws-v3 for 3.x, that the check tests.
     pub section: &'static str,
     /// The behaviour of a node that passes.
     pub about: &'static str,

@@ -6,7 +6,7 @@ use amop_proto::log::OneLine;
 use chrono::{DateTime, Local, SecondsFormat};
 use serde_json::{Map, Value, json};
 
-use super::watch::{FrameHead, StreamPart};
+use super::watch::{FrameHead, MessageHead, StreamPart};
 use crate::show;
 
 /// The direction of a frame.
@@ -34,7 +34,7 @@ pub struct TapRecord {
     pub time: DateTime<Local>,
     /// The number of the connection, counted from 1; 0 is the tap itself.
     pub connection: u64,
-    /// The direction; `None` for notes.
+    /// The direction; `None` for notes about the connection.
     pub direction: Option<Direction>,
     /// The content.
     pub what: What,
@@ -43,7 +43,7 @@ pub struct TapRecord {
 /// The content of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A frame.
+    /// A frame of 2.x, or a message of 3.x.
     Frame(FrameRecord),
     /// Bytes that cannot be frames. They are passed on.
     Bytes {
@@ -59,14 +59,14 @@ pub enum What {
         /// The first bytes of the frame.
         start: bytes::Bytes,
     },
-    /// A note about the connection.
+    /// A note about the connection, or, with a direction, an upgrade, ping, pong or Close of 3.x.
     Note(String),
     /// This many records are missing here, because the reader was too slow. Their traffic was
     /// passed on.
     Lost(u64),
 }
 
-/// The recorded part of a frame.
+/// The recorded part of a frame or message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameRecord {
     /// The number of its type.
@@ -75,7 +75,7 @@ pub struct FrameRecord {
     pub name: &'static str,
     /// Its seq; bytes that are not ASCII are escaped.
     pub seq: String,
-    /// Its result field.
+    /// Its result field; the status of a message of 3.x.
     pub result: i32,
     /// Its topic, if its type has one and the body is framed.
     pub topic: Option<bytes::Bytes>,
@@ -89,6 +89,8 @@ impl What {
     pub(super) fn of(seen: StreamPart) -> Self {
         match seen {
             StreamPart::Frame(head) => Self::Frame(FrameRecord::new(head)),
+            StreamPart::Message(head) => Self::Frame(FrameRecord::of_message(head)),
+            StreamPart::Note(text) => Self::Note(text),
             StreamPart::Bytes { len, start } => Self::Bytes { len, start },
             StreamPart::Truncated { missing, start } => Self::Truncated { missing, start },
             StreamPart::Undecodable(error) => Self::Note(format!(
@@ -110,6 +112,18 @@ impl FrameRecord {
             topic,
             payload_len: head.body_len - framing,
             payload,
+        }
+    }
+
+    fn of_message(head: MessageHead) -> Self {
+        Self {
+            code: head.kind.0,
+            name: show::v3_type_name(head.kind),
+            seq: head.seq.escape_ascii().to_string(),
+            result: head.status.0.into(),
+            topic: head.topic,
+            payload_len: head.payload_len,
+            payload: head.start,
         }
     }
 }

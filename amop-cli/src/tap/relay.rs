@@ -17,8 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Direction, TapRecord, ToNode, ToSdk, What, records,
-    watch::{StreamPart, Watcher},
+    Direction, TapRecord, ToNode, ToSdk, What, either::EitherWatcher, records, watch::StreamPart,
 };
 use crate::wire;
 
@@ -129,11 +128,11 @@ where
     F: AsyncBufRead + AsyncWrite + Unpin,
     T: AsyncBufRead + AsyncWrite + Unpin,
 {
-    let mut watcher = Watcher::new(preview);
+    let mut watcher = EitherWatcher::new(preview);
     loop {
         let content = from.read().await?;
         if content.is_empty() {
-            if let Some(seen) = watcher.end() {
+            for seen in watcher.end() {
                 reporter.seen(direction, seen);
             }
             return ended(to.finish().await);

@@ -1,13 +1,18 @@
-//! Finds the frames in one direction of a connection, without holding back or changing the bytes.
+//! Finds the frames in one direction of a 2.x connection, without holding back or changing the bytes.
 
 use amop_proto::MAX_TOPIC_LEN;
 use amop_proto::channel::{FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, Seq};
+use amop_proto::ws::{WsStatus, WsType};
 use bytes::{Buf, Bytes, BytesMut};
 
 /// A part of the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum StreamPart {
     Frame(FrameHead),
+    /// A message of 3.x.
+    Message(MessageHead),
+    /// Something else that is understood.
+    Note(String),
     /// Bytes that are not frames, and the first of them.
     Bytes {
         len: usize,
@@ -31,6 +36,18 @@ pub(super) struct FrameHead {
     /// The length of the whole body.
     pub(super) body_len: usize,
     /// The beginning of the body: the topic and the part of the payload to show.
+    pub(super) start: Bytes,
+}
+
+/// A message of 3.x. Only the beginning of its payload is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MessageHead {
+    pub(super) kind: WsType,
+    pub(super) status: WsStatus,
+    pub(super) seq: Bytes,
+    pub(super) topic: Option<Bytes>,
+    pub(super) payload_len: usize,
+    /// The beginning of the payload.
     pub(super) start: Bytes,
 }
 

@@ -4,6 +4,7 @@
 mod command;
 mod faults;
 mod faulty;
+mod v3;
 
 use amop_cli::conformance::{self, CheckOutcome, ConformanceOptions, ConformanceReport};
 use amop_node::Network;

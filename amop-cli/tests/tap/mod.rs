@@ -2,6 +2,7 @@
 
 mod command;
 mod streams;
+mod v3;
 
 use std::{
     io::{BufRead, BufReader},

@@ -2,7 +2,7 @@
 //! the node.
 
 mod bridge;
-mod held;
+mod budget;
 mod plain;
 mod prefixed;
 
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 pub(crate) use self::plain::serve_plain;
-use self::{bridge::JournalledBridge, held::HeldIntake, prefixed::Prefixed};
+use self::{bridge::JournalledBridge, budget::SessionBudget, prefixed::Prefixed};
 use crate::{
     access::ConnectionId,
     connection::{Visitor, run_session},
@@ -128,11 +128,11 @@ async fn run_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
             return tracing::error!("3.x SDK at {address} cannot be served: {error}");
         }
     };
-    let held = HeldIntake::new(context.intake.share_of_sdk(visitor.identity));
+    let budget = SessionBudget::new(context, visitor.id.0, visitor.identity);
     let limits = WsLimits::default().with(|limits| {
         limits.grace = context.limits.frame_time;
         limits.rate = context.limits.frame_rate;
     });
-    let stream = BridgeStream::with_held(stream, WsSide::Server, bridge, rest, (limits, held));
+    let stream = BridgeStream::with_budget(stream, WsSide::Server, bridge, rest, (limits, budget));
     run_session(context, stream, visitor, address).await;
 }

@@ -1,6 +1,9 @@
+mod budget;
+
 use std::{
     collections::VecDeque,
     io,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -12,7 +15,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::{BridgeStream, OUTPUT};
-use crate::{HeldBytes, WsLimits, WsSide, WsViolation};
+use crate::{WsBudget, WsLimits, WsSide, WsViolation};
 
 /// A translator that changes nothing: the body of a frame is the payload of a message.
 #[derive(Debug, Default)]
@@ -257,17 +260,23 @@ async fn every_way_to_close_is_an_end() {
 /// Allows so many bytes.
 struct AtMost(usize);
 
-impl HeldBytes for AtMost {
+impl WsBudget for AtMost {
     fn hold(&mut self, len: usize) -> bool {
         len <= self.0
     }
+
+    fn poll_admit(&mut self, _cx: &mut Context<'_>, _message: Option<&WsMessage>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn handled(&mut self) {}
 }
 
 #[tokio::test]
 async fn an_incomplete_message_needs_permission_for_its_memory() {
     let (ours, mut raw) = duplex(64 * 1024);
     let limits = WsLimits::default();
-    let mut stream = BridgeStream::with_held(
+    let mut stream = BridgeStream::with_budget(
         ours,
         WsSide::Server,
         Plain::default(),

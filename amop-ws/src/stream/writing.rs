@@ -1,0 +1,83 @@
+//! Bytes of 2.x frames that are written to the connection.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use amop_proto::ws::bridge::Bridge;
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::{BridgeStream, KEEP, OUTPUT};
+use crate::WsBudget;
+
+impl<S, B, H> AsyncWrite for BridgeStream<S, B, H>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    B: Bridge + Unpin,
+    H: WsBudget + Unpin,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if !this.is_open() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if this.socket.output().len() >= OUTPUT {
+            this.writer = Some(cx.waker().clone());
+            let sent = this.poll_send(cx)?;
+            if sent.is_pending() && this.socket.output().len() >= OUTPUT {
+                return Poll::Pending;
+            }
+        }
+        let now = Instant::now().into_std();
+        this.written.extend_from_slice(bytes);
+        loop {
+            match this.decoder.decode(&mut this.written) {
+                Ok(Some(frame)) => this.bridge.handle_frame(now, frame),
+                Ok(None) => break,
+                Err(error) => {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                }
+            }
+        }
+        if this.written.is_empty() && this.written.capacity() > KEEP {
+            this.written = BytesMut::new();
+        }
+        this.take_frames();
+        this.take_transmits();
+        // The reader keeps the time.
+        let due = this.due();
+        if due.is_some_and(|due| this.armed.is_none_or(|armed| due < armed))
+            && let Some(reader) = this.reader.take()
+        {
+            reader.wake();
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.writer = Some(cx.waker().clone());
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.writer = Some(cx.waker().clone());
+        ready!(this.poll_send(cx))?;
+        this.socket.close(CloseCode::Normal);
+        ready!(this.poll_send(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}
