@@ -423,8 +423,12 @@ where
             }
             // What is left from the last read comes first.
             this.take_messages(cx, Instant::now().into_std());
+            let waiting = this.socket.output().len();
             this.send_some(cx);
-            this.wake_writer();
+            // Waking it each time would make both halves of one task wake each other for ever.
+            if this.socket.output().len() < waiting || !this.is_open() {
+                this.wake_writer();
+            }
             if !this.frames.is_empty() {
                 continue;
             }

@@ -39,6 +39,9 @@ pub mod result_code {
     pub const SUCCESS: i32 = 0;
     /// No node with a subscriber of the topic could be reached. The body is empty.
     pub const NO_SUBSCRIBER: i32 = 100;
+    /// The SDK of 3.x that has the message left before it answered. FISCO nodes have the code in their
+    /// list, and do not send it.
+    pub const DISCONNECTED: i32 = 101;
     /// The deadline passed before an answer came.
     pub const TIMEOUT: i32 = 102;
     /// The publisher's node is over its limit. The body is empty.
@@ -62,7 +65,7 @@ pub mod result_code {
             SUCCESS => "success",
             99 => "the message could not be sent",
             NO_SUBSCRIBER => "no subscriber could be reached",
-            101 => "the subscriber's SDK could not be reached",
+            DISCONNECTED => "the subscriber's SDK could not be reached",
             TIMEOUT => "timed out",
             OVER_LIMIT => "the publisher's node is over its bandwidth or in-flight limit",
             NO_SESSION => "the subscriber's node found no session that took the message",

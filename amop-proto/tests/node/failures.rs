@@ -7,7 +7,7 @@ use crate::support::{
     seq, unicast,
 };
 use amop_proto::{
-    channel::{Frame, FrameType, result_code},
+    channel::{Frame, FrameType, HandshakeRequest, result_code},
     node::NodeNotice,
     p2p::{PeerFrame, packet, protocol},
 };
@@ -425,4 +425,34 @@ fn messages_of_publishers_that_are_gone_end_at_their_deadline() {
         net.secs(1);
     }
     assert_eq!(net.in_flight(), 0);
+}
+
+/// An SDK of 3.x may have handled what it does not answer, so nobody else gets it: neither when it is
+/// silent, even if its own bridge says nothing, nor when it leaves.
+#[test]
+fn what_an_sdk_of_3x_has_is_given_to_nobody_else() {
+    for leaves in [false, true] {
+        let (mut net, publisher, subscribers) = three();
+        for sdk in subscribers {
+            net.send(sdk, HandshakeRequest::bridge().to_frame(seq(90)));
+            net.inbox(sdk);
+        }
+        net.send(publisher, unicast(1, TOPIC, "once"));
+        let (has, _) = who(&mut net, &subscribers);
+        let code = match leaves {
+            true => {
+                net.hang_up(has);
+                result_code::DISCONNECTED
+            }
+            false => {
+                net.secs(60);
+                result_code::TIMEOUT
+            }
+        };
+        let answer = net.only(publisher);
+        assert_eq!((answer.seq, answer.result), (seq(1), code));
+        for sdk in subscribers {
+            assert!(net.inbox(sdk).is_empty());
+        }
+    }
 }

@@ -3,7 +3,12 @@ mod budget;
 use std::{
     collections::VecDeque,
     io,
-    task::{Context, Poll},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake},
     time::{Duration, Instant},
 };
 
@@ -12,10 +17,22 @@ use amop_proto::{
     ws::{WsMessage, WsMessageError, WsSeq, WsTransmit, WsType, bridge::Bridge},
 };
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{
+    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex,
+};
 
 use super::{BridgeStream, OUTPUT};
 use crate::{WsBudget, WsLimits, WsSide, WsViolation};
+
+/// Counts how often a task is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// A translator that changes nothing: the body of a frame is the payload of a message.
 #[derive(Debug, Default)]
@@ -378,6 +395,30 @@ async fn a_reader_that_stands_still_stops_the_writer() {
         flushed = stream.flush() => flushed.unwrap(),
         () = drain => panic!("the stream was closed"),
     }
+}
+
+/// Both halves belong to one task, which must sleep while nothing can be written.
+#[tokio::test(start_paused = true)]
+async fn a_blocked_writer_and_a_reader_do_not_wake_each_other() {
+    let (mut stream, _raw) = node(WsLimits::default());
+    let mut bytes = BytesMut::new();
+    frame(vec![9; 4 * OUTPUT]).encode(&mut bytes);
+    let wakes = Arc::new(Wakes::default());
+    let waker = wakes.clone().into();
+    let mut cx = Context::from_waker(&waker);
+    let mut stream = Pin::new(&mut stream);
+    let written = stream.as_mut().poll_write(&mut cx, &bytes);
+    assert!(matches!(written, Poll::Ready(Ok(len)) if len == bytes.len()));
+    for _ in 0..3 {
+        assert!(stream.as_mut().poll_flush(&mut cx).is_pending());
+        assert!(stream.as_mut().poll_write(&mut cx, &bytes).is_pending());
+        let mut room = [0; 64];
+        let read = stream
+            .as_mut()
+            .poll_read(&mut cx, &mut ReadBuf::new(&mut room));
+        assert!(read.is_pending());
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,6 +69,7 @@ where
         let this = self.get_mut();
         this.writer = Some(cx.waker().clone());
         ready!(this.poll_send(cx))?;
+        this.writer = None;
         Pin::new(&mut this.stream).poll_flush(cx)
     }
 

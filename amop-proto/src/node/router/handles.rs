@@ -57,10 +57,11 @@ impl Router {
 
     /// Marks a session as a native client: its multicasts are acknowledged without their bodies,
     /// which FISCO nodes send back (channel-v2 section 7.3). `drops_repeats`: it drops multicasts
-    /// that come twice by itself.
+    /// that come twice by itself, which a native client does and an SDK of 3.x does not.
     pub(in crate::node) fn session_is_native(&mut self, session: SessionId, drops_repeats: bool) {
         if let Some(link) = self.out.links.sessions.get_mut(&session) {
             link.native = true;
+            link.keeps_unicasts = !drops_repeats;
             if drops_repeats && !link.drops_repeats {
                 link.drops_repeats = true;
                 self.multicasts.repeats.dropping += 1;

@@ -26,6 +26,9 @@ pub(in crate::node::router) struct SessionLink {
     pub(in crate::node::router) native: bool,
     /// Whether it drops multicasts that come twice by itself, as a native client does.
     pub(in crate::node::router) drops_repeats: bool,
+    /// Whether a unicast that it has is never given to another session, because its silence does not
+    /// say that it has not handled it: an SDK of 3.x.
+    pub(in crate::node::router) keeps_unicasts: bool,
     pub(in crate::node::router) queue: QueuedBytes,
     /// The memory that the frames of `queue` take in addition to their bytes.
     pub(in crate::node::router) beside: usize,
@@ -60,6 +63,7 @@ impl SessionLink {
         Self {
             native: false,
             drops_repeats: false,
+            keeps_unicasts: false,
             queue: QueuedBytes::new(queue),
             beside: 0,
             topics: BTreeMap::new(),

@@ -22,7 +22,11 @@ impl Router {
         // The order of events must not depend on a hash.
         let mut asked: Vec<UnicastId> = link.asked.into_values().collect();
         asked.sort_unstable();
-        self.attempts_failed(now, UnicastTarget::Session(session), true, asked);
+        let at = UnicastTarget::Session(session);
+        match link.keeps_unicasts {
+            true => self.unicasts_lost(now, at, asked),
+            false => self.attempts_failed(now, at, true, asked),
+        }
     }
 
     pub(in crate::node::router) fn peer_gone(&mut self, now: Instant, peer: PeerId) {

@@ -6,7 +6,8 @@ use crate::{
     channel::result_code,
     node::router::{
         Router,
-        in_flight::{AttemptState, CreditOutcome, SLICE},
+        ends::UnicastId,
+        in_flight::{AttemptState, CreditOutcome, SLICE, Unicast},
     },
 };
 
@@ -32,17 +33,8 @@ impl Router {
             let Some(unicast) = self.in_flight.get(id) else {
                 continue;
             };
-            if unicast.deadline <= now {
-                self.out.counters.failed_attempts += 1;
-                if let Some(mut unicast) = self.in_flight.take(id) {
-                    self.in_flight.forget_attempt(
-                        &mut self.out.links,
-                        id,
-                        &mut unicast,
-                        CreditOutcome::Failed(now),
-                    );
-                    self.end(id, &mut unicast, Err(result_code::TIMEOUT));
-                }
+            if unicast.deadline <= now || self.keeps(unicast) {
+                self.give_up(now, id, result_code::TIMEOUT);
                 continue;
             }
             match &unicast.at {
@@ -60,6 +52,26 @@ impl Router {
                     self.attempt_failed(now, id, asked_session);
                 }
             }
+        }
+    }
+
+    /// Returns whether a session that does not give up its unicasts has this one.
+    fn keeps(&self, unicast: &Unicast) -> bool {
+        let Some(AttemptState::Session(session)) = unicast.at else {
+            return false;
+        };
+        let link = self.out.links.sessions.get(&session);
+        link.is_some_and(|link| link.keeps_unicasts)
+    }
+
+    /// Ends a unicast although a subscriber may have it.
+    pub(in crate::node::router) fn give_up(&mut self, now: Instant, id: UnicastId, result: i32) {
+        self.out.counters.failed_attempts += 1;
+        if let Some(mut unicast) = self.in_flight.take(id) {
+            let outcome = CreditOutcome::Failed(now);
+            self.in_flight
+                .forget_attempt(&mut self.out.links, id, &mut unicast, outcome);
+            self.end(id, &mut unicast, Err(result));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::{
+    channel::result_code,
     node::router::{
         Router,
         ends::{UnicastId, UnicastTarget},
@@ -20,7 +21,29 @@ impl Router {
         refused: bool,
         ids: impl IntoIterator<Item = UnicastId>,
     ) {
-        let failed = ids.into_iter().map(|id| FailedAttempt { id, at, refused });
+        let failed = ids.into_iter().map(|id| FailedAttempt {
+            id,
+            at,
+            refused,
+            ends: None,
+        });
+        self.in_flight.backlog.push_failed(failed);
+        self.work_off(now);
+    }
+
+    /// Ends unicasts that a session has and will not answer any more; nobody else gets them.
+    pub(in crate::node::router) fn unicasts_lost(
+        &mut self,
+        now: Instant,
+        at: UnicastTarget,
+        ids: impl IntoIterator<Item = UnicastId>,
+    ) {
+        let failed = ids.into_iter().map(|id| FailedAttempt {
+            id,
+            at,
+            refused: false,
+            ends: Some(result_code::DISCONNECTED),
+        });
         self.in_flight.backlog.push_failed(failed);
         self.work_off(now);
     }
@@ -61,12 +84,16 @@ impl Router {
     fn work_off(&mut self, now: Instant) {
         let mut left = SLICE;
         while left > 0
-            && let Some(FailedAttempt { id, at, refused }) = self.in_flight.backlog.pop_failed()
+            && let Some(failed) = self.in_flight.backlog.pop_failed()
         {
             left -= 1;
+            let FailedAttempt { id, at, .. } = failed;
             let attempt = self.in_flight.get(id).and_then(|unicast| unicast.at);
             if attempt.and_then(|attempt| attempt.target()) == Some(at) {
-                self.attempt_failed(now, id, refused);
+                match failed.ends {
+                    Some(result) => self.give_up(now, id, result),
+                    None => self.attempt_failed(now, id, failed.refused),
+                }
             }
         }
         while left > 0

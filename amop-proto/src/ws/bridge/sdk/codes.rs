@@ -7,10 +7,6 @@ use crate::{
     ws::{WsMessage, WsSeq, WsStatus, WsType},
 };
 
-/// The 2.x code of a subscriber whose SDK could not be reached. FISCO nodes have it in their list
-/// and do not send it.
-pub(super) const SDK_GONE: i32 = 101;
-
 /// What the SDK gets for a result of 2.x.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SdkAnswer {
@@ -24,7 +20,7 @@ pub(super) enum SdkAnswer {
 pub(super) fn answer_of(result: i32, body: Bytes) -> SdkAnswer {
     let status = match result {
         result_code::NO_SUBSCRIBER => return SdkAnswer::Failure(WsStatus::NO_SUBSCRIBER),
-        SDK_GONE => return SdkAnswer::Failure(WsStatus::DISCONNECTED),
+        result_code::DISCONNECTED => return SdkAnswer::Failure(WsStatus::DISCONNECTED),
         result_code::TIMEOUT => return SdkAnswer::Failure(WsStatus::TIMED_OUT),
         result_code::NO_SESSION => return SdkAnswer::Failure(WsStatus::NO_SESSION),
         result_code::OVER_LIMIT => {
@@ -51,7 +47,7 @@ pub(super) fn failure(status: WsStatus, text: impl Into<Bytes>) -> WsMessage {
 /// no other subscriber gets it.
 pub(super) fn result_of_silence(status: WsStatus) -> i32 {
     match status {
-        WsStatus::DISCONNECTED => SDK_GONE,
+        WsStatus::DISCONNECTED => result_code::DISCONNECTED,
         _ => result_code::TIMEOUT,
     }
 }
