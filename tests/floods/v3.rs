@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use amop::Client;
+use amop::{Client, TopicName};
 use amop_node::{Limits, ListenLimits, Network, NodeBuilder};
 use amop_proto::ws::{WsRpcRequest, WsType};
 use amop_testkit::{
@@ -253,6 +253,39 @@ async fn a_session_that_does_not_read_the_answers_to_its_unicasts_is_closed() {
     let count = until_closed(&mut sdk, &unicasts).await;
     println!("{count} times 500 unicasts");
     assert!(node.session_bytes() <= QUEUE + MIB);
+    stop(network, bystanders).await;
+}
+
+/// A subscriber of 3.x takes as little room as one of 2.x.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_stops_reading_costs_no_more_than_its_queue() {
+    const PAYLOAD: usize = 64 * 1024;
+    const COUNT: u64 = 400;
+    let limits = Limits::default().with(|limits| limits.session_queue = MIB);
+    let network = bridged(|builder| builder.limits(limits)).await;
+    let bystanders = bystanders(&network).await;
+    let node = network.node(0).unwrap();
+    let (publisher, subscriber) = (client(&network, 0).await, client(&network, 0).await);
+    let topic = TopicName::new("news").unwrap();
+    let mut news = subscriber.subscribe_raw(&topic).await.unwrap();
+    let mut sdk = connect_stranger(&network).await;
+    within("the subscription", sdk.subscribe(&["news"])).await;
+    // From here on it is not read from. One message at a time, so that the others keep up.
+    let mut most = 0;
+    for _ in 0..COUNT {
+        let payload = vec![b'x'; PAYLOAD];
+        let sent = publisher.publish_multicast_raw(&topic, payload.into());
+        sent.await.unwrap();
+        let delivery = within("the news", news.next()).await.unwrap();
+        assert_eq!(delivery.to_vec().len(), PAYLOAD);
+        most = most.max(node.session_bytes());
+    }
+    let dropped = node.stats().messages.dropped;
+    println!("at most {most} bytes queued, {dropped} dropped");
+    assert!(dropped > 0);
+    assert!(most <= MIB + 8 * PAYLOAD, "{most}");
+    publisher.close().await;
+    subscriber.close().await;
     stop(network, bystanders).await;
 }
 
