@@ -144,6 +144,7 @@ impl<S, B: Bridge, H: HeldBytes> BridgeStream<S, B, H> {
                     self.take_frames();
                 }
                 Ok(Some(Arrived::Alive)) => self.bridge.note_activity(now),
+                Ok(Some(Arrived::Pong)) => self.bridge.handle_pong(now),
                 Ok(Some(Arrived::Close)) => {
                     self.bridge.handle_eof();
                     self.finish(None);
