@@ -27,8 +27,10 @@ const READ: usize = 4 * 1024;
 pub(crate) enum Arrived {
     /// The bytes of a message.
     Message(Bytes),
-    /// A ping, which is answered already, or a pong.
+    /// A ping, which is answered already.
     Alive,
+    /// The answer to a ping.
+    Pong,
     /// The other side closes the connection.
     Close,
 }
@@ -90,7 +92,8 @@ impl Socket {
                 Ok(Message::Binary(bytes)) => Arrived::Message(bytes),
                 // A FISCO node takes either (ws-v3 section 4).
                 Ok(Message::Text(text)) => Arrived::Message(text.into()),
-                Ok(Message::Ping(_) | Message::Pong(_)) => return Ok(Some(Arrived::Alive)),
+                Ok(Message::Ping(_)) => return Ok(Some(Arrived::Alive)),
+                Ok(Message::Pong(_)) => return Ok(Some(Arrived::Pong)),
                 Ok(Message::Close(_) | Message::Frame(_)) => {
                     // Writes the answer; the error says that this is the end.
                     let _ = self.context.flush(&mut self.pipe);

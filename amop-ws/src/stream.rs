@@ -186,6 +186,10 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
                 self.bridge.note_activity(now);
                 self.budget.handled();
             }
+            Ok(Some(Arrived::Pong)) => {
+                self.bridge.handle_pong(now);
+                self.budget.handled();
+            }
             Ok(Some(Arrived::Close)) => {
                 self.bridge.handle_eof();
                 self.finish(None);

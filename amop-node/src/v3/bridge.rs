@@ -81,6 +81,10 @@ impl Bridge for JournalledBridge {
         self.inner.note_activity(at);
     }
 
+    fn handle_pong(&mut self, now: Instant) {
+        self.inner.handle_pong(now);
+    }
+
     fn handle_frame(&mut self, now: Instant, frame: Frame) {
         self.inner.handle_frame(now, frame);
         self.log();

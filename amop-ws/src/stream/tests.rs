@@ -40,8 +40,8 @@ struct Plain {
     frames: VecDeque<Frame>,
     transmits: VecDeque<WsTransmit>,
     ping: Option<Instant>,
-    /// A frame that is sent at the next sign of life.
-    when_alive: Option<Frame>,
+    /// A frame that is passed on at the next pong.
+    when_ponged: Option<Frame>,
     ended: Option<String>,
 }
 
@@ -54,8 +54,10 @@ impl Bridge for Plain {
         self.ended = Some(error.to_string());
     }
 
-    fn note_activity(&mut self, _at: Instant) {
-        self.frames.extend(self.when_alive.take());
+    fn note_activity(&mut self, _at: Instant) {}
+
+    fn handle_pong(&mut self, _now: Instant) {
+        self.frames.extend(self.when_ponged.take());
     }
 
     fn handle_frame(&mut self, _now: Instant, frame: Frame) {
@@ -356,10 +358,14 @@ async fn an_idle_connection_does_not_time_out_because_of_pongs() {
 #[tokio::test(start_paused = true)]
 async fn frames_that_a_pong_allows_are_read_at_once() {
     let (mut stream, mut raw) = node(WsLimits::default());
-    stream.bridge_mut().when_alive = Some(frame(b"alive".to_vec()));
+    stream.bridge_mut().when_ponged = Some(frame(b"read".to_vec()));
+    // A ping is a sign of life and allows nothing.
+    raw.write_all(&masked(0x89, b"")).await.unwrap();
+    let got = tokio::time::timeout(Duration::from_secs(1), next(&mut stream)).await;
+    assert!(got.is_err(), "{got:?}");
     raw.write_all(&masked(0x8a, b"")).await.unwrap();
     let got = tokio::time::timeout(Duration::from_secs(1), next(&mut stream)).await;
-    assert_eq!(got.unwrap().unwrap().unwrap(), b"alive");
+    assert_eq!(got.unwrap().unwrap().unwrap(), b"read");
 }
 
 #[tokio::test(start_paused = true)]

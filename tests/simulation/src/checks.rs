@@ -23,7 +23,7 @@ const LATE: Duration = Duration::from_secs(6);
 const TRAVEL: Duration = Duration::from_millis(500);
 
 /// A silent cut is found within 3 s and a tick, and all nodes know the consequences a moment later.
-const QUIET: Duration = Duration::from_secs(5);
+pub(crate) const QUIET: Duration = Duration::from_secs(5);
 
 /// How long a multicast may take: links that failed too often may be suppressed for a while.
 const ARRIVES: Duration = Duration::from_secs(15);
@@ -47,6 +47,7 @@ impl World {
         // A rogue SDK publishes copies of messages in its own name.
         if self.rogues.is_empty() {
             found.extend(self.check_copies());
+            found.extend(self.check_handed());
         }
         // A hostile node repeats statements of others as often as it likes. An SDK can make a node
         // state so much that others ask for all of it again and again. The cost of this is limited
@@ -84,7 +85,7 @@ impl World {
                         (Invariant::TrueAnswers, text)
                     });
                 }
-                let to = self.unicast_had_a_way(message, done)?;
+                let to = self.unicast_had_a_way(id, message, done)?;
                 let text = format!(
                     "message {number} of client {} sent at {:?} ended with {verdict:?} at {done:?} \
                      though client {to} could be reached all the time",
@@ -124,7 +125,7 @@ impl World {
             .filter_map(Self::host_behind)
     }
 
-    fn overloaded(&self, from: At, until: At) -> bool {
+    pub(crate) fn overloaded(&self, from: At, until: At) -> bool {
         self.overloads
             .iter()
             .any(|&at| from <= at + Duration::from_secs(10) && at <= until)
@@ -154,9 +155,12 @@ impl World {
     }
 
     /// Returns a subscriber that would have answered and could be reached all the time.
-    fn unicast_had_a_way(&self, message: &Message, done: At) -> Option<usize> {
+    fn unicast_had_a_way(&self, id: MessageId, message: &Message, done: At) -> Option<usize> {
         let from = message.sent.checked_sub(SETTLED)?;
-        if self.overloaded(from, done) || self.is_held_up(message, from, done) {
+        if self.overloaded(from, done)
+            || self.is_held_up(message, from, done)
+            || self.is_kept(id, done)
+        {
             return None;
         }
         let edges = self.honest(self.edges_where(|conn| conn.is_undisturbed(from, done)));

@@ -98,6 +98,12 @@ pub enum Sabotage {
     BelieveAnswers,
     /// Nodes accept messages that a relay sends again.
     TakeAgain,
+    /// A node takes the silence of an SDK of 3.x for a refusal, and asks the next subscriber.
+    SilenceRefuses,
+    /// A client of 3.x confirms a multicast that its node has not read.
+    ConfirmAtOnce,
+    /// A client of 3.x takes every sign of life for the pong that it waits for.
+    AnyPong,
 }
 
 /// The configuration of a run. The same configuration and seed give the same run.
@@ -111,6 +117,8 @@ pub struct Config {
     pub topology: Topology,
     /// The faults.
     pub profile: Profile,
+    /// The share of the SDKs' connections that speak 3.x, 0 to 1.
+    pub share_of_v3: f64,
     /// Whether to print every step.
     pub trace: bool,
     /// The fault that the harness causes on purpose.
@@ -129,6 +137,7 @@ impl Config {
             nodes,
             topology,
             profile: Profile::Calm,
+            share_of_v3: 0.0,
             trace: false,
             sabotage: None,
             limits: Limits::default(),

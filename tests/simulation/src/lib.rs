@@ -89,6 +89,7 @@
 
 mod bulk;
 mod checks;
+mod checks_v3;
 mod config;
 mod hostile;
 mod ledger;

@@ -33,6 +33,9 @@ struct Args {
     /// Use these faults, whatever the seed says.
     #[arg(long)]
     profile: Option<Profile>,
+    /// Let this share of the SDKs' connections speak 3.x, 0 to 1, whatever the seed says.
+    #[arg(long, conflicts_with_all = ["scale", "hostile"])]
+    v3: Option<f64>,
     /// Include hostile nodes and SDKs.
     #[arg(long, conflicts_with_all = ["scale", "profile", "topology", "nodes"])]
     hostile: bool,
@@ -59,6 +62,7 @@ impl Args {
             nodes: self.nodes,
             topology: self.topology,
             profile: self.profile,
+            share_of_v3: self.v3,
             trace: self.trace,
             sabotage: None,
         }

@@ -195,6 +195,8 @@ pub(crate) struct Conn {
     pub(crate) pipes: [Pipe; 2],
     /// The link between nodes that it belongs to.
     pub(crate) edge: Option<usize>,
+    /// Whether its bytes are messages of 3.x, with a translator at each end.
+    pub(crate) v3: bool,
     /// For each end, whether TLS is complete.
     pub(crate) open: [bool; 2],
     /// For each end, whether it is closed or knows that the connection ended.
@@ -217,6 +219,7 @@ impl Conn {
             owners,
             pipes: [Pipe::new(line), Pipe::new(line)],
             edge,
+            v3: false,
             open: [false; 2],
             gone: [false; 2],
             paused: [false; 2],

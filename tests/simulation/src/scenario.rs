@@ -34,6 +34,8 @@ pub struct Plan {
     pub topology: Option<Topology>,
     /// The faults.
     pub profile: Option<Profile>,
+    /// The share of the SDKs' connections that speak 3.x, 0 to 1.
+    pub share_of_v3: Option<f64>,
     /// Whether to print every step.
     pub trace: bool,
     /// The fault that the harness causes on purpose.
@@ -48,6 +50,7 @@ impl Plan {
             nodes: None,
             topology: None,
             profile: None,
+            share_of_v3: None,
             trace: false,
             sabotage: None,
         }
@@ -81,6 +84,8 @@ impl Plan {
         let nodes = self.nodes.unwrap_or(nodes).max(1);
         let mut config = Config::new(self.seed, nodes, self.topology.unwrap_or(topology));
         config.profile = self.profile.unwrap_or(profile);
+        let share = [0.0, 0.3, 0.3, 0.6, 1.0][rng.random_range(0..5)];
+        config.share_of_v3 = self.share_of_v3.unwrap_or(share).clamp(0.0, 1.0);
         config.trace = self.trace;
         config.sabotage = self.sabotage;
         if config.profile.slows() {

@@ -28,6 +28,8 @@ pub enum Invariant {
     /// No program gets a message that was forged or altered in transit, and no honest node takes
     /// another for a forger.
     NoForgery,
+    /// A unicast that an SDK of 3.x has, and did not refuse, goes to no other.
+    HandedOnce,
     /// The work that a hostile host causes for others is in proportion to its own.
     BoundedWork,
 }

@@ -28,8 +28,14 @@ pub trait Bridge {
     /// Handles a binary WebSocket message that is not a message of the protocol. Ends the session.
     fn handle_message_error(&mut self, error: WsMessageError);
 
-    /// Records a sign of life from the WebSocket: a ping, a pong, or a part of a message.
+    /// Records a sign of life from the WebSocket: a ping, or a part of a message.
     fn note_activity(&mut self, at: Instant);
+
+    /// Handles a pong: the other side has read everything that was sent before the ping. Another sign
+    /// of life does not say so, because its bytes may have been on their way before.
+    fn handle_pong(&mut self, now: Instant) {
+        self.note_activity(now);
+    }
 
     /// Handles a frame from the side of 2.x.
     fn handle_frame(&mut self, now: Instant, frame: Frame);

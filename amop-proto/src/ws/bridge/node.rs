@@ -50,10 +50,10 @@ const MAX_FRAME: usize = MAX_MESSAGE - 5;
 /// | the client | this bridge and the node of 3.x |
 /// | --- | --- |
 /// | version handshake | It is answered once the handshake of 3.x has finished: version 3, 30 s for answers, frames of at most 32 MiB less 5 bytes, quiet multicasts. `node_version` is the compatibility version of the first group of a chain; overlay nodes have none, and it is empty. |
-/// | heartbeat, JSON-RPC probe | A WebSocket ping. Any later sign of life of the node answers it; after a new set of topics, only one that follows the ping, which follows the set. |
+/// | heartbeat, JSON-RPC probe | A WebSocket ping. Any later sign of life of the node answers it; after a new set of topics, only the pong of a ping that follows the set. |
 /// | set of topics | The list of 3.x. FISCO nodes confirm nothing and handle messages in any order, so the heartbeat's answer says that the node has read the list. Topics that 3.x cannot have are reported as missing: private topics, topics with NUL, and those for which the list has no room. |
 /// | unicast | A unicast with the same seq. Its outcome is a response; see the next table. |
-/// | multicast | A multicast with the same seq. No node answers it; it is confirmed when the node gives a sign of life after the ping that follows it. It was read then, and may have reached nobody. |
+/// | multicast | A multicast with the same seq. No node answers it; it is confirmed by the pong of a ping that follows it. It was read then, and may have reached nobody. |
 /// | response to a unicast | A response with the seq of the node's last copy. The result is the status; one that has no room there becomes -1. |
 /// | anything else | Ignored: there is no private topic to verify. |
 ///
@@ -300,6 +300,11 @@ impl Bridge for NodeBridge {
         self.alive();
     }
 
+    fn handle_pong(&mut self, now: Instant) {
+        self.session.note_activity(now);
+        self.frames.extend(self.answers.pong());
+    }
+
     fn handle_frame(&mut self, now: Instant, frame: Frame) {
         match frame.kind {
             FrameType::HANDSHAKE => self.greet(frame),
@@ -337,8 +342,13 @@ impl Bridge for NodeBridge {
     }
 
     fn poll_transmit(&mut self) -> Option<WsTransmit> {
-        let message = self.session.poll_transmit();
-        message.or_else(|| self.answers.take_ping().then_some(WsTransmit::Ping))
+        match self.session.poll_transmit() {
+            Some(WsTransmit::Ping) if self.answers.idle_ping() => Some(WsTransmit::Ping),
+            Some(message @ WsTransmit::Message(_)) => Some(message),
+            // A ping is on its way already, so this one can be left out.
+            Some(WsTransmit::Ping) => self.poll_transmit(),
+            None => self.answers.take_ping().then_some(WsTransmit::Ping),
+        }
     }
 
     fn poll_frame(&mut self) -> Option<Frame> {

@@ -15,7 +15,7 @@ use amop_testkit::machines::{Gullible, config};
 use bytes::Bytes;
 use rand::{RngExt, rngs::StdRng};
 
-use super::{Event, World};
+use super::{Event, Handing, World};
 use crate::{
     Sabotage,
     checks::MAX_CROSSINGS,
@@ -187,7 +187,11 @@ impl World {
             self.conns[conn.0].paused[side] = paused;
             if !paused {
                 // Continue reading in a separate step.
-                self.plan(self.now, Event::Arrived(conn, 1 - side));
+                let event = match self.conns[conn.0].v3 {
+                    true => Event::Bridge(conn, side),
+                    false => Event::Arrived(conn, 1 - side),
+                };
+                self.plan(self.now, event);
             }
         }
     }
@@ -258,12 +262,25 @@ impl World {
             }
             _ => {}
         }
+        if !self.conns[conn.0].v3
+            && frame.kind == FrameType::UNICAST
+            && let Some(number) = number_of(frame)
+        {
+            let (at, v3, refused) = (self.now, false, false);
+            let handing = Handing {
+                conn,
+                at,
+                v3,
+                refused,
+            };
+            self.bridges.hand(number, handing);
+        }
         for _ in 0..times {
-            frame.encode(&mut self.conns[conn.0].pipes[side].out);
+            frame.encode(self.output(conn, side));
         }
         let limit = self.config.limits.session_queue;
         self.check_queue((conn, side), limit, frame.wire_len());
-        self.pump(conn, side);
+        self.flush(conn, side);
     }
 
     fn write_peer(
@@ -325,9 +342,10 @@ impl World {
     /// Checks that the write queue of a connection stays below twice its limit or its longest
     /// frame.
     fn check_queue(&mut self, (conn, side): (ConnId, usize), limit: usize, frame: usize) {
+        let untaken = self.bridges.waiting((conn, side));
         let pipe = &mut self.conns[conn.0].pipes[side];
         pipe.longest = pipe.longest.max(frame);
-        let (waiting, most) = (pipe.waiting(), 2 * pipe.longest.max(limit));
+        let (waiting, most) = (pipe.waiting() + untaken, 2 * pipe.longest.max(limit));
         if waiting > most {
             let text = format!("{waiting} bytes wait for one connection, the bound is {most}");
             self.violated(Invariant::BoundedMemory, text);

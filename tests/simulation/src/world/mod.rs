@@ -1,5 +1,6 @@
 //! The world: time, planned events, and everything that exists.
 
+mod bridges;
 mod clients;
 mod hosts;
 mod links;
@@ -15,6 +16,7 @@ use amop_testkit::topology::Edge;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub(crate) use self::{
+    bridges::{Bridges, Handing},
     clients::{Behaviour, Client, PATIENCE},
     hosts::Host,
     links::EdgeState,
@@ -49,6 +51,8 @@ pub(crate) enum Event {
     NodeTimer(usize),
     /// A timer that the client's machines asked for.
     ClientTimer(usize),
+    /// A translator at one end may have something to do.
+    Bridge(ConnId, usize),
     /// A program answers.
     Answer { client: usize, message: MessageId },
     /// A step of the scenario.
@@ -137,6 +141,9 @@ pub struct World {
     pub(crate) copies: BTreeMap<(ConnId, u64), u32>,
     /// What nodes without a defence have seen.
     pub(crate) missing: Missing,
+    pub(crate) bridges: Bridges,
+    /// Decides which connections speak 3.x. It is apart, so that runs without them stay the same.
+    generations: StdRng,
 }
 
 impl fmt::Debug for World {
@@ -178,6 +185,8 @@ impl World {
             events: 0,
             copies: BTreeMap::new(),
             missing: Missing::default(),
+            bridges: Bridges::default(),
+            generations: StdRng::seed_from_u64(config.seed ^ 0x3),
             rng,
             config,
         };
@@ -266,6 +275,7 @@ impl World {
             Event::Dial { edge, side } => self.dial(edge, side),
             Event::NodeTimer(host) => self.node_timer(host),
             Event::ClientTimer(client) => self.client_timer(client),
+            Event::Bridge(conn, side) => self.run_bridge(conn, side),
             Event::Answer { client, message } => self.answer(client, message),
             Event::Step(step) => self.step(step),
             Event::Attack(host) => self.attack(host),

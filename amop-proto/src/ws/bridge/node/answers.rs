@@ -1,4 +1,4 @@
-//! Answers to the client, and which of them wait for a sign of life of the node.
+//! Answers to the client, and which of them wait for a sign of life of the node, or for its pong.
 
 use std::{collections::VecDeque, mem::take};
 
@@ -30,7 +30,8 @@ pub(super) struct WaitingAnswers {
     /// A list of topics was sent since the last ping, or is to be sent.
     topics: bool,
     ping: bool,
-    /// A ping is on its way, whose answer confirms nothing that was sent after it.
+    /// A ping is on its way, whose pong confirms nothing that was sent after it. There is one at a
+    /// time: pongs have no names, and a node may answer two pings with one pong.
     on_the_way: bool,
 }
 
@@ -74,8 +75,19 @@ impl WaitingAnswers {
         now
     }
 
-    /// Returns the answers that a sign of life of the node allows.
+    /// Returns whether the ping of an idle session is to be sent now. It goes before the messages
+    /// that wait, so its pong confirms none of them.
+    pub(super) fn idle_ping(&mut self) -> bool {
+        !std::mem::replace(&mut self.on_the_way, true)
+    }
+
+    /// Returns the answers that any sign of life of the node allows.
     pub(super) fn alive(&mut self) -> impl Iterator<Item = Frame> {
+        take(&mut self.probes).into_iter()
+    }
+
+    /// Returns the answers that a pong of the node allows.
+    pub(super) fn pong(&mut self) -> impl Iterator<Item = Frame> {
         self.on_the_way = false;
         take(&mut self.probes)
             .into_iter()

@@ -126,7 +126,7 @@ impl Network {
                 WsTransmit::Ping => {
                     self.pings += 1;
                     self.node.note_activity(self.now);
-                    self.bridge.note_activity(self.now);
+                    self.bridge.handle_pong(self.now);
                 }
             }
         }

@@ -10,6 +10,7 @@ use amop_proto::{
     channel::Seq,
     client::{DedupWindow, EndpointPool, PoolConfig, WindowConfig},
 };
+use bytes::BytesMut;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 pub(crate) use self::{program::Behaviour, publish::PATIENCE};
@@ -25,6 +26,8 @@ use crate::{
 pub(crate) struct Client {
     /// The nodes that it connects to.
     pub(crate) endpoints: Vec<usize>,
+    /// For each of them, whether they speak 3.x with each other.
+    v3: Vec<bool>,
     pub(crate) topics: Vec<usize>,
     pub(crate) behaviour: Behaviour,
     pool: EndpointPool,
@@ -32,7 +35,7 @@ pub(crate) struct Client {
     links: Vec<Option<Link>>,
     publishing: BTreeMap<u64, Publishing>,
     /// Unicasts that the program will answer.
-    taken: BTreeMap<u64, (usize, Seq)>,
+    taken: BTreeMap<u64, Vec<(usize, Seq)>>,
     /// Its connections, and when each became usable.
     pub(crate) spans: Vec<(ConnId, At)>,
     rng: StdRng,
@@ -55,8 +58,14 @@ impl World {
         config.first_pause = Duration::from_millis(100);
         config.max_pause = Duration::from_secs(2);
         let slow = self.config.profile.slows() && self.rng.random_bool(0.2);
+        let share = self.config.share_of_v3;
+        let v3 = endpoints
+            .iter()
+            .map(|_| share > 0.0 && self.generations.random_bool(share))
+            .collect();
         let client = Client {
             endpoints: endpoints.to_vec(),
+            v3,
             topics: topics.to_vec(),
             behaviour,
             pool: EndpointPool::new(config, endpoints.len(), rng.random(), self.instant()),
@@ -120,8 +129,10 @@ impl World {
                 && let Some(session) = &mut link.session
             {
                 let conn = link.conn;
-                if session.poll_transmit(now, &mut self.conns[conn.0].pipes[0].out) {
-                    self.pump(conn, 0);
+                let mut written = BytesMut::new();
+                if session.poll_transmit(now, &mut written) {
+                    self.output(conn, 0).extend_from_slice(&written);
+                    self.flush(conn, 0);
                 }
             }
         }
@@ -166,7 +177,9 @@ impl World {
                 }) => {
                     session.close();
                     let conn = *conn;
-                    session.poll_transmit(now, &mut self.conns[conn.0].pipes[0].out);
+                    let mut written = BytesMut::new();
+                    session.poll_transmit(now, &mut written);
+                    self.output(conn, 0).extend_from_slice(&written);
                     self.drain(client, endpoint);
                 }
                 Some(Link { conn, .. }) => {

@@ -50,7 +50,11 @@ impl World {
         ];
         let id = ConnId(self.conns.len());
         let line = self.clients[client].line;
-        self.conns.push(Conn::new(self.now, owners, line, None));
+        let v3 = self.clients[client].v3[endpoint];
+        self.conns.push(Conn {
+            v3,
+            ..Conn::new(self.now, owners, line, None)
+        });
         let state = &mut self.clients[client];
         state.next_link += 1;
         state.links[endpoint] = Some(Link {
@@ -120,7 +124,8 @@ impl World {
     /// Handles that the node took bytes that may have waited.
     pub(in crate::world) fn client_wrote(&mut self, client: usize, endpoint: usize, conn: ConnId) {
         let now = self.instant();
-        let waits = !self.conns[conn.0].pipes[0].out.is_empty();
+        let out = &self.conns[conn.0].pipes[0].out;
+        let waits = !out.is_empty() || self.bridges.waiting((conn, 0)) > 0;
         let severed = self.conns[conn.0].severed.is_some();
         if let Some(link) = self.link(client, endpoint, conn)
             && let Some(session) = &mut link.session
@@ -171,6 +176,7 @@ impl World {
                     }
                 }
                 SessionEvent::Finished { token, outcome } => {
+                    self.check_read(conn, token, &outcome);
                     self.ended(client, token, number, &outcome);
                 }
                 SessionEvent::Push(push) => self.pushed(client, endpoint, number, &push),

@@ -115,7 +115,7 @@ fn a_unicast_without_an_answer_ends() {
 }
 
 #[test]
-fn a_multicast_is_confirmed_by_the_ping_after_it() {
+fn a_multicast_is_confirmed_by_the_pong_of_the_ping_after_it() {
     let mut network = Network::ready();
     network.deaf = true;
     network.request(MessageKind::Multicast, b"news", 1);
@@ -128,6 +128,49 @@ fn a_multicast_is_confirmed_by_the_ping_after_it() {
     assert_eq!(network.outcome(), RequestOutcome::Answered(Bytes::new()));
     let kinds: Vec<WsType> = network.read.iter().map(|message| message.kind).collect();
     assert_eq!(kinds, [WsType::MULTICAST]);
+}
+
+/// What the node sent before it read the multicast arrives after the ping, and confirms nothing: a
+/// push, a part of a message, and the pong of an idle session's ping.
+#[test]
+fn bytes_that_were_under_way_do_not_confirm_a_multicast() {
+    let mut network = Network::subscribed();
+    let request = AmopRequest::new("hello", "push");
+    network
+        .node
+        .deliver_multicast(&request, &WsSeq::EMPTY)
+        .unwrap();
+    let Some(WsTransmit::Message(push)) = network.node.poll_transmit() else {
+        panic!();
+    };
+    let push = WsMessage::decode(push.to_bytes(), MAX_MESSAGE).unwrap();
+    network.deaf = true;
+    network.now += Duration::from_secs(6);
+    network.bridge.handle_timeout(network.now);
+    network.request(MessageKind::Multicast, b"news", 1);
+    let sent: Vec<bool> = std::iter::from_fn(|| network.bridge.poll_transmit())
+        .map(|sent| sent == WsTransmit::Ping)
+        .collect();
+    // The idle session's ping is on its way, so that of the multicast waits.
+    assert_eq!(sent, [true, false]);
+    network.bridge.handle_pong(network.now);
+    assert_eq!(network.bridge.poll_transmit(), Some(WsTransmit::Ping));
+    network.bridge.handle_message(network.now, push);
+    network.bridge.note_activity(network.now);
+    while let Some(frame) = network.bridge.poll_frame() {
+        network.client.handle_frame(network.now, frame);
+    }
+    network.run();
+    let [SessionEvent::Push(_)] = &network.events[..] else {
+        panic!("{:?}", network.events);
+    };
+    network.events.clear();
+    network.bridge.handle_pong(network.now);
+    while let Some(frame) = network.bridge.poll_frame() {
+        network.client.handle_frame(network.now, frame);
+    }
+    network.run();
+    assert_eq!(network.outcome(), RequestOutcome::Answered(Bytes::new()));
 }
 
 /// Many multicasts need few pings.

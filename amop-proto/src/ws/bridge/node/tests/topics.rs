@@ -23,7 +23,25 @@ fn a_set_is_confirmed_when_the_node_has_read_it() {
     network.bridge.note_activity(network.now);
     network.run();
     assert_eq!(network.events, []);
+    // The list and the ping are on their way; something that was under way before arrives.
+    let sent = std::iter::from_fn(|| network.bridge.poll_transmit());
+    let mut sent: Vec<WsTransmit> = sent.collect();
+    assert_eq!(sent.pop(), Some(WsTransmit::Ping));
+    network.bridge.note_activity(network.now);
+    network.run();
+    assert_eq!(network.events, []);
+    // The node reads the list, then the ping.
+    let Some(WsTransmit::Message(list)) = sent.pop() else {
+        panic!();
+    };
+    let list = WsMessage::decode(list.to_bytes(), MAX_MESSAGE).unwrap();
+    network.read.push(list.clone());
+    network.node.handle_message(network.now, list);
     network.deaf = false;
+    network.bridge.handle_pong(network.now);
+    while let Some(frame) = network.bridge.poll_frame() {
+        network.client.handle_frame(network.now, frame);
+    }
     network.run();
     assert_eq!(network.events, [SessionEvent::TopicsSettled { version }]);
     assert_eq!(network.lists(), [&b"{\"topics\":[\"hello\"]}\n"[..]]);
