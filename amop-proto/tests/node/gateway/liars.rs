@@ -107,11 +107,10 @@ fn a_forged_answer_does_not_end_a_unicast() {
 
 /// Returns a router table that has this node, one hop away.
 fn table_with(nodes: impl IntoIterator<Item = u8>) -> Bytes {
-    let entry = |n| {
-        let mut entry = RouterEntry::default();
-        entry.node = address(n).raw().unwrap().clone();
-        entry.distance = 1;
-        entry
+    let entry = |n| RouterEntry {
+        node: address(n).raw().unwrap().clone(),
+        distance: 1,
+        ..RouterEntry::default()
     };
     let entries = nodes.into_iter().map(entry).collect();
     RouterTable { entries }.encode()

@@ -58,8 +58,9 @@ fn a_multicast_crosses_once() {
     let other = chain.net.subscriber(1, &["there"]);
     chain.send(publisher, multicast(1, "there", "to all"));
     let pushed = (FrameType::MULTICAST, frame_topic(b"there", b"to all"));
-    assert_eq!(chain.pushed(subscriber), [pushed.clone()]);
-    assert_eq!(chain.pushed(other), [pushed]);
+    for sdk in [subscriber, other] {
+        assert_eq!(chain.pushed(sdk), std::slice::from_ref(&pushed));
+    }
 }
 
 #[test]
