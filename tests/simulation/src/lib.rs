@@ -24,6 +24,11 @@
 //! epoch. Of two nodes one or both dial, at random times, and again after a pause. Programs answer
 //! at once, late, never, or refuse.
 //!
+//! Some SDKs speak 3.x with some of their nodes (`--v3 1` for all). The translators of `amop-proto`
+//! stand at both ends of such a connection, as in `amop` and `amop-node`; between them pass WebSocket
+//! messages, pings and pongs. The TLS and HTTP requests before them are not simulated. Both
+//! generations have one topic space, so everything below holds for both, except where it says so.
+//!
 //! # What must hold
 //!
 //! After every step:
@@ -41,7 +46,8 @@
 //! Once all outcomes are known:
 //!
 //! * [`TrueAnswers`](Invariant::TrueAnswers): a unicast is acknowledged only if the program that
-//!   its answer names has it.
+//!   its answer names has it. A multicast over 3.x is acknowledged only if the publisher's node has
+//!   read it.
 //! * [`UnicastsArrive`](Invariant::UnicastsArrive): a unicast is answered under these conditions,
 //!   from 2 s before it was published until its outcome: one of the publisher's connections, one
 //!   connection of a subscriber that answers, and links that join their nodes all carried bytes
@@ -52,6 +58,12 @@
 //!   is connected from 2 s before to 15 s after, if from 5 s before links that join its node and
 //!   the publisher's carried bytes without a break, no queue was over its limit, and no node
 //!   crashed. Other links may do anything meanwhile. It is never delivered twice.
+//! * [`HandedOnce`](Invariant::HandedOnce): a unicast that was given to an SDK of 3.x, which did not
+//!   refuse it, goes to no other SDK, unless its publisher sends it again, links between nodes
+//!   changed, or a queue was over its limit.
+//! * What 3.x cannot keep: a unicast that such an SDK has need not be answered if its program never
+//!   answers, its connection broke or stood still, or links changed meanwhile. A program may get
+//!   such a unicast again each time that its node gives it to it, because each has a seq of its own.
 //! * [`NoLoop`](Invariant::NoLoop): each copy of a message between nodes crosses at most 32 links,
 //!   and exactly the fewest possible if nothing changed in the 5 s before. Each version of a node's
 //!   record crosses a connection at most 8 times in each direction.

@@ -16,6 +16,8 @@ pub struct Summary {
     pub seed: u64,
     /// The number of nodes, their links and the faults.
     pub network: (usize, Topology, Profile),
+    /// The share of the SDKs' connections that speak 3.x.
+    pub share_of_v3: f64,
     /// The virtual time it took.
     pub time: Duration,
     /// The number of events.
@@ -58,6 +60,7 @@ impl Summary {
         Self {
             seed: config.seed,
             network: (config.nodes, config.topology, config.profile),
+            share_of_v3: config.share_of_v3,
             time: world.now(),
             events: world.events(),
             lines: world.log.lines(),
@@ -75,10 +78,11 @@ impl Summary {
     pub fn replay(&self) -> String {
         let (nodes, topology, profile) = self.network;
         format!(
-            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {}",
+            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {} --v3 {}",
             self.seed,
             format!("{topology:?}").to_lowercase(),
-            format!("{profile:?}").to_lowercase()
+            format!("{profile:?}").to_lowercase(),
+            self.share_of_v3
         )
     }
 

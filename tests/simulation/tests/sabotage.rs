@@ -141,3 +141,53 @@ fn a_queue_nobody_counts() {
 fn an_sdk_that_stays() {
     finds(Sabotage::Stays, Profile::Calm, Invariant::NothingLeft);
 }
+
+/// Returns whether a fault with SDKs of 3.x is found with one of some seeds, all of which are good
+/// without it.
+fn finds_with_v3(sabotage: Sabotage, profile: Profile, invariant: Invariant) -> bool {
+    (0..60).any(|seed| {
+        let plan = Plan {
+            share_of_v3: Some(0.7),
+            profile: Some(profile),
+            ..Plan::of(seed)
+        };
+        let summary = run(&Plan {
+            sabotage: Some(sabotage),
+            ..plan
+        });
+        let mut violations = summary.violations.iter();
+        let found = violations.any(|violation| violation.invariant == invariant);
+        assert!(
+            !found || run(&plan).is_good(),
+            "without sabotage nothing is found"
+        );
+        found
+    })
+}
+
+#[test]
+fn a_silent_sdk_whose_message_another_one_gets() {
+    assert!(finds_with_v3(
+        Sabotage::SilenceRefuses,
+        Profile::Calm,
+        Invariant::HandedOnce
+    ));
+}
+
+#[test]
+fn a_multicast_confirmed_before_it_is_read() {
+    assert!(finds_with_v3(
+        Sabotage::ConfirmAtOnce,
+        Profile::Calm,
+        Invariant::TrueAnswers
+    ));
+}
+
+#[test]
+fn a_multicast_confirmed_by_bytes_that_were_under_way() {
+    assert!(finds_with_v3(
+        Sabotage::AnyPong,
+        Profile::Slow,
+        Invariant::TrueAnswers
+    ));
+}

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A translator takes frames while fewer bytes than this wait for the line.
-const TAKES: usize = 1024;
+pub(super) const TAKES: usize = 1024;
 
 /// What stands before each WebSocket message in the pipes: its kind, and its length.
 const HEAD: usize = 5;

@@ -15,7 +15,7 @@ use amop_testkit::machines::{Gullible, config};
 use bytes::Bytes;
 use rand::{RngExt, rngs::StdRng};
 
-use super::{Event, Handing, World};
+use super::{Event, Handing, World, bridges::TAKES};
 use crate::{
     Sabotage,
     checks::MAX_CROSSINGS,
@@ -343,9 +343,18 @@ impl World {
     /// frame.
     fn check_queue(&mut self, (conn, side): (ConnId, usize), limit: usize, frame: usize) {
         let untaken = self.bridges.waiting((conn, side));
+        let v3 = self.conns[conn.0].v3;
         let pipe = &mut self.conns[conn.0].pipes[side];
         pipe.longest = pipe.longest.max(frame);
-        let (waiting, most) = (pipe.waiting() + untaken, 2 * pipe.longest.max(limit));
+        // What a translator has taken is not the machine's any more, and has a bound of its own.
+        let (passed, most) = (pipe.waiting(), 2 * TAKES + pipe.longest);
+        if v3 && passed > most {
+            let text = format!("a translator holds {passed} bytes, the bound is {most}");
+            self.violated(Invariant::BoundedMemory, text);
+        }
+        let pipe = &self.conns[conn.0].pipes[side];
+        let waiting = if v3 { untaken } else { pipe.waiting() };
+        let (waiting, most) = (waiting, 2 * pipe.longest.max(limit));
         if waiting > most {
             let text = format!("{waiting} bytes wait for one connection, the bound is {most}");
             self.violated(Invariant::BoundedMemory, text);
