@@ -40,6 +40,8 @@ struct Plain {
     frames: VecDeque<Frame>,
     transmits: VecDeque<WsTransmit>,
     ping: Option<Instant>,
+    /// A frame that is passed on at the next sign of life.
+    when_alive: Option<Frame>,
     /// A frame that is passed on at the next pong.
     when_ponged: Option<Frame>,
     ended: Option<String>,
@@ -54,7 +56,9 @@ impl Bridge for Plain {
         self.ended = Some(error.to_string());
     }
 
-    fn note_activity(&mut self, _at: Instant) {}
+    fn note_activity(&mut self, _at: Instant) {
+        self.frames.extend(self.when_alive.take());
+    }
 
     fn handle_pong(&mut self, _now: Instant) {
         self.frames.extend(self.when_ponged.take());
