@@ -49,6 +49,7 @@ const EXHAUSTIVE: &[(&str, &[&str])] = &[
         "bytes or numbers with a name",
         &[
             "FrameType",
+            "GatewayConnectionId",
             "GatewayId",
             "GatewayMessageKind",
             "NodeId",

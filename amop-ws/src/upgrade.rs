@@ -37,7 +37,7 @@ const READ: usize = 1024;
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped, the stream is of no use any more: bytes may be lost.
+/// If the future is dropped, the stream must not be used any more: bytes may be lost.
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     first: &[u8],
@@ -107,7 +107,7 @@ async fn respond<S: AsyncWrite + Unpin>(
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped, the stream is of no use any more: bytes may be lost.
+/// If the future is dropped, the stream must not be used any more: bytes may be lost.
 pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     host: &str,

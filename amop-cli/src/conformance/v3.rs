@@ -1,6 +1,6 @@
 //! The checks of a node's port for SDKs of 3.x. Sections are those of ws-v3.
 //!
-//! Bodies of AMOP messages that are too short stop real nodes (ws-v3 section 15), so none is ever sent.
+//! Bodies of AMOP messages that are too short stop FISCO nodes (ws-v3 section 15), so none is ever sent.
 
 mod link;
 mod messages;
@@ -159,7 +159,7 @@ impl V3Bench {
         }
     }
 
-    /// Connects a subscriber, and waits until the node knows its topics: nothing says so, hence it
+    /// Connects a subscriber, and waits until the node knows its topics: nothing says so, so it
     /// sends itself a message on a topic of its own.
     async fn subscriber(&self, topics: &[&str]) -> Checked<V3Link> {
         let mut link = self.session().await?;

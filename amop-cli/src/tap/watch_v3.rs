@@ -114,7 +114,10 @@ impl V3Watcher {
         self.head.extend_from_slice(&[byte]);
         if self.head.ends_with(b"\r\n\r\n") {
             let head = std::mem::take(&mut self.head);
-            let line = head[..].split(|&byte| byte == b'\r').next().unwrap_or(&head);
+            let line = head[..]
+                .split(|&byte| byte == b'\r')
+                .next()
+                .unwrap_or(&head);
             let line = String::from_utf8_lossy(line);
             // After a refusal, no WebSocket follows.
             let refused = line.starts_with("HTTP/") && line.split(' ').nth(1) != Some("101");

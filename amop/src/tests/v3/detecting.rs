@@ -210,7 +210,7 @@ async fn a_bad_handshake_is_told() {
     assert_eq!(before.elapsed().as_secs(), 10);
 }
 
-/// Real nodes of 3.x are dialled again as rarely as by their own SDKs; overlay nodes as those of 2.x.
+/// FISCO nodes of 3.x are dialled again as rarely as by their own SDKs; overlay nodes as those of 2.x.
 #[tokio::test(start_paused = true)]
 async fn fisco_nodes_of_3_x_are_dialled_again_after_10_s() {
     let (mut hosts, client) = Hosts::start(&[&[V3]], &Client::builder());
