@@ -74,6 +74,8 @@ enum End {
     Open,
     /// Nothing more is read from the stream. The error is for the reader.
     Ended(Option<io::Error>),
+    /// The reader knows it.
+    Told,
 }
 
 impl<S, B: Bridge> BridgeStream<S, B> {
@@ -369,8 +371,12 @@ where
             if !this.frames.is_empty() {
                 continue;
             }
-            if let End::Ended(error) = &mut this.end {
-                return Poll::Ready(error.take().map_or(Ok(()), Err));
+            if !this.is_open() {
+                let told = match std::mem::replace(&mut this.end, End::Told) {
+                    End::Ended(Some(error)) => Err(error),
+                    _ => Ok(()),
+                };
+                return Poll::Ready(told);
             }
             if this.pass_time(cx) || this.read_some(cx) {
                 continue;
@@ -393,8 +399,11 @@ where
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if !this.is_open() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        match this.end {
+            End::Open => {}
+            // The reader reports the end, after the frames that came before it.
+            End::Ended(_) => return Poll::Ready(Ok(bytes.len())),
+            End::Told => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
         if this.socket.output().len() >= OUTPUT {
             this.writer = Some(cx.waker().clone());
@@ -432,6 +441,11 @@ where
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.writer = Some(cx.waker().clone());
+        if let End::Ended(_) = this.end {
+            // The reader reports the end, after the frames that came before it.
+            this.send_some(cx);
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_send(cx))?;
         Pin::new(&mut this.stream).poll_flush(cx)
     }
