@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task. It ends when the client is closed, or when every endpoint is given up.
 pub(crate) fn start<D: Dialer>(inner: &Arc<ClientInner>, dialer: D) {
+    inner.describe(&dialer);
     let supervising = Supervising(Arc::clone(inner));
     let task = tokio::spawn(async move {
         let supervising = supervising;

@@ -1,5 +1,7 @@
 //! Dialling over TCP.
 
+use std::sync::Arc;
+
 use amop_proto::{HostPort, client::ExpiredCertificate, race::AddressOrder};
 use amop_tls::PublicKey;
 use tokio::{io::BufReader, net::TcpStream};
@@ -30,6 +32,14 @@ impl Dialer for TcpDialer {
 
     fn generations(&self, index: usize) -> &[Generation] {
         self.targets[index].generations
+    }
+
+    fn chain(&self, index: usize) -> usize {
+        // The nodes of a chain share its certificates.
+        let security = &self.targets[index].security;
+        let mut targets = self.targets.iter();
+        let first = targets.position(|target| Arc::ptr_eq(&target.security, security));
+        first.unwrap_or(index)
     }
 
     async fn dial(
