@@ -59,7 +59,7 @@ impl Dialer for TcpDialer {
             let stream = NodeStream::start(line, &name, way, budget).await?;
             Ok((stream, public_key, expiry))
         };
-        let (address, started) = connect(endpoint, order, budget, start).await?;
+        let (address, started) = connect(endpoint, order, (way, budget), start).await?;
         let (stream, public_key, expiry) = started;
         Ok(Dialed {
             stream,
