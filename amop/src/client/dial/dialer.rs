@@ -78,6 +78,11 @@ impl Budget {
         self.deadline
     }
 
+    /// Returns the time that all steps together may take.
+    pub(crate) fn after(&self) -> Duration {
+        self.after
+    }
+
     pub(crate) fn timeout(&self, stage: ConnectStage) -> ConnectError {
         ConnectError::Timeout {
             endpoint: self.endpoint.to_string(),

@@ -234,3 +234,22 @@ async fn fisco_nodes_of_3_x_are_dialled_again_after_10_s() {
     let _again = hosts.arrival(0).await;
     assert!(before.elapsed() <= Duration::from_secs(1));
 }
+
+/// The program decides how long a node of 3.x may take to answer the handshake.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_answer_the_handshake_may_do_so_later() {
+    let builder = Client::builder().connect_timeout(Duration::from_secs(20));
+    let (mut hosts, client) = Hosts::start(&[&[V3]], &builder);
+    let before = Instant::now();
+    let (connected, _node) = tokio::join!(client.connected(), async {
+        WsNode::accept(hosts.arrival(0).await).await
+    });
+    let error = connected.unwrap_err();
+    let stage = ConnectStage::Handshake;
+    assert!(
+        matches!(&error, ConnectError::Timeout { stage: at, .. } if *at == stage),
+        "{error:?}"
+    );
+    assert!(error.is_retryable());
+    assert_eq!(before.elapsed().as_secs(), 20);
+}
