@@ -55,7 +55,7 @@ impl ClientInner {
     /// Returns these generations of an endpoint's node in the order in which to try them: the one that
     /// it had last is the first.
     pub(super) fn in_order(&self, index: usize, generations: &[Generation]) -> Vec<Generation> {
-        let last = self.lock().links[index].generation;
+        let last = self.generation(index);
         let mut order = generations.to_vec();
         order.sort_by_key(|&generation| Some(generation) != last);
         order

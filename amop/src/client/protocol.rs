@@ -21,7 +21,8 @@ pub enum Protocol {
     /// version handshake. Silence of a node to which 2.x was spoken shows nothing, because old nodes
     /// of 2.x do not answer the handshake.
     ///
-    /// The client begins with the generation that an endpoint had last.
+    /// The client begins with the generation that an endpoint had last; a node of 3.x that is known has
+    /// half of the time for its answer instead of 2 s.
     #[default]
     Auto,
     /// FISCO BCOS 2.x.

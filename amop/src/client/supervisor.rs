@@ -25,7 +25,8 @@ use crate::{
     connection::{Connection, Hello, NewConnection},
 };
 
-/// How long a node's first answer may take, if it may be of another generation.
+/// How long a node's first answer may take, if it may be of another generation, and was not of this one
+/// before.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task. It ends when the client is closed, or when every endpoint is given up.
@@ -152,12 +153,17 @@ impl<D: Dialer> Dialling<'_, D> {
     async fn try_all(&mut self) -> Result<(), ConnectError> {
         let (inner, index) = (self.inner, self.index);
         let generations = inner.in_order(index, self.dialer.generations(index));
+        let known = inner.generation(index);
+        let half = inner.options.connect_timeout / 2;
         let mut failures = Vec::new();
         for (at, &generation) in generations.iter().enumerate() {
             let more = at + 1 < generations.len();
             let way = DialWay {
                 generation,
-                patience: more.then_some(PATIENCE.min(inner.options.connect_timeout / 2)),
+                patience: more.then_some(match known == Some(generation) {
+                    true => half,
+                    false => PATIENCE.min(half),
+                }),
             };
             match self.run(way).await {
                 Ok(()) => return Ok(()),
