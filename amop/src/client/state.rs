@@ -218,6 +218,12 @@ fn may_carry(connection: &Connection, topic: &TopicName) -> bool {
 }
 
 impl EndpointConnections {
+    /// Returns whether the endpoint's node is known to be of a generation: it was, or it may have no
+    /// other.
+    pub(super) fn is_known_as(&self, generation: Generation) -> bool {
+        self.generation == Some(generation) || self.allowed == [generation]
+    }
+
     pub(super) fn current_info(&self) -> Option<NodeInfo> {
         let mut info = self.info.clone()?;
         if let Some(connection) = &self.up {
