@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use super::{node_info::NodeInfo, settings::ClientSettings};
 use crate::{ConnectError, Generation, connection::Connection, send::Pins};
 
-/// FISCO nodes of 3.x are not dialled again sooner, as by their own SDKs (ws-v3 section 12.2).
+/// FISCO nodes of 3.x that fail again and again are not dialled sooner, as by their own SDKs (ws-v3
+/// section 12.2).
 const PAUSE_OF_V3: Duration = Duration::from_secs(10);
 
 pub(super) struct ClientState {
