@@ -14,7 +14,8 @@ pub enum Protocol {
     /// The client finds it out for each endpoint. It begins with what its certificates suggest: 3.x
     /// with RSA, 2.x otherwise. If the node's answer shows that it is of the other generation, the
     /// client connects a second time, within the same
-    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout). Without TLS it is always 3.x.
+    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout). Without TLS it is always 3.x, and with
+    /// `Tls::legacy_rsa`, which only nodes of 2.x need, always 2.x.
     ///
     /// What shows this: to 3.x any answer but an agreement to the upgrade, the end of the connection,
     /// or 2 s of silence; to 2.x anything that is not a frame, or the end of the connection before the

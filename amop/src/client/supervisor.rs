@@ -126,6 +126,7 @@ async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Sp
             inner.options.connect_timeout,
         ),
         order: inner.address_order(index),
+        greeted: false,
         ended: Vec::new(),
     };
     if let Err(error) = dialling.try_all().await {
@@ -144,6 +145,8 @@ struct Dialling<'a, D> {
     span: &'a Span,
     budget: Budget,
     order: AddressOrder,
+    /// The node has answered the version handshake of the last connection.
+    greeted: bool,
     /// Connections that are closed, or are being closed.
     ended: Vec<Connection>,
 }
@@ -167,7 +170,7 @@ impl<D: Dialer> Dialling<'_, D> {
             };
             match self.run(way).await {
                 Ok(()) => return Ok(()),
-                Err(error) if more && error.suggests_another_than(generation) => {
+                Err(error) if more && !self.greeted && error.suggests_another_than(generation) => {
                     let endpoint = &inner.endpoints[index];
                     tracing::debug!(%endpoint, %generation, %error, "the node may be of another generation");
                     failures.push(Arc::new(error));
@@ -215,7 +218,8 @@ impl<D: Dialer> Dialling<'_, D> {
         );
         inner.joining(index, &connection);
         self.ended.push(connection.clone());
-        let settled = settle(inner, &connection, hello, &self.budget).await;
+        let greeted = &mut self.greeted;
+        let settled = settle(inner, &connection, hello, &self.budget, greeted).await;
         if let Some(address) = address {
             inner.judge(index, address, settled.is_ok());
         }
@@ -251,12 +255,15 @@ async fn settle(
     connection: &Connection,
     hello: oneshot::Receiver<Hello>,
     budget: &Budget,
+    greeted: &mut bool,
 ) -> Result<Hello, ConnectError> {
     let failed = |reason| failed(connection.endpoint().to_owned(), reason);
     let hello = budget
         .spend(ConnectStage::Handshake, hello)
         .await?
         .map_err(|_| failed(connection.close_reason()))?;
+    // Old nodes of 2.x do not answer it, and others may not.
+    *greeted = hello.node_version.is_some();
     let topics = inner.subscriptions.wanted();
     let settling = connection.sync_topics(&topics);
     match connection.settled(settling, budget.deadline()).await {
