@@ -258,3 +258,31 @@ async fn a_node_that_does_not_answer_the_handshake_may_do_so_later() {
     assert!(error.is_retryable());
     assert_eq!(before.elapsed().as_secs(), 20);
 }
+
+/// A busy node is not taken for one of 2.x.
+#[tokio::test(start_paused = true)]
+async fn a_known_node_of_3_x_has_more_time() {
+    let (mut hosts, client) = Hosts::start(&[&auto(V3)], &Client::builder());
+    let node = hosts.welcome(0).await;
+    client.connected().await.unwrap();
+    drop(node);
+    let busy = hosts.arrival(0).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut node = WsNode::accept(busy).await;
+    node.shake_hands().await;
+    client.connected().await.unwrap();
+    assert_eq!(client.nodes()[0].generation, V3);
+}
+
+/// A node that has answered the version handshake is of 2.x, however the connection ends.
+#[tokio::test(start_paused = true)]
+async fn an_end_after_the_version_handshake_suggests_nothing() {
+    let (mut hosts, client) = Hosts::start(&[&auto(V2)], &Client::builder());
+    let mut node = hosts.welcome_v2(0).await;
+    let (subscription, _) = tokio::join!(client.subscribe::<Hello>(), node.confirm());
+    let _subscription = subscription.unwrap();
+    drop(node);
+    drop(hosts.welcome_v2(0).await);
+    let first = react(hosts.arrival(0).await, Reaction::Close).await;
+    assert!(first.starts_with(&[0, 0, 0]), "{first:?}");
+}
