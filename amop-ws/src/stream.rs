@@ -84,6 +84,8 @@ enum End {
     Open,
     /// Nothing more is read from the stream. The error is for the reader.
     Ended(Option<io::Error>),
+    /// The reader knows it.
+    Told,
 }
 
 impl<S, B: Bridge> BridgeStream<S, B> {
@@ -436,8 +438,12 @@ where
             if !this.frames.is_empty() {
                 continue;
             }
-            if let End::Ended(error) = &mut this.end {
-                return Poll::Ready(error.take().map_or(Ok(()), Err));
+            if !this.is_open() {
+                let told = match std::mem::replace(&mut this.end, End::Told) {
+                    End::Ended(Some(error)) => Err(error),
+                    _ => Ok(()),
+                };
+                return Poll::Ready(told);
             }
             if this.pass_time(cx) || this.read_some(cx) {
                 continue;

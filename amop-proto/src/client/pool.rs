@@ -124,8 +124,8 @@ impl EndpointPool {
         self.failed_for(index, now, Duration::ZERO)
     }
 
-    /// Does the same as [`failed`](Self::failed), with a pause of at least `least`. With jitter it is up
-    /// to twice as long.
+    /// Does the same as [`failed`](Self::failed), with a pause of at least `least` from the second failure
+    /// in a row on. With jitter it is up to twice as long.
     pub fn failed_for(&mut self, index: usize, now: Instant, least: Duration) -> Option<Duration> {
         let slot = &mut self.slots[index];
         if matches!(slot.state, EndpointState::Up(since) if since + STABLE <= now) {
@@ -143,7 +143,11 @@ impl EndpointPool {
             .saturating_mul(1 << doublings)
             .min(self.config.max_pause);
         // Without jitter all clients of a node that restarts would reconnect at the same moment.
-        let longest = longest.max(least.saturating_mul(2));
+        let least = match slot.failures {
+            1 => Duration::ZERO,
+            _ => least.saturating_mul(2),
+        };
+        let longest = longest.max(least);
         let pause = longest.mul_f64(self.rng.random_range(0.5..=1.0));
         slot.state = EndpointState::Idle(now + pause);
         Some(pause)

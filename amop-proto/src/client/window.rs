@@ -73,6 +73,8 @@ pub enum UnicastArrival {
 enum TakenUnicast<W> {
     Pending {
         waiters: Vec<W>,
+        /// When the last further copy arrived.
+        again: Option<Instant>,
     },
     Answered {
         result: i32,
@@ -181,7 +183,8 @@ impl<W> DedupWindow<W> {
         self.expire(now);
         match self.unicasts.get_mut(&(topic.clone(), seq)) {
             None => UnicastArrival::New,
-            Some(TakenUnicast::Pending { waiters }) => {
+            Some(TakenUnicast::Pending { waiters, again }) => {
+                *again = Some(now);
                 if waiters.len() < MAX_WAITERS && !waiters.contains(way) {
                     waiters.push(way.clone());
                 }
@@ -214,10 +217,25 @@ impl<W> DedupWindow<W> {
         let waiters = vec![way];
         if self
             .unicasts
-            .insert(key, TakenUnicast::Pending { waiters })
+            .insert(
+                key,
+                TakenUnicast::Pending {
+                    waiters,
+                    again: None,
+                },
+            )
             .is_none()
         {
             self.pending += 1;
+        }
+    }
+
+    /// Returns when the last further copy of a unicast arrived that waits for its answer; `None` if there
+    /// was none. From then on, its sender waits anew.
+    pub fn last_copy(&self, topic: &TopicName, seq: Seq) -> Option<Instant> {
+        match self.unicasts.get(&(topic.clone(), seq)) {
+            Some(TakenUnicast::Pending { again, .. }) => *again,
+            _ => None,
         }
     }
 
@@ -260,7 +278,7 @@ impl<W> DedupWindow<W> {
         }
         self.pending -= 1;
         match self.unicasts.remove(&key) {
-            Some(TakenUnicast::Pending { waiters }) => waiters,
+            Some(TakenUnicast::Pending { waiters, .. }) => waiters,
             _ => Vec::new(),
         }
     }
@@ -274,7 +292,7 @@ impl<W> DedupWindow<W> {
     {
         for entry in self.unicasts.values_mut() {
             let (ways, cut_offs) = match entry {
-                TakenUnicast::Pending { waiters } => (waiters, None),
+                TakenUnicast::Pending { waiters, .. } => (waiters, None),
                 TakenUnicast::Answered {
                     payload,
                     sent,
@@ -298,7 +316,7 @@ impl<W> DedupWindow<W> {
     /// Returns whether a unicast waits for an answer that could still be sent.
     pub fn is_wanted(&self, topic: &TopicName, seq: Seq) -> bool {
         let key = (topic.clone(), seq);
-        matches!(self.unicasts.get(&key), Some(TakenUnicast::Pending { waiters }) if !waiters.is_empty())
+        matches!(self.unicasts.get(&key), Some(TakenUnicast::Pending { waiters, .. }) if !waiters.is_empty())
     }
 
     /// Returns the number of unicasts that wait for their answers.

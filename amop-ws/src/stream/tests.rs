@@ -280,6 +280,31 @@ async fn every_way_to_close_is_an_end() {
     assert_eq!(close, b"\x88\x02\x03\xe8");
 }
 
+/// A program that writes is told of the end like any other: after the frames before it, by its reader.
+#[tokio::test]
+async fn a_writer_does_not_hide_the_last_frames() {
+    let (mut stream, mut raw) = node(WsLimits::default());
+    let last = [
+        masked(0x82, &message(b"last")),
+        masked(0x88, &1000_u16.to_be_bytes()),
+    ];
+    raw.write_all(&last.concat()).await.unwrap();
+    drop(raw);
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).await.unwrap();
+    let mut bytes = BytesMut::new();
+    frame(vec![1; 10]).encode(&mut bytes);
+    stream.write_all(&bytes).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    let mut expected = BytesMut::new();
+    frame(b"last".to_vec()).encode(&mut expected);
+    assert_eq!([&first[..], &rest].concat(), expected);
+    let error = stream.write_all(&bytes).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
 /// Allows so many bytes.
 struct AtMost(usize);
 

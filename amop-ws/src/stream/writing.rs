@@ -14,7 +14,7 @@ use tokio::{
 };
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{BridgeStream, KEEP, OUTPUT};
+use super::{BridgeStream, End, KEEP, OUTPUT};
 use crate::WsBudget;
 
 impl<S, B, H> AsyncWrite for BridgeStream<S, B, H>
@@ -29,8 +29,11 @@ where
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if !this.is_open() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        match this.end {
+            End::Open => {}
+            // The reader reports the end, after the frames that came before it.
+            End::Ended(_) => return Poll::Ready(Ok(bytes.len())),
+            End::Told => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
         if this.socket.output().len() >= OUTPUT {
             this.writer = Some(cx.waker().clone());
@@ -68,6 +71,11 @@ where
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.writer = Some(cx.waker().clone());
+        if let End::Ended(_) = this.end {
+            // The reader reports the end, after the frames that came before it.
+            this.send_some(cx);
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_send(cx))?;
         this.writer = None;
         Pin::new(&mut this.stream).poll_flush(cx)

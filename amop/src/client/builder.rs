@@ -116,7 +116,7 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Connects to a node's channel port, with every setting at its default and the certificates of
+    /// Connects to a node (2.x: its channel port; 3.x: its RPC port), with every setting at its default and the certificates of
     /// [`find_certificates`](crate::find_certificates).
     ///
     /// # Errors
@@ -174,10 +174,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the only node to connect to: its channel port as `host:port`; an IPv6 address needs
-    /// brackets. Default `127.0.0.1:20200`.
+    /// Sets the only node to connect to as `host:port`: of 2.x its channel port, of 3.x its RPC port; an
+    /// IPv6 address needs brackets. Default `127.0.0.1:20200`.
     ///
-    /// A FISCO node does not deliver to its own subscribers: a client of one such node can only
+    /// A FISCO node of 2.x does not deliver to its own subscribers: a client of one such node can only
     /// exchange messages with SDKs that are connected to other nodes. The client logs this when it
     /// connects.
     pub fn endpoint(self, endpoint: impl Into<String>) -> Self {
@@ -190,7 +190,7 @@ impl ClientBuilder {
     /// the connection with the fewest messages in flight. The multicasts of one topic all use the
     /// same connection, so that they keep their order; another one takes over when it is lost.
     ///
-    /// On a chain with FISCO nodes, name at least two: such a node does not deliver to its own
+    /// On a chain with FISCO nodes of 2.x, name at least two: such a node does not deliver to its own
     /// subscribers, so clients of the same node do not get each other's messages. Multicasts are
     /// sent to [two of them](Self::multicast_copies), and unicasts to one unless [another node is
     /// to be asked](Self::ask_another_node_after).
@@ -269,19 +269,19 @@ impl ClientBuilder {
     }
 
     /// Sets how many connections a multicast is sent over, or all if there are fewer, if the first
-    /// of them is a connection to a FISCO node. Default 2; at least 1.
+    /// of them is a connection to a FISCO node of 2.x. Default 2; at least 1.
     ///
-    /// A FISCO node does not deliver to its own subscribers; a copy sent to another node reaches
-    /// them. Subscribers that use this crate recognise the copy by its seq; those on other SDKs get
+    /// Such a node does not deliver to its own subscribers; a copy sent to another node of 2.x of its chain
+    /// reaches them. Subscribers that use this crate recognise the copy by its seq; those on other SDKs get
     /// the message twice, as they do from java-sdk, which sends over all of its connections. A
-    /// multicast to an overlay node is sent once.
+    /// multicast to an overlay node, or to a node of 3.x, is sent once.
     pub fn multicast_copies(mut self, copies: usize) -> Self {
         self.copies = copies.max(1);
         self
     }
 
-    /// Sets how long a unicast to a FISCO node waits for an answer before it is sent over another
-    /// connection as well; the first answer counts. Default: never. One second is a good value;
+    /// Sets how long a unicast to a FISCO node of 2.x waits for an answer before it is sent over another
+    /// such connection of its chain as well; the first answer counts. Default: never. One second is a good value;
     /// values are limited to 1 ms to 24 h.
     ///
     /// If a FISCO node picks one of its own subscribers, it delivers nothing and says so after 30

@@ -156,7 +156,16 @@ impl ClientInner {
     pub(crate) fn only_v3(&self) -> bool {
         let state = self.lock();
         let mut links = state.links.iter();
-        links.all(|link| link.generation == Some(Generation::V3))
+        links.all(|link| link.is_known_as(Generation::V3))
+    }
+
+    /// Returns whether the connected nodes are of 3.x, and none is known to be of 2.x.
+    pub(crate) fn no_v2_found(&self) -> bool {
+        let state = self.lock();
+        let mut links = state.links.iter();
+        state.open().next().is_some()
+            && state.open().all(Connection::is_v3)
+            && links.all(|link| !link.is_known_as(Generation::V2))
     }
 
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {

@@ -9,7 +9,9 @@ use amop_proto::{client::CloseReason, log::with_causes, race::AddressOrder};
 use rand::RngExt;
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{event::Event, inner::ClientInner, node_info::NodeInfo, state::ClientState};
+use super::{
+    dial::Dialer, event::Event, inner::ClientInner, node_info::NodeInfo, state::ClientState,
+};
 use crate::{ConnectError, Generation, connection::Connection};
 
 impl ClientInner {
@@ -37,10 +39,23 @@ impl ClientInner {
         self.lock().links[index].order.clone()
     }
 
+    /// Takes note of what is known of the endpoints before they are dialled.
+    pub(super) fn describe(&self, dialer: &impl Dialer) {
+        for (index, link) in self.lock().links.iter_mut().enumerate() {
+            link.chain = dialer.chain(index);
+            link.allowed = dialer.generations(index).to_vec();
+        }
+    }
+
+    /// Returns the generation that an endpoint's node had last.
+    pub(super) fn generation(&self, index: usize) -> Option<Generation> {
+        self.lock().links[index].generation
+    }
+
     /// Returns these generations of an endpoint's node in the order in which to try them: the one that
     /// it had last is the first.
     pub(super) fn in_order(&self, index: usize, generations: &[Generation]) -> Vec<Generation> {
-        let last = self.lock().links[index].generation;
+        let last = self.generation(index);
         let mut order = generations.to_vec();
         order.sort_by_key(|&generation| Some(generation) != last);
         order

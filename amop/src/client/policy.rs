@@ -31,6 +31,9 @@ pub enum OfflinePolicy {
 /// doubles with each further failure and is 20 s at most. The client waits a random time between
 /// half of the pause and all of it, so that the clients of a node that restarts do not all come
 /// back at the same time.
+///
+/// FISCO nodes of 3.x are spared: from the second failure in a row on, the pause is 10 s at least, as in
+/// their own SDKs, whatever this policy says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a policy does nothing until it is given to a builder"]
 pub struct ReconnectPolicy {

@@ -14,14 +14,16 @@ pub enum Protocol {
     /// The client finds it out for each endpoint. It begins with what its certificates suggest: 3.x
     /// with RSA, 2.x otherwise. If the node's answer shows that it is of the other generation, the
     /// client connects a second time, within the same
-    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout). Without TLS it is always 3.x.
+    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout). Without TLS it is always 3.x, and with
+    /// `Tls::legacy_rsa`, which only nodes of 2.x need, always 2.x.
     ///
     /// What shows this: to 3.x any answer but an agreement to the upgrade, the end of the connection,
     /// or 2 s of silence; to 2.x anything that is not a frame, or the end of the connection before the
     /// version handshake. Silence of a node to which 2.x was spoken shows nothing, because old nodes
     /// of 2.x do not answer the handshake.
     ///
-    /// The client begins with the generation that an endpoint had last.
+    /// The client begins with the generation that an endpoint had last; a node of 3.x that is known has
+    /// half of the time for its answer instead of 2 s.
     #[default]
     Auto,
     /// FISCO BCOS 2.x.

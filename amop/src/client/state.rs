@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use super::{node_info::NodeInfo, settings::ClientSettings};
 use crate::{ConnectError, Generation, connection::Connection, send::Pins};
 
-/// FISCO nodes of 3.x are not dialled again sooner, as by their own SDKs (ws-v3 section 12.2).
+/// FISCO nodes of 3.x that fail again and again are not dialled sooner, as by their own SDKs (ws-v3
+/// section 12.2).
 const PAUSE_OF_V3: Duration = Duration::from_secs(10);
 
 pub(super) struct ClientState {
@@ -40,6 +41,10 @@ pub(super) struct EndpointConnections {
     pub(super) joining: Option<Connection>,
     /// A connection that can be used.
     pub(super) up: Option<Connection>,
+    /// The number of its chain.
+    pub(super) chain: usize,
+    /// The generations that its node may have.
+    pub(super) allowed: Vec<Generation>,
     /// The generation of the node on the last connection.
     pub(super) generation: Option<Generation>,
     /// What the node said about itself on the last connection.
@@ -145,7 +150,9 @@ impl ClientState {
         Picked::Connection(connection)
     }
 
-    /// Picks another connection for a copy of a message, except those with the numbers in `not`.
+    /// Picks another connection for a copy of a message that went by those with the numbers in `not`: to
+    /// another node of 2.x of the same chain. A copy is for FISCO nodes, which do not deliver to their own
+    /// subscribers; for other nodes it would be a second message.
     /// For a multicast this is the connection that had the copy of the topic's last multicast;
     /// otherwise it is the least busy one.
     pub(super) fn pick_other(
@@ -157,9 +164,8 @@ impl ClientState {
         if self.closing.is_some() {
             return None;
         }
-        let may = |connection: &Connection| {
-            !not.contains(&connection.id()) && may_carry(connection, topic)
-        };
+        let others = self.beside(not);
+        let may = |connection: &Connection| others.contains(&connection.id());
         if kind == MessageKind::Unicast {
             return self.least_busy(may);
         }
@@ -171,6 +177,22 @@ impl ClientState {
             self.pins.set(topic, &ways, Instant::now());
         }
         Some(other)
+    }
+
+    /// Returns the numbers of the other connections to nodes of 2.x of the chain to which those in `not`
+    /// belong.
+    fn beside(&self, not: &[u64]) -> Vec<u64> {
+        let up = self.links.iter();
+        let up = up.filter_map(|link| Some((link.chain, link.up.as_ref()?)));
+        let is_asked = |connection: &Connection| not.contains(&connection.id());
+        let mut asked = up.clone().filter(|(_, connection)| is_asked(connection));
+        let Some((chain, _)) = asked.next() else {
+            return Vec::new();
+        };
+        let others = up.filter(|&(of, connection)| {
+            of == chain && !connection.is_v3() && !is_asked(connection)
+        });
+        others.map(|(_, connection)| connection.id()).collect()
     }
 
     /// Returns a usable connection for which `is_it` is true.
@@ -197,6 +219,12 @@ fn may_carry(connection: &Connection, topic: &TopicName) -> bool {
 }
 
 impl EndpointConnections {
+    /// Returns whether the endpoint's node is known to be of a generation: it was, or it may have no
+    /// other.
+    pub(super) fn is_known_as(&self, generation: Generation) -> bool {
+        self.generation == Some(generation) || self.allowed == [generation]
+    }
+
     pub(super) fn current_info(&self) -> Option<NodeInfo> {
         let mut info = self.info.clone()?;
         if let Some(connection) = &self.up {

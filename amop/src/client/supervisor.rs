@@ -25,11 +25,13 @@ use crate::{
     connection::{Connection, Hello, NewConnection},
 };
 
-/// How long a node's first answer may take, if it may be of another generation.
+/// How long a node's first answer may take, if it may be of another generation, and was not of this one
+/// before.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the task. It ends when the client is closed, or when every endpoint is given up.
 pub(crate) fn start<D: Dialer>(inner: &Arc<ClientInner>, dialer: D) {
+    inner.describe(&dialer);
     let supervising = Supervising(Arc::clone(inner));
     let task = tokio::spawn(async move {
         let supervising = supervising;
@@ -124,6 +126,7 @@ async fn run<D: Dialer>(inner: &ClientInner, dialer: &D, index: usize, span: &Sp
             inner.options.connect_timeout,
         ),
         order: inner.address_order(index),
+        greeted: false,
         ended: Vec::new(),
     };
     if let Err(error) = dialling.try_all().await {
@@ -142,6 +145,8 @@ struct Dialling<'a, D> {
     span: &'a Span,
     budget: Budget,
     order: AddressOrder,
+    /// The node has answered the version handshake of the last connection.
+    greeted: bool,
     /// Connections that are closed, or are being closed.
     ended: Vec<Connection>,
 }
@@ -151,16 +156,21 @@ impl<D: Dialer> Dialling<'_, D> {
     async fn try_all(&mut self) -> Result<(), ConnectError> {
         let (inner, index) = (self.inner, self.index);
         let generations = inner.in_order(index, self.dialer.generations(index));
+        let known = inner.generation(index);
+        let half = inner.options.connect_timeout / 2;
         let mut failures = Vec::new();
         for (at, &generation) in generations.iter().enumerate() {
             let more = at + 1 < generations.len();
             let way = DialWay {
                 generation,
-                patience: more.then_some(PATIENCE.min(inner.options.connect_timeout / 2)),
+                patience: more.then_some(match known == Some(generation) {
+                    true => half,
+                    false => PATIENCE.min(half),
+                }),
             };
             match self.run(way).await {
                 Ok(()) => return Ok(()),
-                Err(error) if more && error.suggests_another_than(generation) => {
+                Err(error) if more && !self.greeted && error.suggests_another_than(generation) => {
                     let endpoint = &inner.endpoints[index];
                     tracing::debug!(%endpoint, %generation, %error, "the node may be of another generation");
                     failures.push(Arc::new(error));
@@ -208,7 +218,8 @@ impl<D: Dialer> Dialling<'_, D> {
         );
         inner.joining(index, &connection);
         self.ended.push(connection.clone());
-        let settled = settle(inner, &connection, hello, &self.budget).await;
+        let greeted = &mut self.greeted;
+        let settled = settle(inner, &connection, hello, &self.budget, greeted).await;
         if let Some(address) = address {
             inner.judge(index, address, settled.is_ok());
         }
@@ -244,12 +255,15 @@ async fn settle(
     connection: &Connection,
     hello: oneshot::Receiver<Hello>,
     budget: &Budget,
+    greeted: &mut bool,
 ) -> Result<Hello, ConnectError> {
     let failed = |reason| failed(connection.endpoint().to_owned(), reason);
     let hello = budget
         .spend(ConnectStage::Handshake, hello)
         .await?
         .map_err(|_| failed(connection.close_reason()))?;
+    // Old nodes of 2.x do not answer it, and others may not.
+    *greeted = hello.node_version.is_some();
     let topics = inner.subscriptions.wanted();
     let settling = connection.sync_topics(&topics);
     match connection.settled(settling, budget.deadline()).await {

@@ -56,9 +56,17 @@ impl ClientInner {
             if confirmed {
                 return Ok(());
             }
-            let offline = SubscribeError::Offline {
-                topic: PrivateName::shown(topic).to_owned(),
-                endpoints: self.names(),
+            let shown = PrivateName::shown(topic).to_owned();
+            let endpoints = self.names();
+            let offline = match private && self.no_v2_found() {
+                true => SubscribeError::NoPrivateTopics {
+                    topic: shown,
+                    endpoints,
+                },
+                false => SubscribeError::Offline {
+                    topic: shown,
+                    endpoints,
+                },
             };
             if options.offline == OfflinePolicy::FailFast && self.close_reason().is_none() {
                 return Err(offline);

@@ -19,7 +19,7 @@ pub(crate) struct Responder {
     seq: Seq,
     topic: TopicName,
     reply_path: Arc<dyn ReplyPath>,
-    /// When the message came.
+    /// When the message came, or its last copy.
     at: std::time::Instant,
     /// How long the node waits for an answer, in milliseconds.
     answer_within: u32,
@@ -80,6 +80,7 @@ impl Responder {
         self.needs_reply = true;
         self.check_len(payload)?;
         self.answered = true;
+        self.renew();
         if !self.send(result, payload) {
             return Err(ReplyError::Disconnected {
                 topic: self.topic.to_string(),
@@ -88,6 +89,13 @@ impl Responder {
             });
         }
         self.check_time()
+    }
+
+    /// Takes note of a further copy of the message: the node waits for an answer from then on.
+    fn renew(&mut self) {
+        let subscriptions = self.subscriptions.as_ref();
+        let copy = subscriptions.and_then(|some| some.last_copy(&self.topic, self.seq));
+        self.at = copy.unwrap_or(self.at);
     }
 
     /// Checks that the node was still waiting for an answer.

@@ -216,6 +216,11 @@ impl Subscriptions {
         self.lock().table.deliver(incoming, held, now)
     }
 
+    /// Returns when the last further copy of a unicast arrived that waits for its answer.
+    pub(crate) fn last_copy(&self, topic: &TopicName, seq: Seq) -> Option<std::time::Instant> {
+        self.lock().table.last_copy(topic, seq)
+    }
+
     /// Records the program's answer to a unicast. Returns the connections that get the answer;
     /// [`sent`](Self::sent) must be called when they have it.
     pub(crate) fn answered(

@@ -244,6 +244,11 @@ impl SubscriptionTable {
 
     // ---- answers ----
 
+    /// Returns when the last further copy of a unicast arrived that waits for its answer.
+    pub(super) fn last_copy(&self, topic: &TopicName, seq: Seq) -> Option<Instant> {
+        self.window.last_copy(topic, seq)
+    }
+
     /// Records the program's answer to a unicast. Returns the connections that get the answer.
     pub(super) fn answered(
         &mut self,

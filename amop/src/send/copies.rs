@@ -1,6 +1,6 @@
 //! Sending messages over several connections at a time.
 //!
-//! A FISCO node does not deliver to its own subscribers. So a multicast to such nodes is sent over
+//! A FISCO node of 2.x does not deliver to its own subscribers. So a multicast to such nodes is sent over
 //! two connections, and, if the program asks for it, a unicast without an answer is sent over
 //! another connection as well. All copies have the same seq.
 

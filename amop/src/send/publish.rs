@@ -151,8 +151,12 @@ impl ClientInner {
             }
             if until.is_none() || message.deadline <= Instant::now() {
                 let endpoints = self.names();
-                let offline = || PublishError::new(Kind::Offline { endpoints }, message.topic);
-                return Err(tries.error_of_sent().unwrap_or_else(offline));
+                let why = match private.is_some() && self.no_v2_found() {
+                    true => Kind::NoPrivateTopics,
+                    false => Kind::Offline { endpoints },
+                };
+                let unsent = || PublishError::new(why, message.topic);
+                return Err(tries.error_of_sent().unwrap_or_else(unsent));
             }
         }
     }

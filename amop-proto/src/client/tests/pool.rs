@@ -108,6 +108,16 @@ fn retries_are_counted_and_the_end_is_seen() {
     assert!(pool.is_over());
 }
 
+/// The first retry is prompt; a node that fails again is spared.
+#[test]
+fn a_least_pause_begins_with_the_second_failure() {
+    let now = Instant::now();
+    let mut pool = EndpointPool::new(config(1, None), 1, [1; 32], now);
+    let mut failed = || pool.failed_for(0, now, seconds(10)).unwrap();
+    assert!(failed() <= seconds(1));
+    assert!((seconds(10)..=seconds(20)).contains(&failed()));
+}
+
 #[test]
 fn the_least_busy_connection_is_picked_in_turn_among_equals() {
     let mut pool = EndpointPool::new(config(3, None), 3, [1; 32], Instant::now());

@@ -81,8 +81,10 @@ fn a_unicast_is_taken_once_and_its_reply_repeated() {
             UnicastArrival::Pending
         );
     }
+    assert_eq!(window.last_copy(&hello, seq(1)), Some(now));
     let reply = (0, Bytes::from("reply"));
     assert_eq!(window.answered(&hello, seq(1), reply, now), ['x', 'y']);
+    assert_eq!(window.last_copy(&hello, seq(1)), None);
     assert_eq!(window.pending(), 0);
     assert_eq!(window.unicast(&hello, seq(1), &'z', now), answered("reply"));
     let later = now + WindowConfig::default().time;

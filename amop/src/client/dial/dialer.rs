@@ -21,6 +21,11 @@ pub(crate) trait Dialer: Send + Sync + 'static {
         &[Generation::V2]
     }
 
+    /// Returns the number of the chain that an endpoint's node is of.
+    fn chain(&self, _index: usize) -> usize {
+        0
+    }
+
     /// Returns a stream of frames to the endpoint with that index. If it has several addresses, `order`
     /// says which to try first.
     fn dial(
@@ -71,6 +76,11 @@ impl Budget {
 
     pub(crate) fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Returns the time that all steps together may take.
+    pub(crate) fn after(&self) -> Duration {
+        self.after
     }
 
     pub(crate) fn timeout(&self, stage: ConnectStage) -> ConnectError {

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use amop_proto::ws::bridge::NodeBridge;
+use amop_proto::ws::{bridge::NodeBridge, client::WsClientConfig};
 use amop_ws::{BridgeStream, WsLimits, WsSide};
 use rand::random;
 use tokio::{
@@ -38,14 +38,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> NodeStream<S> {
         if way.generation == Generation::V2 {
             return Ok(Self::V2(stream));
         }
-        let budget = budget.limited(way.patience);
         let upgrade = amop_ws::connect(&mut stream, endpoint);
-        let upgraded = budget.spend(ConnectStage::Upgrade, upgrade).await?;
+        let upgraded = budget
+            .limited(way.patience)
+            .spend(ConnectStage::Upgrade, upgrade)
+            .await?;
         let rest = upgraded.map_err(|source| ConnectError::Upgrade {
             endpoint: endpoint.to_owned(),
             source,
         })?;
-        let bridge = NodeBridge::new(random(), Instant::now().into_std());
+        // The budget is exhausted first, and that error names the step.
+        let config = WsClientConfig::default().with(|config| {
+            config.handshake_timeout = budget.after();
+        });
+        let bridge = NodeBridge::with_config(config, random(), Instant::now().into_std());
         let limits = WsLimits::default();
         let stream = BridgeStream::new(stream, WsSide::Client, bridge, &rest, limits);
         Ok(Self::V3(Box::new(stream)))

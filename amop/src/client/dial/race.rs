@@ -12,18 +12,19 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::dialer::Budget;
+use super::dialer::{Budget, DialWay};
 use crate::{ConnectError, ConnectStage};
 
 /// Connects to the endpoint and returns the first connection that succeeds, including the TLS
 /// handshake, which `shake` does.
 ///
 /// If several addresses fail, the error is that of an address that accepted the TCP connection, if
-/// there is one: it is the most useful.
+/// there is one: it is the most useful. If one of them shows that the node is of another generation,
+/// the others have only the patience of `way` left.
 pub(super) async fn connect<S, F>(
     endpoint: &HostPort,
     order: &AddressOrder,
-    budget: &Budget,
+    (way, budget): (DialWay, &Budget),
     shake: impl Fn(TcpStream) -> F,
 ) -> Result<(SocketAddr, S), ConnectError>
 where
@@ -38,22 +39,30 @@ where
         .spend(ConnectStage::Resolve, resolve)
         .await?
         .map_err(unresolved)?;
-    let mut race = Race::new(endpoint, order.sorted(addresses));
+    let mut race = Race::new(endpoint, way, order.sorted(addresses));
     let won = timeout_at(budget.deadline(), race.run(shake)).await;
     match won {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(Some(error))) => Err(error),
         Ok(Err(None)) => Err(unresolved(io::Error::other("the name has no address"))),
-        Err(_) => Err(budget.timeout(race.stage)),
+        Err(_) => {
+            let told = race.last.take().filter(|error| !is_tcp(error));
+            Err(told.unwrap_or_else(|| budget.timeout(race.stage)))
+        }
     }
 }
 
 /// Tries several addresses at the same time.
 struct Race<'a> {
     endpoint: &'a HostPort,
+    way: DialWay,
     addresses: AddressRace,
     /// The furthest step that one of them has reached.
     stage: ConnectStage,
+    /// The error of an address.
+    last: Option<ConnectError>,
+    /// Until when the others are tried, because `last` shows that the node is of another generation.
+    until: Option<Instant>,
 }
 
 /// A finished step of one of the addresses.
@@ -63,11 +72,14 @@ enum ConnectStep<S> {
 }
 
 impl<'a> Race<'a> {
-    fn new(endpoint: &'a HostPort, addresses: Vec<SocketAddr>) -> Self {
+    fn new(endpoint: &'a HostPort, way: DialWay, addresses: Vec<SocketAddr>) -> Self {
         Self {
             endpoint,
+            way,
             addresses: AddressRace::new(addresses),
             stage: ConnectStage::Tcp,
+            last: None,
+            until: None,
         }
     }
 
@@ -79,18 +91,19 @@ impl<'a> Race<'a> {
         F: Future<Output = Result<S, ConnectError>>,
     {
         let (mut connecting, mut shaking) = (FuturesUnordered::new(), FuturesUnordered::new());
-        let mut last: Option<ConnectError> = None;
         loop {
             while let Some(address) = self.addresses.poll(Instant::now().into_std()) {
                 connecting.push(async move { ConnectStep::Connected(address, tcp(address).await) });
             }
-            if connecting.is_empty() && shaking.is_empty() {
-                return Err(last);
+            let over = self.until.is_some_and(|until| until <= Instant::now());
+            if over || connecting.is_empty() && shaking.is_empty() {
+                return Err(self.last.take());
             }
-            let due = self.addresses.next_timeout();
+            let due = self.addresses.next_timeout().map(Instant::from_std);
+            let due = due.into_iter().chain(self.until).min();
             let due = async {
                 match due {
-                    Some(due) => sleep_until(due.into()).await,
+                    Some(due) => sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };
@@ -114,17 +127,30 @@ impl<'a> Race<'a> {
                         address,
                         source,
                     };
-                    if last.as_ref().is_none_or(is_tcp) {
-                        last = Some(error);
+                    if self.last.as_ref().is_none_or(is_tcp) {
+                        self.last = Some(error);
                     }
                 }
                 ConnectStep::Shaken(address, Ok(stream)) => return Ok((address, stream)),
                 ConnectStep::Shaken(_, Err(error)) => {
                     self.addresses.failed();
-                    last = Some(error);
+                    self.note(error);
                 }
             }
         }
+    }
+
+    /// Takes note of the error of an address that accepted the TCP connection.
+    fn note(&mut self, error: ConnectError) {
+        if self.until.is_some() {
+            return;
+        }
+        if let Some(patience) = self.way.patience
+            && error.suggests_another_than(self.way.generation)
+        {
+            self.until = Some(Instant::now() + patience);
+        }
+        self.last = Some(error);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Dialling over TCP.
 
+use std::sync::Arc;
+
 use amop_proto::{HostPort, client::ExpiredCertificate, race::AddressOrder};
 use amop_tls::PublicKey;
 use tokio::{io::BufReader, net::TcpStream};
@@ -32,6 +34,14 @@ impl Dialer for TcpDialer {
         self.targets[index].generations
     }
 
+    fn chain(&self, index: usize) -> usize {
+        // The nodes of a chain share its certificates.
+        let security = &self.targets[index].security;
+        let mut targets = self.targets.iter();
+        let first = targets.position(|target| Arc::ptr_eq(&target.security, security));
+        first.unwrap_or(index)
+    }
+
     async fn dial(
         &self,
         index: usize,
@@ -49,7 +59,7 @@ impl Dialer for TcpDialer {
             let stream = NodeStream::start(line, &name, way, budget).await?;
             Ok((stream, public_key, expiry))
         };
-        let (address, started) = connect(endpoint, order, budget, start).await?;
+        let (address, started) = connect(endpoint, order, (way, budget), start).await?;
         let (stream, public_key, expiry) = started;
         Ok(Dialed {
             stream,

@@ -210,7 +210,8 @@ async fn a_bad_handshake_is_told() {
     assert_eq!(before.elapsed().as_secs(), 10);
 }
 
-/// FISCO nodes of 3.x are dialled again as rarely as by their own SDKs; overlay nodes as those of 2.x.
+/// FISCO nodes of 3.x are dialled again and again as rarely as by their own SDKs; overlay nodes as those
+/// of 2.x.
 #[tokio::test(start_paused = true)]
 async fn fisco_nodes_of_3_x_are_dialled_again_after_10_s() {
     let (mut hosts, client) = Hosts::start(&[&[V3]], &Client::builder());
@@ -221,6 +222,10 @@ async fn fisco_nodes_of_3_x_are_dialled_again_after_10_s() {
     assert!(info.fisco && info.generation == V3, "{info:?}");
     assert_eq!(info.node_version.as_deref(), Some("3.16.4"));
     drop(node);
+    // The first time as the policy says.
+    let before = Instant::now();
+    drop(hosts.arrival(0).await);
+    assert!(before.elapsed() <= Duration::from_secs(1));
     let before = Instant::now();
     let _again = hosts.arrival(0).await;
     let after = before.elapsed();
@@ -233,4 +238,51 @@ async fn fisco_nodes_of_3_x_are_dialled_again_after_10_s() {
     let before = Instant::now();
     let _again = hosts.arrival(0).await;
     assert!(before.elapsed() <= Duration::from_secs(1));
+}
+
+/// The program decides how long a node of 3.x may take to answer the handshake.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_answer_the_handshake_may_do_so_later() {
+    let builder = Client::builder().connect_timeout(Duration::from_secs(20));
+    let (mut hosts, client) = Hosts::start(&[&[V3]], &builder);
+    let before = Instant::now();
+    let (connected, _node) = tokio::join!(client.connected(), async {
+        WsNode::accept(hosts.arrival(0).await).await
+    });
+    let error = connected.unwrap_err();
+    let stage = ConnectStage::Handshake;
+    assert!(
+        matches!(&error, ConnectError::Timeout { stage: at, .. } if *at == stage),
+        "{error:?}"
+    );
+    assert!(error.is_retryable());
+    assert_eq!(before.elapsed().as_secs(), 20);
+}
+
+/// A busy node is not taken for one of 2.x.
+#[tokio::test(start_paused = true)]
+async fn a_known_node_of_3_x_has_more_time() {
+    let (mut hosts, client) = Hosts::start(&[&auto(V3)], &Client::builder());
+    let node = hosts.welcome(0).await;
+    client.connected().await.unwrap();
+    drop(node);
+    let busy = hosts.arrival(0).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut node = WsNode::accept(busy).await;
+    node.shake_hands().await;
+    client.connected().await.unwrap();
+    assert_eq!(client.nodes()[0].generation, V3);
+}
+
+/// A node that has answered the version handshake is of 2.x, however the connection ends.
+#[tokio::test(start_paused = true)]
+async fn an_end_after_the_version_handshake_suggests_nothing() {
+    let (mut hosts, client) = Hosts::start(&[&auto(V2)], &Client::builder());
+    let mut node = hosts.welcome_v2(0).await;
+    let (subscription, _) = tokio::join!(client.subscribe::<Hello>(), node.confirm());
+    let _subscription = subscription.unwrap();
+    drop(node);
+    drop(hosts.welcome_v2(0).await);
+    let first = react(hosts.arrival(0).await, Reaction::Close).await;
+    assert!(first.starts_with(&[0, 0, 0]), "{first:?}");
 }

@@ -136,3 +136,60 @@ async fn private_topics_use_the_node_of_2_x() {
     }
     assert!(new.is_quiet(Duration::from_millis(10)).await);
 }
+
+/// Copies are for other FISCO nodes of the same chain. A node of 3.x would deliver a second message.
+#[tokio::test(start_paused = true)]
+async fn copies_stay_on_2_x() {
+    let builder = Client::builder().ask_another_node_after(Duration::from_secs(1));
+    let (mut hosts, client) = Hosts::start(&[&[V2], &[V3]], &builder);
+    let mut old = Node {
+        stream: hosts.arrival(0).await,
+        buffer: BytesMut::new(),
+    };
+    let greeting = old.expect(FrameType::HANDSHAKE).await;
+    let body = "{\"nodeVersion\":\"2.11.1\",\"protocol\":3}\n".into();
+    old.send(Frame { body, ..greeting }).await;
+    client.connected().await.unwrap();
+    let message = text("once");
+    let mut new = None;
+    for _ in 0..2 {
+        let (published, ()) = tokio::join!(client.publish_multicast(&message), async {
+            let frame = old.expect(FrameType::MULTICAST).await;
+            old.answer(&frame, 0, frame.body.clone()).await;
+        });
+        published.unwrap();
+        if new.is_none() {
+            new = Some(hosts.welcome(1).await);
+            while client.nodes().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    let mut new = new.unwrap();
+    assert!(new.is_quiet(Duration::from_millis(10)).await);
+    let mut sent = 0;
+    let answering = async {
+        loop {
+            tokio::select! {
+                frame = old.expect(FrameType::UNICAST) => {
+                    tokio::time::sleep(Duration::from_millis(1500)).await;
+                    old.answer(&frame, 0, framed("")).await;
+                }
+                (seq, _) = new.expect_amop(WsType::UNICAST) => {
+                    new.answer(WsType::RESPONSE, &seq, 0, "");
+                }
+            }
+            sent += 1;
+        }
+    };
+    let publishing = async {
+        for _ in 0..4 {
+            client.publish_unicast(&message).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = publishing => {}
+        () = answering => {}
+    }
+    assert_eq!(sent, 4);
+}

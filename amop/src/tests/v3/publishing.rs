@@ -223,3 +223,34 @@ async fn private_topics_are_refused() {
     assert!(error.to_string().contains("\"secret\"") && !error.is_retryable());
     assert!(node.is_quiet(Duration::from_millis(10)).await);
 }
+
+/// An endpoint that was never reached may be of 2.x only if the program does not say otherwise.
+#[cfg(feature = "private")]
+#[tokio::test(start_paused = true)]
+async fn private_topics_are_refused_although_a_node_is_missing() {
+    let key = TopicKey::generate();
+    let name: PrivateName = "secret".parse().unwrap();
+    let cases: [(&[Generation], bool, u64); 3] =
+        [(&[V3], true, 0), (&[V2, V3], true, 10), (&[V2], false, 10)];
+    for (missing, none, after) in cases {
+        let builder = Client::builder().grant(name.clone(), [key.public_key()]);
+        let (mut hosts, client) = Hosts::start(&[&[V3], missing], &builder);
+        hosts.arrivals[1].close();
+        let (connected, _node) = tokio::join!(client.connected(), hosts.welcome(0));
+        connected.unwrap();
+        let before = Instant::now();
+        let published = client.publish_multicast_raw(name.topic(), "x".into());
+        let error = published.await.unwrap_err();
+        assert_eq!(
+            matches!(error.kind(), Kind::NoPrivateTopics),
+            none,
+            "{error:?}"
+        );
+        assert_eq!(before.elapsed().as_secs(), after);
+        let Err(error) = client.subscribe_private_raw(&name, &key).await else {
+            panic!("there are no private topics");
+        };
+        let refused = matches!(error, SubscribeError::NoPrivateTopics { .. });
+        assert_eq!(refused, none, "{error:?}");
+    }
+}

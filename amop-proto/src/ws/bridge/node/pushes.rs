@@ -1,7 +1,7 @@
 //! The unicasts that were passed to the client and not answered.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,8 @@ const KEEP: Duration = Duration::from_secs(40);
 struct OpenPush {
     /// The seq to which the node wants the answer.
     newest: WsSeq,
-    at: Instant,
+    /// Its key in the order by age.
+    age: (Instant, u64),
 }
 
 /// Unicasts by the seq under which the client has them. A second copy of a message has the seq of the
@@ -23,8 +24,9 @@ struct OpenPush {
 pub(super) struct OpenPushes {
     by_seq: HashMap<Seq, OpenPush>,
     by_ws: HashMap<WsSeq, Seq>,
-    /// By age, with those that were answered meanwhile.
-    order: VecDeque<(Instant, Seq)>,
+    /// By age; the number tells apart those of the same time.
+    order: BTreeMap<(Instant, u64), Seq>,
+    count: u64,
 }
 
 impl OpenPushes {
@@ -43,13 +45,17 @@ impl OpenPushes {
             Some(own) if !self.by_seq.contains_key(&own) => own,
             _ => random(),
         });
+        self.count += 1;
+        let age = (now, self.count);
         let open = OpenPush {
             newest: seq.clone(),
-            at: now,
+            age,
         };
-        self.by_seq.insert(shown, open);
+        if let Some(earlier) = self.by_seq.insert(shown, open) {
+            self.order.remove(&earlier.age);
+        }
         self.by_ws.insert(seq.clone(), shown);
-        self.order.push_back((now, shown));
+        self.order.insert(age, shown);
         shown
     }
 
@@ -57,23 +63,24 @@ impl OpenPushes {
     pub(super) fn answer(&mut self, seq: &Seq) -> Option<WsSeq> {
         let open = self.by_seq.remove(seq)?;
         self.by_ws.remove(&open.newest);
+        self.order.remove(&open.age);
         Some(open.newest)
     }
 
     fn expire(&mut self, now: Instant) {
-        while let Some(&(at, seq)) = self.order.front()
-            && at + KEEP <= now
+        while let Some(oldest) = self.order.first_entry()
+            && oldest.key().0 + KEEP <= now
         {
-            self.order.pop_front();
-            // A newer one may have the same seq.
-            if self.by_seq.get(&seq).is_some_and(|open| open.at == at) {
-                self.answer(&seq);
-            }
+            let seq = oldest.remove();
+            self.answer(&seq);
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.by_seq.len().max(self.by_ws.len())
+        self.by_seq
+            .len()
+            .max(self.by_ws.len())
+            .max(self.order.len())
     }
 }
