@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use super::translate::{
-    GatewayReply, LATE, NOBODY, Refusal, answer_of, crosses, refusal_of, reply_of, request_body,
+    GatewayReply, LATE, LOST, NOBODY, Refusal, answer_of, crosses, refusal_of, reply_of,
+    request_body,
 };
 use crate::{
     channel::{Frame, FrameType, Seq, frame_topic, result_code},
@@ -79,9 +80,11 @@ fn a_subscribers_answer_becomes_a_result() {
 
 #[test]
 fn a_result_becomes_a_status() {
-    for result in [99, 100, 101, 104] {
+    for result in [99, 100, 104] {
         assert_eq!(reply_of(&response(result, Bytes::new())), NOBODY);
     }
+    // A subscriber may have the message.
+    assert_eq!(reply_of(&response(101, Bytes::new())), LOST);
     assert_eq!(reply_of(&response(102, Bytes::new())), LATE);
     let GatewayReply::Error(-1, _) = reply_of(&response(103, Bytes::new())) else {
         panic!("an error");

@@ -116,7 +116,9 @@ pub(super) const LATE: GatewayReply =
 /// Returns the answer for a 3.x node that the machine's answer means.
 pub(super) fn reply_of(answer: &Frame) -> GatewayReply {
     match answer.result {
-        result_code::NO_SESSION | result_code::NO_SUBSCRIBER | 99 | 101 => NOBODY,
+        result_code::NO_SESSION | result_code::NO_SUBSCRIBER | 99 => NOBODY,
+        // The subscriber's session ended before its answer: it may have the message.
+        101 => LOST,
         result_code::TIMEOUT => LATE,
         result_code::OVER_LIMIT => GatewayReply::Error(FAILED, OVER_LIMIT_TEXT),
         result => {
