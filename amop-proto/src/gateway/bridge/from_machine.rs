@@ -171,20 +171,20 @@ impl GatewayBridge {
         let Some(unicast) = self.sent.take(seq) else {
             return;
         };
-        let answer = match outcome {
-            GatewayOutcome::Answered(message) => answer_of(message, &unicast.topic),
-            GatewayOutcome::Refused { status, .. } => Err(refusal_of(status)),
+        let refusal = match outcome {
+            GatewayOutcome::Answered(message) => {
+                let (result, body) = answer_of(message, &unicast.topic);
+                self.counters.answers_received += 1;
+                return self.answer_machine(seq, &unicast.frame.respond(result, body));
+            }
+            GatewayOutcome::Refused { status, .. } => refusal_of(status),
             GatewayOutcome::TimedOut | GatewayOutcome::Disconnected => {
-                Err(Refusal::Final(result_code::TIMEOUT))
+                Refusal::Final(result_code::TIMEOUT)
             }
         };
-        match answer {
-            Ok((result, body)) => {
-                self.counters.answers_received += 1;
-                self.answer_machine(seq, &unicast.frame.respond(result, body));
-            }
-            Err(Refusal::Undelivered) => self.attempt(now, seq, unicast),
-            Err(Refusal::Final(result)) => {
+        match refusal {
+            Refusal::Undelivered => self.attempt(now, seq, unicast),
+            Refusal::Final(result) => {
                 let answer = unicast.frame.respond(result, Bytes::new());
                 self.answer_machine(seq, &answer);
             }

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use super::translate::{
-    GatewayReply, LATE, NOBODY, Refusal, answer_of, crosses, refusal_of, reply_of, request_body,
+    GatewayReply, LATE, LOST, NOBODY, Refusal, answer_of, crosses, refusal_of, reply_of,
+    request_body,
 };
 use crate::{
     channel::{Frame, FrameType, Seq, frame_topic, result_code},
@@ -65,23 +66,26 @@ fn errors_say_whether_somebody_can_have_the_message() {
 fn a_subscribers_answer_becomes_a_result() {
     let body = frame_topic(b"t", b"text");
     let answered = |kind, status| answer_of(message(kind, status), b"t");
-    assert_eq!(answered(WsType::RESPONSE, 0), Ok((0, body.clone())));
-    assert_eq!(answered(WsType::RESPONSE, 42), Ok((42, body.clone())));
+    assert_eq!(answered(WsType::RESPONSE, 0), (0, body.clone()));
+    assert_eq!(answered(WsType::RESPONSE, 42), (42, body.clone()));
     // The number would let the next subscriber be asked.
-    assert_eq!(answered(WsType::RESPONSE, 104), Ok((102, body)));
-    assert_eq!(
-        answered(WsType::NODE_ANSWER, 3002),
-        Err(Refusal::Undelivered)
-    );
+    assert_eq!(answered(WsType::RESPONSE, 104), (102, body.clone()));
     let broken = answer_of(Bytes::from_static(b"\0\0"), b"t");
-    assert_eq!(broken, Err(Refusal::Final(result_code::TIMEOUT)));
+    assert_eq!(broken, (result_code::TIMEOUT, Bytes::new()));
+    // Some subscribers give their answers the type of a node's.
+    for status in [3001, 3002, -1] {
+        let answer = answered(WsType::NODE_ANSWER, status);
+        assert_eq!(answer, (status.into(), body.clone()));
+    }
 }
 
 #[test]
 fn a_result_becomes_a_status() {
-    for result in [99, 100, 101, 104] {
+    for result in [99, 100, 104] {
         assert_eq!(reply_of(&response(result, Bytes::new())), NOBODY);
     }
+    // A subscriber may have the message.
+    assert_eq!(reply_of(&response(101, Bytes::new())), LOST);
     assert_eq!(reply_of(&response(102, Bytes::new())), LATE);
     let GatewayReply::Error(-1, _) = reply_of(&response(103, Bytes::new())) else {
         panic!("an error");

@@ -71,18 +71,18 @@ fn result_of(status: i16) -> i32 {
     }
 }
 
-/// Returns the answer of 2.x that a subscriber of a 3.x node gave, or what its error means.
-pub(super) fn answer_of(message: Bytes, topic: &[u8]) -> Result<(i32, Bytes), Refusal> {
+/// Returns the answer of 2.x that a subscriber of a 3.x node gave. Whatever type and status it has,
+/// that subscriber has the message, so nobody else may be asked.
+pub(super) fn answer_of(message: Bytes, topic: &[u8]) -> (i32, Bytes) {
     let max = message.len();
     let Ok(message) = WsMessage::decode(message, max) else {
-        // A subscriber has the message, and its answer is lost.
-        return Err(Refusal::Final(result_code::TIMEOUT));
+        return (result_code::TIMEOUT, Bytes::new());
     };
-    match (message.kind, message.status) {
-        (_, WsStatus::SUCCESS) => Ok((result_code::SUCCESS, frame_topic(topic, &message.payload))),
-        (WsType::NODE_ANSWER, WsStatus(status)) => Err(refusal_of(status)),
-        (_, WsStatus(status)) => Ok((result_of(status), frame_topic(topic, &message.payload))),
-    }
+    let result = match message.status {
+        WsStatus::SUCCESS => result_code::SUCCESS,
+        WsStatus(status) => result_of(status),
+    };
+    (result, frame_topic(topic, &message.payload))
 }
 
 /// The answer for a 3.x node.
@@ -116,7 +116,9 @@ pub(super) const LATE: GatewayReply =
 /// Returns the answer for a 3.x node that the machine's answer means.
 pub(super) fn reply_of(answer: &Frame) -> GatewayReply {
     match answer.result {
-        result_code::NO_SESSION | result_code::NO_SUBSCRIBER | 99 | 101 => NOBODY,
+        result_code::NO_SESSION | result_code::NO_SUBSCRIBER | 99 => NOBODY,
+        // The subscriber's session ended before its answer: it may have the message.
+        101 => LOST,
         result_code::TIMEOUT => LATE,
         result_code::OVER_LIMIT => GatewayReply::Error(FAILED, OVER_LIMIT_TEXT),
         result => {
