@@ -121,5 +121,7 @@ fn gateway_options(
         gateway.peers = config.peers.clone();
         gateway.blacklist = blacklist;
         gateway.whitelist = whitelist;
+        gateway.compress = config.compress;
+        gateway.limits.connection.max_packet = config.max_packet;
     }))
 }

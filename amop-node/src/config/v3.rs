@@ -32,6 +32,11 @@ pub struct ChainV3Config {
     /// The address that other nodes connect to: `p2p.listen_ip` (0.0.0.0) and `p2p.listen_port`
     /// (30300).
     pub p2p_listen: SocketAddr,
+    /// The longest packet between nodes in bytes: `p2p.allow_max_msg_size` (32 MiB). It must be the
+    /// same on all nodes of the chain: a node ends connections over which longer packets arrive.
+    pub max_packet: usize,
+    /// Whether packets between nodes are compressed: `p2p.enable_compression` (true).
+    pub compress: bool,
     /// The nodes to dial, from `p2p.nodes_path` and `p2p.nodes_file` (`nodes.json`), without
     /// duplicates. The chain's script lists the node itself, too. Empty if there is no such file.
     pub peers: Vec<PeerAddr>,

@@ -76,8 +76,10 @@ struct Entered<'a> {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         let id = self.id;
-        // Frames for the machine are lost only if the machine is about to lose this peer.
-        let _ = self.room.with(|bridge, now| bridge.close(now, id));
+        // The connection has ended unless its task was dropped or panicked. Only then are answers
+        // for the machine lost.
+        let ((), frames) = self.room.with(|bridge, now| bridge.close(now, id));
+        self.room.lose(frames);
     }
 }
 
@@ -143,6 +145,9 @@ impl Gateway {
         opened();
         self.room.hand_on(frames).await;
         let end = self.run_entered(id, &signals, stream, &standing).await;
+        // The machine learns how its unicasts ended, before it may lose the peer.
+        let ((), frames) = self.room.with(|bridge, now| bridge.close(now, id));
+        self.room.hand_on(frames).await;
         drop(entered);
         match (signals.reason(), end) {
             (Some(GatewayCloseReason::Local) | None, end) => end,

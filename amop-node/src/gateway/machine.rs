@@ -229,7 +229,8 @@ impl MachineSide {
     }
 
     /// Waits a short time while a connection has much to write, so that publishers are slowed down
-    /// before messages are lost. A connection that stays behind delays the others once.
+    /// before messages are lost. A connection that stays behind delays the others at most once in a
+    /// minute.
     async fn wait_for_room(&self) {
         let congested = || self.room.look(|bridge| bridge.is_congested());
         if !congested() {
@@ -245,7 +246,7 @@ impl MachineSide {
             () = self.context.stop.cancelled() => return,
         };
         if waited.is_err() {
-            let ((), frames) = self.room.with(|bridge, _| bridge.note_behind());
+            let ((), frames) = self.room.with(|bridge, now| bridge.note_behind(now));
             self.room.hand_on(frames).await;
         }
     }

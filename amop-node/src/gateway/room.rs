@@ -80,7 +80,11 @@ struct RoomState {
 /// Frames of the bridge for the node machine.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct ForMachine(Option<(PeerId, Vec<PeerFrame>)>);
+pub(super) struct ForMachine {
+    frames: Option<(PeerId, Vec<PeerFrame>)>,
+    /// Whether the first connection began or the last one ended.
+    changed: bool,
+}
 
 impl GatewayRoom {
     pub(super) fn new(bridge: GatewayBridge, core: Arc<Core>, checker: Arc<Checker>) -> Self {
@@ -154,9 +158,6 @@ impl GatewayRoom {
         let is_connected = state.bridge.is_connected();
         let rearm = state.must_rearm();
         drop(state);
-        if was_connected != is_connected {
-            self.connected.notify_one();
-        }
         if rearm {
             self.timer.notify_one();
         }
@@ -170,14 +171,27 @@ impl GatewayRoom {
             true => None,
             false => peer.map(|peer| (peer, frames)),
         };
-        (result, ForMachine(frames))
+        let changed = was_connected != is_connected;
+        (result, ForMachine { frames, changed })
     }
 
     /// Gives frames to the node machine. Long ones are read on another thread first.
-    pub(super) async fn hand_on(&self, frames: ForMachine) {
-        let Some((peer, frames)) = frames.0 else {
-            return;
-        };
+    pub(super) async fn hand_on(&self, mut frames: ForMachine) {
+        if let Some((peer, frames)) = frames.frames.take() {
+            self.check_and_give(peer, frames).await;
+        }
+        // Only now: the end of the machine's peer must not overtake its last frames.
+        self.lose(frames);
+    }
+
+    /// Drops frames for the node machine, where nobody can wait until they are handed on.
+    pub(super) fn lose(&self, frames: ForMachine) {
+        if frames.changed {
+            self.connected.notify_one();
+        }
+    }
+
+    async fn check_and_give(&self, peer: PeerId, frames: Vec<PeerFrame>) {
         let events = frames
             .into_iter()
             .map(|frame| NodeEvent::PeerFrame(peer, frame.into()));
@@ -228,7 +242,8 @@ impl GatewayRoom {
 
     /// Records that the machine has no peer for the chain any more.
     pub(super) fn close_machine(&self) {
-        let ((), ForMachine(_)) = self.with(|bridge, now| bridge.close_machine(now));
+        let ((), frames) = self.with(|bridge, now| bridge.close_machine(now));
+        self.lose(frames);
         self.lock().peer = None;
     }
 

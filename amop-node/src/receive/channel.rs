@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use amop_proto::{
-    channel::{Frame, FrameDecoder, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, result_code},
+    channel::{
+        Frame, FrameDecoder, FrameError, FrameType, HEADER_LEN, PROTOCOL_MAX_FRAME, result_code,
+    },
     node::{NodeEvent, SessionId, SessionInput},
 };
 use bytes::{Buf, BytesMut};
@@ -38,6 +40,17 @@ struct LongReply {
     len: usize,
     /// The header, or `None` until all of it is there.
     head: Option<Frame>,
+}
+
+/// Returns why bytes cannot be read as frames of 2.x.
+fn explain(error: &FrameError, buffer: &[u8]) -> String {
+    match buffer.starts_with(b"GET ") {
+        true => "an HTTP request came to a connection of 2.x; an SDK of 3.x needs the port for \
+                 SDKs of 3.x, and where one port serves both, it has to send its request within a \
+                 second after TLS"
+            .to_owned(),
+        false => error.to_string(),
+    }
 }
 
 impl ChannelReading<'_> {
@@ -87,8 +100,9 @@ impl Reading for ChannelReading<'_> {
             Ok(Some(frame)) => frame,
             Ok(None) => return Ok(None),
             Err(error) => {
-                let LongReply { len, head } =
-                    self.long_reply(buffer).ok_or_else(|| error.to_string())?;
+                let LongReply { len, head } = self
+                    .long_reply(buffer)
+                    .ok_or_else(|| explain(&error, buffer))?;
                 // Otherwise it is skipped as it arrives.
                 let whole = head.filter(|_| buffer.len() >= len);
                 return Ok(whole.map(|head| {
@@ -198,3 +212,6 @@ fn digested(event: NodeEvent) -> NodeEvent {
         event => event,
     }
 }
+
+#[cfg(test)]
+mod tests;

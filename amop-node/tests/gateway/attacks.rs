@@ -1,6 +1,8 @@
 //! 3.x nodes that lie, flood or send garbage to a node, which has an honest neighbour, too.
 
-use amop_node::{GatewayBridgeCounters, Node};
+use std::time::Duration;
+
+use amop_node::{GatewayBridgeCounters, ListenLimits, Node};
 use amop_proto::gateway::{
     AnnouncedTopics, GatewayAddress, GatewayCodec, GatewayConfig, GatewayPeer, PacketSeqs,
 };
@@ -8,7 +10,9 @@ use amop_testkit::{RawLink, log, until, within};
 use amop_tls::{ClientOptions, Identity, rsa_public_key};
 use bytes::{Bytes, BytesMut};
 
-use super::chain::{ask, certificate, client, echo, gateway, joined, node, start, subscribe};
+use super::chain::{
+    ask, builder, certificate, client, echo, gateway, joined, node, start, subscribe,
+};
 
 fn address_of(identity: &Identity) -> GatewayAddress {
     GatewayAddress::of_key(&rsa_public_key(&identity.chain()[0]).unwrap()).unwrap()
@@ -52,8 +56,7 @@ impl Attacker {
         within(what, async {
             let mut buffer = BytesMut::new();
             while !holds() {
-                let read =
-                    tokio::time::timeout(std::time::Duration::from_millis(20), self.link.read());
+                let read = tokio::time::timeout(Duration::from_millis(20), self.link.read());
                 if let Ok(read) = read.await {
                     buffer.extend_from_slice(&read.unwrap().expect("the connection stays open"));
                 }
@@ -88,9 +91,14 @@ struct Victim {
 
 impl Victim {
     async fn start() -> Self {
+        Self::start_with(ListenLimits::default()).await
+    }
+
+    async fn start_with(limits: ListenLimits) -> Self {
         let own = certificate();
         let address = address_of(&own);
-        let node = start(gateway(own, &[])).await;
+        let node = builder().listen_limits(limits).gateway(gateway(own, &[]));
+        let node = node.start().await.unwrap();
         let neighbour = super::chain::node(&[node.gateway_address().unwrap()]).await;
         let subscriber = client(&neighbour).await;
         echo(subscribe(&subscriber, "honest").await, "yes");
@@ -172,6 +180,37 @@ async fn a_compressed_packet_without_its_size_ends_its_connection() {
     link.write(&packet).await.unwrap();
     ended(link).await;
     victim.is_well().await;
+    victim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unicasts_end_when_this_side_closes_their_connection() {
+    let limits = ListenLimits::default().with(|limits| limits.frame_time = Duration::from_secs(1));
+    let victim = Victim::start_with(limits).await;
+    let topics = [Bytes::from_static(b"silent")];
+    let mut attacker = Attacker::connect(&victim, &certificate(), &topics).await;
+    let before = victim.counters().unicasts_sent;
+    let client = victim.client.clone();
+    let asking = tokio::spawn(async move {
+        let topic = "silent".parse().unwrap();
+        loop {
+            match client.publish_unicast_raw(&topic, "?".into()).await {
+                Err(error) if error.is_retryable() => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                result => return result,
+            }
+        }
+    });
+    let sent = || victim.counters().unicasts_sent > before;
+    attacker.behave_until("the unicast", sent).await;
+    // The rest of the packet never comes.
+    let start = std::time::Instant::now();
+    attacker.link.write(b"\0\0\x01\0").await.unwrap();
+    let answer = within("the result", asking).await.unwrap();
+    assert!(answer.is_err());
+    // Without a result from the bridge, the machine would wait for 30 s.
+    assert!(start.elapsed() < Duration::from_secs(25));
     victim.shutdown().await;
 }
 

@@ -108,9 +108,29 @@ fn values_are_read() {
     assert_eq!(config.whitelist.as_deref(), Some(&["CD".to_owned()][..]));
     assert_eq!((&*config.chain_id, config.groups.len()), ("chain7", 2));
     assert_eq!(config.listen_limits.sessions, 5);
+    assert_eq!((config.max_packet, config.compress), (32 << 20, true));
+    let packets =
+        "[p2p]\nallow_max_msg_size=1048576\nenable_compression=false\n[cert]\nca_path=c\n";
+    let config = read(packets);
+    assert_eq!((config.max_packet, config.compress), (1 << 20, false));
     // The newer key counts.
     let both = "[rpc]\ndisable_ssl=true\nenable_ssl=true\n[cert]\nca_path=c\n";
     assert!(!read(both).plain);
+}
+
+#[test]
+fn more_authorities_cause_a_warning_only_if_there_are_any() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("config.ini");
+    let read = || ChainV3Config::from_ini_str("[cert]\nmulti_ca_path=more\n", &file);
+    let more = folder.path().join("conf/more");
+    fs::create_dir_all(&more).unwrap();
+    assert_eq!(read().unwrap().1, []);
+    fs::write(more.join("other.crt"), "").unwrap();
+    let (_, warnings) = read().unwrap();
+    let expected = WarningKind::NoEffect("cert.multi_ca_path".to_owned());
+    assert_eq!(warnings.len(), 1);
+    assert_eq!((warnings[0].line, &warnings[0].kind), (Some(2), &expected));
 }
 
 #[test]

@@ -8,11 +8,12 @@ use super::limits::{LIMITS, limits};
 use super::section::SectionKeys;
 use super::value::{boolean, node_id_text, non_empty, parse, words};
 use crate::config::ini::Ini;
-use crate::config::{CertPaths, ChainV3Config, ConfigError, Warning};
+use crate::config::{CertPaths, ChainV3Config, ConfigError, Warning, WarningKind};
 
 const IP: &str = "an IPv4 or IPv6 address such as 127.0.0.1 (not a name)";
 const PORT: &str = "a port number from 0 to 65535";
 const BOOL: &str = "true or false";
+const BYTES: &str = "a number of bytes, at least 1024";
 const FILE: &str = "a file or folder name";
 const NODE_ID: &str = "a node id: hexadecimal digits";
 const GROUPS: &str = "names of groups with commas between, such as group0";
@@ -46,13 +47,21 @@ pub(in crate::config) fn read_v3(
             kind,
         })
         .collect();
-    warnings.sort_by_key(|warning| warning.line);
     let keys = |name| SectionKeys {
         file,
         name,
         section: ini.section(name),
     };
     let folder = file.parent().unwrap_or(Path::new(""));
+    if has_more_authorities(keys("cert"), folder)? {
+        let line = keys("cert").line("multi_ca_path");
+        warnings.push(Warning {
+            file: file.to_owned(),
+            line: (line > 0).then_some(line),
+            kind: WarningKind::NoEffect("cert.multi_ca_path".to_owned()),
+        });
+    }
+    warnings.sort_by_key(|warning| warning.line);
     let (rpc, p2p) = (keys("rpc"), keys("p2p"));
     refuse_guomi(rpc, "rpc.sm_ssl")?;
     refuse_guomi(p2p, "p2p.sm_ssl")?;
@@ -70,6 +79,12 @@ pub(in crate::config) fn read_v3(
         sdk_listen: listen(rpc, 20200)?,
         plain: is_plain(rpc)?,
         p2p_listen: listen(p2p, 30300)?,
+        max_packet: p2p
+            .get("allow_max_msg_size", BYTES, packet)?
+            .unwrap_or(32 << 20),
+        compress: p2p
+            .get("enable_compression", BOOL, boolean)?
+            .unwrap_or(true),
         peers: Vec::new(),
         certs: certificates(keys("cert"), folder)?,
         blacklist,
@@ -109,6 +124,18 @@ fn refuse_guomi(keys: SectionKeys<'_>, key: &'static str) -> Result<(), ConfigEr
         }),
         _ => Ok(()),
     }
+}
+
+fn packet(value: &str) -> Option<usize> {
+    parse(value).filter(|&bytes| bytes >= 1024)
+}
+
+/// Returns whether the folder for further authorities has files. A FISCO node trusts them, too.
+fn has_more_authorities(cert: SectionKeys<'_>, folder: &Path) -> Result<bool, ConfigError> {
+    let path = cert.get("ca_path", FILE, non_empty)?.unwrap_or("./conf");
+    let more = cert.get("multi_ca_path", FILE, non_empty)?;
+    let more = folder.join(path).join(more.unwrap_or("multiCaPath"));
+    Ok(std::fs::read_dir(more).is_ok_and(|mut files| files.next().is_some()))
 }
 
 fn certificates(cert: SectionKeys<'_>, folder: &Path) -> Result<CertPaths, ConfigError> {

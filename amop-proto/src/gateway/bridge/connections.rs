@@ -1,6 +1,9 @@
 //! The connections: how they begin and end, and what their machines tell.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use super::{
     GatewayBridge,
@@ -14,6 +17,9 @@ use crate::gateway::{
     packet::{GatewayPacket, OutgoingPacket},
     peer::GatewayPeer,
 };
+
+/// How long nobody waits for a connection that stayed behind, at least.
+const BEHIND: Duration = Duration::from_secs(60);
 
 impl GatewayBridge {
     /// Takes a connection that has finished TLS; `neighbour` is the node at the other end, by the
@@ -78,7 +84,8 @@ impl GatewayBridge {
     ) -> Option<OutgoingPacket> {
         let peer = self.connections.get_mut(&connection)?;
         let packet = peer.poll_packet(now);
-        if peer.queued_bytes() == 0 {
+        let since = self.behind.get(&connection);
+        if peer.queued_bytes() == 0 && since.is_some_and(|&since| since + BEHIND <= now) {
             self.behind.remove(&connection);
         }
         packet

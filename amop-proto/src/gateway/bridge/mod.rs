@@ -106,8 +106,8 @@ pub struct GatewayBridge {
     frames: VecDeque<PeerFrame>,
     events: VecDeque<GatewayBridgeEvent>,
     writable: BTreeSet<GatewayConnectionId>,
-    /// Connections whose queues nobody waits for.
-    behind: BTreeSet<GatewayConnectionId>,
+    /// Connections whose queues nobody waits for, and since when.
+    behind: BTreeMap<GatewayConnectionId, Instant>,
     counters: GatewayBridgeCounters,
 }
 
@@ -133,7 +133,7 @@ impl GatewayBridge {
             frames: VecDeque::new(),
             events: VecDeque::new(),
             writable: BTreeSet::new(),
-            behind: BTreeSet::new(),
+            behind: BTreeMap::new(),
             counters: GatewayBridgeCounters::default(),
         }
     }
@@ -220,22 +220,27 @@ impl GatewayBridge {
         counters
     }
 
-    /// Returns whether a connection has so much to write that the machine's frames should wait. One
-    /// that [stays behind](Self::note_behind) does not count until it has caught up.
+    /// Returns whether a connection has so much to write that the machine's frames should wait. Answers
+    /// do not count: the neighbour decides how many there are. One that
+    /// [stays behind](Self::note_behind) does not count until it has caught up, and for 60 s at least:
+    /// otherwise it could slow the machine down as often as it likes.
     #[must_use]
     pub fn is_congested(&self) -> bool {
-        let half = self.config.limits.connection.queued_bytes / 2;
         let mut connections = self.connections.iter();
-        connections.any(|(id, peer)| peer.queued_bytes() > half && !self.behind.contains(id))
+        connections.any(|(id, peer)| self.is_long(peer) && !self.behind.contains_key(id))
+    }
+
+    fn is_long(&self, peer: &GatewayPeer<u32>) -> bool {
+        peer.queued_own_bytes() > self.config.limits.connection.queued_bytes / 2
     }
 
     /// Records that the connections with much to write stay behind: messages for them are dropped
     /// when their queues are full, and others wait no longer for them.
-    pub fn note_behind(&mut self) {
-        let half = self.config.limits.connection.queued_bytes / 2;
+    pub fn note_behind(&mut self, now: Instant) {
         let slow = self.connections.iter();
-        let slow = slow.filter(|(_, peer)| peer.queued_bytes() > half);
-        self.behind.extend(slow.map(|(&id, _)| id));
+        let slow = slow.filter(|(id, peer)| self.is_long(peer) && !self.behind.contains_key(id));
+        let slow: Vec<GatewayConnectionId> = slow.map(|(&id, _)| id).collect();
+        self.behind.extend(slow.into_iter().map(|id| (id, now)));
     }
 
     /// Returns the number of 3.x nodes that can be reached.

@@ -164,6 +164,11 @@ impl<T> GatewayPeer<T> {
         self.outbox.bytes()
     }
 
+    /// Returns the same number without the answers to what other nodes asked.
+    pub(in crate::gateway) fn queued_own_bytes(&self) -> usize {
+        self.outbox.own_bytes()
+    }
+
     /// Returns what was ignored, refused or dropped so far.
     #[must_use]
     pub fn counters(&self) -> GatewayCounters {

@@ -17,6 +17,8 @@ pub(super) struct Outbox {
     packets: VecDeque<OutgoingPacket>,
     /// The sum of the costs of the packets.
     bytes: usize,
+    /// The part of it that is not answers.
+    own: usize,
     /// Since when packets wait and nothing was written.
     blocked: Option<Instant>,
 }
@@ -31,6 +33,7 @@ impl Outbox {
         Self {
             packets: VecDeque::new(),
             bytes: 0,
+            own: 0,
             blocked: None,
         }
     }
@@ -38,6 +41,11 @@ impl Outbox {
     /// Returns the number of bytes that wait, with the overhead of each packet.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Returns the same number without the answers to what the other side asked.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.own
     }
 
     /// Adds a packet, if it is not over the limits.
@@ -57,6 +65,9 @@ impl Outbox {
             return Err(GatewaySendError::QueueFull { max });
         }
         self.bytes += cost;
+        if !packet.packet.is_response() {
+            self.own += cost;
+        }
         self.blocked.get_or_insert(now);
         self.packets.push_back(packet);
         Ok(())
@@ -65,6 +76,9 @@ impl Outbox {
     pub(super) fn pop(&mut self, now: Instant) -> Option<OutgoingPacket> {
         let packet = self.packets.pop_front()?;
         self.bytes -= cost(&packet);
+        if !packet.packet.is_response() {
+            self.own -= cost(&packet);
+        }
         self.blocked = (!self.packets.is_empty()).then_some(now);
         Some(packet)
     }

@@ -1,13 +1,13 @@
 //! Neighbours that lie, flood or send garbage.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amop_proto::{
     channel::result_code,
     gateway::{
         GatewayCloseReason, GatewayMessage, GatewayMessageKind, GatewayPacket, PacketRoute,
         PacketType, RouterEntry, RouterTable,
-        bridge::{GatewayBridgeLimits, GatewayRefusal},
+        bridge::{GatewayBridge, GatewayBridgeLimits, GatewayRefusal},
     },
 };
 use bytes::Bytes;
@@ -304,13 +304,19 @@ fn the_machine_waits_for_a_slow_connection_until_it_is_given_up() {
         bridge.handle_timeout(wait);
     }
     assert!(bridge.is_congested());
-    bridge.note_behind();
+    bridge.note_behind(wait);
     assert!(!bridge.is_congested());
-    // Once it has caught up, it counts again.
-    while bridge.poll_packet(wait, deaf).is_some() {}
-    for _ in 0..20 {
-        bridge.handle_timeout(wait);
-        wait += Duration::from_secs(2);
-    }
-    assert!(bridge.is_open(deaf) && bridge.is_congested());
+    // It catches up and falls behind again: nobody waits for it twice in a minute.
+    let fill = |bridge: &mut GatewayBridge, start: Instant| {
+        while bridge.poll_packet(start, deaf).is_some() {}
+        bridge.note_activity(start, deaf);
+        for seconds in (0..40).step_by(2) {
+            bridge.handle_timeout(start + Duration::from_secs(seconds));
+        }
+        assert!(bridge.is_open(deaf));
+    };
+    fill(bridge, wait);
+    assert!(!bridge.is_congested());
+    fill(bridge, wait + Duration::from_secs(60));
+    assert!(bridge.is_congested());
 }
