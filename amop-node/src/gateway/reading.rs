@@ -8,7 +8,7 @@ use amop_proto::gateway::{
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{parts::Gateway, room::GatewayRoom};
@@ -26,6 +26,10 @@ const SHORT: usize = READ_MAX + READ_MIN;
 
 /// The most packets that are handled before others get their turn.
 const AT_ONCE: usize = 256;
+/// After this many bytes of payloads, packets are handed on before more are decompressed.
+const BYTES_AT_ONCE: usize = 1024 * 1024;
+/// How much may be gained by decompressing, in bytes per second: a pause follows what is beyond.
+const INFLATED_PER_SECOND: f64 = (64 * 1024 * 1024) as f64;
 
 /// Why a connection is not read from any more.
 #[derive(Debug, thiserror::Error)]
@@ -152,9 +156,13 @@ async fn take_packets(
         let mut packets: Vec<GatewayPacket> = Vec::new();
         // Packets before bytes that are none still count.
         let mut failed = None;
-        while packets.len() < AT_ONCE {
+        let (mut read, before) = (0, buffer.len());
+        while packets.len() < AT_ONCE && read < BYTES_AT_ONCE {
             match gateway.codec.decode(buffer) {
-                Ok(Some(packet)) => packets.push(packet),
+                Ok(Some(packet)) => {
+                    read += packet.payload.len();
+                    packets.push(packet);
+                }
                 Ok(None) => break,
                 Err(error) => {
                     failed = Some(error);
@@ -162,7 +170,9 @@ async fn take_packets(
                 }
             }
         }
-        let (taken, more) = (packets.len(), packets.len() == AT_ONCE);
+        let taken = packets.len();
+        let more = taken == AT_ONCE || read >= BYTES_AT_ONCE;
+        let inflated = read.saturating_sub(before - buffer.len());
         count += taken;
         let ((), frames) = gateway.room.with(|bridge, now| {
             bridge.note_activity(now, id);
@@ -171,6 +181,10 @@ async fn take_packets(
             }
         });
         gateway.room.hand_on(frames).await;
+        // A packet of a kilobyte may become one of 32 MiB.
+        if inflated > BYTES_AT_ONCE {
+            sleep(Duration::from_secs_f64(inflated as f64 / INFLATED_PER_SECOND)).await;
+        }
         match (failed, more) {
             (Some(error), _) => return Err(error),
             (None, false) => return Ok(count),

@@ -99,14 +99,8 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let mut bytes = [0; 4096];
     loop {
         tokio::select! {
-            read = stream.read(&mut bytes) => match read {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {
-                    while let Some(message) = stream.bridge_mut().arrived.pop_front() {
-                        let _ = arrived.send(message);
-                    }
-                }
-            },
+            // A node that was told to be deaf reads nothing more.
+            biased;
             order = orders.recv() => match order {
                 Some(Order::Send(transmit)) => {
                     stream.bridge_mut().out.push_back(transmit);
@@ -121,6 +115,14 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 None => {
                     let _ = stream.shutdown().await;
                     break;
+                }
+            },
+            read = stream.read(&mut bytes) => match read {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {
+                    while let Some(message) = stream.bridge_mut().arrived.pop_front() {
+                        let _ = arrived.send(message);
+                    }
                 }
             },
         }
