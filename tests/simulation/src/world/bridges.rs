@@ -70,6 +70,8 @@ pub(crate) struct Handing {
     pub(crate) at: At,
     /// Whether the connection speaks 3.x.
     pub(crate) v3: bool,
+    /// How long it waited in the node's queue for the translator, because the SDK reads slowly.
+    pub(crate) waited: Duration,
     /// Whether the SDK of 3.x said that it does not take it.
     pub(crate) refused: bool,
 }
@@ -80,6 +82,8 @@ pub(crate) struct Bridges {
     ends: BTreeMap<(ConnId, usize), End>,
     /// The multicasts of SDKs of 3.x that their nodes have read.
     pub(crate) read: BTreeMap<(ConnId, u64), At>,
+    /// When nodes wrote unicasts for SDKs of 3.x last.
+    pub(crate) asked: BTreeMap<(ConnId, u64), At>,
     /// To which SDKs of either generation each unicast was given, in this order.
     pub(crate) handed: BTreeMap<u64, Vec<Handing>>,
 }
@@ -88,11 +92,6 @@ impl Bridges {
     /// Returns the number of bytes that a machine wrote and its translator has not taken.
     pub(crate) fn waiting(&self, end: (ConnId, usize)) -> usize {
         self.ends.get(&end).map_or(0, |end| end.written.len())
-    }
-
-    /// Records that a node gave a unicast to an SDK.
-    pub(crate) fn hand(&mut self, number: u64, handing: Handing) {
-        self.handed.entry(number).or_default().push(handing);
     }
 }
 
@@ -134,6 +133,24 @@ impl World {
         } else {
             self.pump(id, side);
         }
+    }
+
+    /// Records that a node wrote a unicast for an SDK. One of 3.x has it when its translator took it.
+    pub(super) fn note_asked(&mut self, conn: ConnId, number: u64) {
+        let at = self.now;
+        if self.conns[conn.0].v3 {
+            self.bridges.asked.insert((conn, number), at);
+            return;
+        }
+        let handing = Handing {
+            conn,
+            at,
+            v3: false,
+            waited: Duration::ZERO,
+            refused: false,
+        };
+        let all = self.bridges.handed.entry(number).or_default();
+        all.push(handing);
     }
 
     /// Reads what has arrived at an end of 3.x.
@@ -306,17 +323,16 @@ impl World {
                     && let Some(number) = number_of(&message)
                 {
                     end.handed.insert(message.seq, number);
-                    let (conn, v3, refused) = (id, true, false);
-                    self.bridges
-                        .handed
-                        .entry(number)
-                        .or_default()
-                        .push(Handing {
-                            conn,
-                            at,
-                            v3,
-                            refused,
-                        });
+                    let asked = self.bridges.asked.get(&(id, number)).copied();
+                    let handing = Handing {
+                        conn: id,
+                        at,
+                        v3: true,
+                        waited: at - asked.unwrap_or(at),
+                        refused: false,
+                    };
+                    let all = self.bridges.handed.entry(number).or_default();
+                    all.push(handing);
                 }
                 continue;
             }

@@ -15,7 +15,7 @@ use amop_testkit::machines::{Gullible, config};
 use bytes::Bytes;
 use rand::{RngExt, rngs::StdRng};
 
-use super::{Event, Handing, World, bridges::TAKES};
+use super::{Event, World, bridges::TAKES};
 use crate::{
     Sabotage,
     checks::MAX_CROSSINGS,
@@ -262,18 +262,10 @@ impl World {
             }
             _ => {}
         }
-        if !self.conns[conn.0].v3
-            && frame.kind == FrameType::UNICAST
+        if frame.kind == FrameType::UNICAST
             && let Some(number) = number_of(frame)
         {
-            let (at, v3, refused) = (self.now, false, false);
-            let handing = Handing {
-                conn,
-                at,
-                v3,
-                refused,
-            };
-            self.bridges.hand(number, handing);
+            self.note_asked(conn, number);
         }
         for _ in 0..times {
             frame.encode(self.output(conn, side));
