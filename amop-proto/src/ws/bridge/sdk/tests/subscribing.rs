@@ -66,7 +66,7 @@ fn a_session_that_ends_with_a_message_ends_the_message() {
     let seq = long("n");
     harness.push(FrameType::UNICAST, &seq, "data");
     harness.bridge.handle_eof();
-    assert_eq!(harness.frame(), response(&seq, codes::SDK_GONE, ""));
+    assert_eq!(harness.frame(), response(&seq, result_code::DISCONNECTED, ""));
     let status = WsStatus::DISCONNECTED;
     assert_eq!(harness.notices(), [SdkNotice::NotAnswered { status }]);
 }
@@ -76,7 +76,7 @@ fn a_session_that_ends_with_a_message_ends_the_message() {
 fn silence_at_one_sdk_is_a_status_at_another() {
     for (status, end) in [
         (WsStatus::TIMED_OUT, result_code::TIMEOUT),
-        (WsStatus::DISCONNECTED, codes::SDK_GONE),
+        (WsStatus::DISCONNECTED, result_code::DISCONNECTED),
     ] {
         assert_eq!(codes::result_of_silence(status), end);
         let mut publisher = Harness::ready();
