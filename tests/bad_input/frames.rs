@@ -51,7 +51,7 @@ async fn impossible_lengths_close_the_session_and_no_other() {
     sdk.send_bytes(b"GET / HTTP/1.1\r\nHost: node0\r\n\r\n")
         .await;
     sdk.closed().await;
-    logged(&sdk, &["is over the limit"]).await;
+    logged(&sdk, &["an HTTP request came to a connection of 2.x"]).await;
     bystanders.stop().await;
     network.shutdown().await;
 }

@@ -183,7 +183,10 @@ async fn take_packets(
         gateway.room.hand_on(frames).await;
         // A packet of a kilobyte may become one of 32 MiB.
         if inflated > BYTES_AT_ONCE {
-            sleep(Duration::from_secs_f64(inflated as f64 / INFLATED_PER_SECOND)).await;
+            sleep(Duration::from_secs_f64(
+                inflated as f64 / INFLATED_PER_SECOND,
+            ))
+            .await;
         }
         match (failed, more) {
             (Some(error), _) => return Err(error),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use amop::PublishErrorKind;
 use amop_node::{GatewayBridgeCounters, ListenLimits, Node};
 use amop_proto::gateway::{
     AnnouncedTopics, GatewayAddress, GatewayCodec, GatewayConfig, GatewayPeer, PacketSeqs,
@@ -195,7 +196,7 @@ async fn unicasts_end_when_this_side_closes_their_connection() {
         let topic = "silent".parse().unwrap();
         loop {
             match client.publish_unicast_raw(&topic, "?".into()).await {
-                Err(error) if error.is_retryable() => {
+                Err(error) if matches!(error.kind(), PublishErrorKind::NoSubscriber { .. }) => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 result => return result,
