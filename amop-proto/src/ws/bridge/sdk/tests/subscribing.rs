@@ -66,7 +66,10 @@ fn a_session_that_ends_with_a_message_ends_the_message() {
     let seq = long("n");
     harness.push(FrameType::UNICAST, &seq, "data");
     harness.bridge.handle_eof();
-    assert_eq!(harness.frame(), response(&seq, result_code::DISCONNECTED, ""));
+    assert_eq!(
+        harness.frame(),
+        response(&seq, result_code::DISCONNECTED, "")
+    );
     let status = WsStatus::DISCONNECTED;
     assert_eq!(harness.notices(), [SdkNotice::NotAnswered { status }]);
 }
