@@ -32,8 +32,8 @@ where
         match this.end {
             End::Open => {}
             // The reader reports the end, after the frames that came before it.
-            End::Ended(_) => return Poll::Ready(Ok(bytes.len())),
-            End::Told => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            End::Ended(_) if !this.frames.is_empty() => return Poll::Ready(Ok(bytes.len())),
+            End::Ended(_) | End::Told => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
         if this.socket.output().len() >= OUTPUT {
             this.writer = Some(cx.waker().clone());
@@ -71,7 +71,7 @@ where
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.writer = Some(cx.waker().clone());
-        if let End::Ended(_) = this.end {
+        if matches!(this.end, End::Ended(_)) && !this.frames.is_empty() {
             // The reader reports the end, after the frames that came before it.
             this.send_some(cx);
             return Poll::Ready(Ok(()));
