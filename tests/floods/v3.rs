@@ -18,6 +18,9 @@ use super::connections::flood;
 
 const MIB: usize = 1 << 20;
 
+/// A unicast to a topic that nobody has.
+const PING: &[u8] = b"\0\0\0\0\0\x06nobodyping";
+
 /// Two nodes that serve SDKs of both generations.
 async fn bridged(configure: impl Fn(NodeBuilder) -> NodeBuilder) -> Network {
     log();
@@ -61,10 +64,10 @@ async fn settle(sdk: &mut V3Sdk, name: &str) {
     within("an answer", answered).await;
 }
 
-/// Returns a message many times, as WebSocket frames.
-fn many(count: usize, kind: WsType, payload: &[u8]) -> Vec<u8> {
+/// Returns a message many times, as WebSocket frames, with seqs from `first` on.
+fn many_from(first: usize, count: usize, kind: WsType, payload: &[u8]) -> Vec<u8> {
     let mut frames = Vec::new();
-    for n in 0..count {
+    for n in first..first + count {
         let mut message = vec![0, 0];
         message.extend(kind.0.to_be_bytes());
         message.extend([0, 0, 0, 32]);
@@ -76,11 +79,20 @@ fn many(count: usize, kind: WsType, payload: &[u8]) -> Vec<u8> {
     frames
 }
 
+fn many(count: usize, kind: WsType, payload: &[u8]) -> Vec<u8> {
+    many_from(0, count, kind, payload)
+}
+
 /// Sends the same bytes until the node closes the connection. Returns how often it took them.
 async fn until_closed(sdk: &mut V3Sdk, bytes: &[u8]) -> usize {
+    until_closed_by(sdk, |_| bytes.to_vec()).await
+}
+
+/// Sends bytes, which may be others each time, until the node closes the connection.
+async fn until_closed_by(sdk: &mut V3Sdk, bytes: impl Fn(usize) -> Vec<u8>) -> usize {
     within("the end", async {
         let mut count = 0;
-        while sdk.write(bytes).await.is_ok() {
+        while sdk.write(&bytes(count)).await.is_ok() {
             count += 1;
         }
         count
@@ -249,10 +261,36 @@ async fn a_session_that_does_not_read_the_answers_to_its_unicasts_is_closed() {
     let bystanders = bystanders(&network).await;
     let node = network.node(0).unwrap();
     let mut sdk = connect_stranger(&network).await;
-    let unicasts = many(500, WsType::UNICAST, b"\0\0\0\0\0\x06nobodyping");
-    let count = until_closed(&mut sdk, &unicasts).await;
+    let count = until_closed_by(&mut sdk, |round| {
+        many_from(round * 500, 500, WsType::UNICAST, PING)
+    });
+    let count = count.await;
     println!("{count} times 500 unicasts");
     assert!(node.session_bytes() <= QUEUE + MIB);
+    stop(network, bystanders).await;
+}
+
+/// Unicasts with the seqs of others that wait: nobody can answer them, so there is nothing to keep.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_unicasts_again_and_again_take_no_room() {
+    const ROUNDS: usize = 200;
+    let limits = Limits::default().with(|limits| limits.session_queue = MIB);
+    let network = bridged(|builder| builder.limits(limits)).await;
+    let mut bystanders = bystanders(&network).await;
+    let node = network.node(0).unwrap();
+    let mut sdk = connect_stranger(&network).await;
+    let unicasts = many(500, WsType::UNICAST, PING);
+    for round in 0..ROUNDS {
+        // Nothing is read from it. It may be closed.
+        let sent = within("a round", sdk.write(&unicasts)).await;
+        assert!(node.session_bytes() <= 2 * MIB);
+        if round % 50 == 0 {
+            bystanders.go_on().await;
+        }
+        if sent.is_err() {
+            break;
+        }
+    }
     stop(network, bystanders).await;
 }
 
