@@ -70,6 +70,8 @@ pub struct BridgeStream<S, B, H = Unlimited> {
     served: Option<Instant>,
     /// At most so many bytes of what waits to be written to the stream are pongs.
     pongs: usize,
+    /// The number of bytes that the stream has accepted.
+    sent: u64,
     timer: Pin<Box<Sleep>>,
     /// The time that `timer` is set to.
     armed: Option<Instant>,
@@ -120,6 +122,7 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
             since: None,
             served: None,
             pongs: 0,
+            sent: 0,
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
             end: End::Open,
@@ -141,6 +144,12 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
     /// Returns the stream below.
     pub fn get_ref(&self) -> &S {
         &self.stream
+    }
+
+    /// Returns the number of bytes that the stream below has accepted. It grows while a long message is
+    /// sent, although `poll_flush` is pending.
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent
     }
 
     /// Hands what has arrived to the bridge, as far as the budget allows.
@@ -347,6 +356,7 @@ where
             };
             output.advance(len);
             self.pongs = self.pongs.saturating_sub(len);
+            self.sent += len as u64;
         }
     }
 

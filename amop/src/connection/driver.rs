@@ -17,11 +17,13 @@ use amop_proto::{
 };
 use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    io::AsyncReadExt,
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{handle::Connection, settings::SEND_BUFFER, state::ConnectionState};
+use super::{
+    handle::Connection, settings::SEND_BUFFER, state::ConnectionState, stream::FrameStream,
+};
 use crate::receive::RefusedUnicast;
 
 /// Bytes requested from the stream at a time: a few TLS records.
@@ -97,13 +99,15 @@ pub(super) struct Driver<S> {
     blocked: bool,
     /// When the stream first accepted bytes again.
     unblocked: Option<Instant>,
+    /// What [`FrameStream::accepted`] returned last.
+    accepted: u64,
     timer: Pin<Box<Sleep>>,
     /// The time that `timer` is set to.
     armed: Option<Instant>,
     close_deadline: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+impl<S: FrameStream + Unpin> Driver<S> {
     pub(super) fn new(stream: S, decoder: FrameDecoder, connection: Connection) -> Self {
         Self {
             stream,
@@ -121,6 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             unflushed: false,
             blocked: false,
             unblocked: None,
+            accepted: 0,
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
             close_deadline: None,
@@ -358,7 +363,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         if self.unflushed {
             let flushed = Pin::new(&mut self.stream).poll_flush(cx)?.is_ready();
             self.unflushed = !flushed;
+            let accepted = self.stream.accepted();
+            let some = std::mem::replace(&mut self.accepted, accepted) != accepted;
             if !flushed {
+                if some {
+                    self.unblocked = Some(Instant::now());
+                }
                 self.blocked = true;
             } else if std::mem::take(&mut self.blocked) {
                 self.unblocked = Some(Instant::now());
@@ -383,7 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+impl<S: FrameStream + Unpin> Future for Driver<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -14,8 +14,10 @@ mod notices;
 mod settings;
 mod start;
 mod state;
+mod stream;
 mod topics;
 
 pub(crate) use handle::Connection;
 pub(crate) use settings::{ConnectionSettings, Hello, NewConnection};
+pub(crate) use stream::FrameStream;
 pub(crate) use topics::Settling;

@@ -10,7 +10,6 @@ use std::{
 
 use amop_proto::{channel::FrameDecoder, client::ClientSession};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     sync::{Semaphore, oneshot, watch},
     time::Instant,
 };
@@ -22,6 +21,7 @@ use super::{
     inner::ConnectionInner,
     settings::{ConnectionSettings, Hello, NewConnection, SEND_BUFFER},
     state::ConnectionState,
+    stream::FrameStream,
 };
 use crate::{Generation, receive::Subscriptions};
 
@@ -38,7 +38,7 @@ impl Connection {
         subscriptions: Arc<Subscriptions>,
     ) -> (Self, oneshot::Receiver<Hello>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: FrameStream + Unpin + Send + 'static,
     {
         let NewConnection {
             id,

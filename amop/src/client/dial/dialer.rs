@@ -4,16 +4,13 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use amop_proto::{client::ExpiredCertificate, race::AddressOrder};
 use amop_tls::PublicKey;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{ConnectError, ConnectStage, Generation};
+use crate::{ConnectError, ConnectStage, Generation, connection::FrameStream};
 
 /// Makes streams to a client's endpoints.
 pub(crate) trait Dialer: Send + Sync + 'static {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Stream: FrameStream + Unpin + Send + 'static;
 
     /// Returns the generations that the node of an endpoint may have, the most likely first; at least
     /// one.

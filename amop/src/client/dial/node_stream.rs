@@ -4,6 +4,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use amop_proto::ws::{bridge::NodeBridge, client::WsClientConfig};
@@ -15,7 +16,10 @@ use tokio::{
 };
 
 use super::dialer::{Budget, DialWay};
-use crate::{ConnectError, ConnectStage, Generation};
+use crate::{ConnectError, ConnectStage, Generation, connection::FrameStream};
+
+/// Longer than any connection is silent.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connection to a node, as a stream of frames of 2.x.
 #[derive(Debug)]
@@ -50,11 +54,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> NodeStream<S> {
         // The budget is exhausted first, and that error names the step.
         let config = WsClientConfig::default().with(|config| {
             config.handshake_timeout = budget.after();
+            // The session of 2.x above notices silence. It knows of bytes that are still accepted.
+            config.silence = NO_LIMIT;
         });
         let bridge = NodeBridge::with_config(config, random(), Instant::now().into_std());
         let limits = WsLimits::default();
         let stream = BridgeStream::new(stream, WsSide::Client, bridge, &rest, limits);
         Ok(Self::V3(Box::new(stream)))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FrameStream for NodeStream<S> {
+    fn accepted(&self) -> u64 {
+        match self {
+            Self::V2(_) => 0,
+            Self::V3(stream) => stream.bytes_sent(),
+        }
     }
 }
 

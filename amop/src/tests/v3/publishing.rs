@@ -254,3 +254,40 @@ async fn private_topics_are_refused_although_a_node_is_missing() {
         assert_eq!(refused, none, "{error:?}");
     }
 }
+
+/// Heartbeats wait behind a long message, so its bytes are the sign of life.
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_does_not_end_the_connection() {
+    let builder = Client::builder().timeout(Duration::from_secs(60));
+    let (mut hosts, client) = Hosts::start(&[&[V3]], &builder);
+    let (near, far) = tokio::io::duplex(PIPE);
+    let (reader, writer) = tokio::io::split(hosts.arrival(0).await);
+    let (far_reader, far_writer) = tokio::io::split(far);
+    let relay = |mut from: tokio::io::ReadHalf<DuplexStream>,
+                 mut to: tokio::io::WriteHalf<DuplexStream>,
+                 slow| async move {
+        let mut part = vec![0; 32 * 1024];
+        while let Ok(len @ 1..) = from.read(&mut part).await {
+            if slow && len > 1000 {
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            if to.write_all(&part[..len]).await.is_err() {
+                break;
+            }
+        }
+    };
+    let _there = tokio::spawn(relay(reader, far_writer, true));
+    let _back = tokio::spawn(relay(far_reader, writer, false));
+    let mut node = WsNode::accept(near).await;
+    node.shake_hands().await;
+    client.connected().await.unwrap();
+    let before = Instant::now();
+    let (topic, payload) = (hello(), "x".repeat(5 << 19));
+    let (reply, ()) = tokio::join!(client.publish_unicast_raw(&topic, payload.into()), async {
+        let (seq, _) = node.expect_amop(WsType::UNICAST).await;
+        node.answer(WsType::RESPONSE, &seq, 0, "");
+    });
+    reply.unwrap();
+    assert!(before.elapsed() > Duration::from_secs(15));
+    assert_eq!(client.stats().connections_lost, 0);
+}
