@@ -27,8 +27,8 @@ const READ: usize = 4 * 1024;
 pub(crate) enum Arrived {
     /// The bytes of a message.
     Message(Bytes),
-    /// A ping, which is answered already.
-    Alive,
+    /// A ping.
+    Ping,
     /// The answer to a ping.
     Pong,
     /// The other side closes the connection.
@@ -41,6 +41,8 @@ pub(crate) struct Socket {
     context: WebSocketContext,
     /// What the context reads and writes: it gets whole frames, one at a time.
     pipe: Pipe,
+    /// The frames of pongs that are not to be sent yet.
+    pongs: BytesMut,
     /// What arrived and is not a whole frame yet.
     input: BytesMut,
     /// The length of the frames of a message whose last frame has not arrived.
@@ -64,6 +66,7 @@ impl Socket {
         Self {
             context: WebSocketContext::new(role, Some(config)),
             pipe: Pipe::default(),
+            pongs: BytesMut::new(),
             input: BytesMut::from(rest),
             fragments: 0,
             max,
@@ -92,7 +95,10 @@ impl Socket {
                 Ok(Message::Binary(bytes)) => Arrived::Message(bytes),
                 // A FISCO node takes either (ws-v3 section 4).
                 Ok(Message::Text(text)) => Arrived::Message(text.into()),
-                Ok(Message::Ping(_)) => return Ok(Some(Arrived::Alive)),
+                Ok(Message::Ping(_)) => {
+                    self.put_pong();
+                    return Ok(Some(Arrived::Ping));
+                }
                 Ok(Message::Pong(_)) => return Ok(Some(Arrived::Pong)),
                 Ok(Message::Close(_) | Message::Frame(_)) => {
                     // Writes the answer; the error says that this is the end.
@@ -111,6 +117,29 @@ impl Socket {
             self.fragments = 0;
             return Ok(Some(arrived));
         }
+    }
+
+    /// Takes the pong that the context has for the ping that it read last.
+    fn put_pong(&mut self) {
+        let before = self.pipe.output.len();
+        let _ = self.context.flush(&mut self.pipe);
+        self.pongs.extend_from_slice(&self.pipe.output[before..]);
+        self.pipe.output.truncate(before);
+    }
+
+    /// Moves the pongs into [`output`](Self::output). Returns their length in bytes.
+    pub(crate) fn send_pongs(&mut self) -> usize {
+        let pongs = std::mem::take(&mut self.pongs);
+        // Nothing is sent after a Close message.
+        if self.context.can_write() {
+            self.pipe.output.extend_from_slice(&pongs);
+        }
+        pongs.len()
+    }
+
+    /// Returns the length of the pongs that are not to be sent yet, in bytes.
+    pub(crate) fn pongs(&self) -> usize {
+        self.pongs.len()
     }
 
     /// Gives the next frame to the context. Returns whether there is a whole one.

@@ -32,7 +32,7 @@ const READ: usize = 16 * 1024;
 const OUTPUT: usize = 128 * 1024;
 /// If more bytes than this wait to be read from this side, nothing is read from the stream.
 const FRAMES: usize = 128 * 1024;
-/// If more bytes of pongs than this wait to be written, nothing is read from the stream.
+/// If more bytes of pongs than this wait to be sent, nothing is read from the stream.
 const PONGS: usize = 16 * 1024;
 /// If this side's reader stays away for longer than this, the other side is not to blame for silence.
 const AWAY: Duration = Duration::from_secs(1);
@@ -68,7 +68,8 @@ pub struct BridgeStream<S, B, H = Unlimited> {
     since: Option<Instant>,
     /// When this side's reader got its last bytes, until it asks for more.
     served: Option<Instant>,
-    /// At most so many bytes of what waits to be written to the stream are pongs.
+    /// At most so many bytes of what waits to be written to the stream are pongs, without those that
+    /// the bridge holds.
     pongs: usize,
     /// The number of bytes that the stream has accepted.
     sent: u64,
@@ -179,10 +180,7 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
 
     /// Takes the next thing that arrived. Returns whether there was one.
     fn take_next(&mut self, now: StdInstant) -> bool {
-        let before = self.socket.output().len();
-        let next = self.socket.next();
-        self.pongs += self.socket.output().len() - before;
-        match next {
+        match self.socket.next() {
             Ok(Some(Arrived::Message(bytes))) => {
                 self.since = None;
                 match WsMessage::decode(bytes, self.limits.max_message) {
@@ -193,7 +191,7 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
                     }
                 }
             }
-            Ok(Some(Arrived::Alive)) => {
+            Ok(Some(Arrived::Ping)) => {
                 self.bridge.note_activity(now);
                 self.budget.handled();
             }
@@ -278,6 +276,9 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
 
     /// Takes messages to send out of the bridge, as many as there is room for.
     fn take_transmits(&mut self) {
+        if !self.bridge.holds_pongs() {
+            self.pongs += self.socket.send_pongs();
+        }
         while self.socket.output().len() < OUTPUT {
             match self.bridge.poll_transmit() {
                 Some(transmit) => self.socket.send(transmit),
@@ -376,7 +377,8 @@ where
     fn read_some(&mut self, cx: &mut Context<'_>) -> bool {
         // A side that reads nothing may not go on to ask for pongs. Anything else must be read: both
         // sides may be writing a long message.
-        if !self.is_open() || self.paused || self.pongs >= PONGS {
+        let pongs = self.pongs + self.socket.pongs();
+        if !self.is_open() || self.paused || pongs >= PONGS {
             return false;
         }
         let input = self.socket.input();

@@ -85,6 +85,10 @@ impl Bridge for JournalledBridge {
         self.inner.handle_pong(now);
     }
 
+    fn holds_pongs(&self) -> bool {
+        self.inner.holds_pongs()
+    }
+
     fn handle_frame(&mut self, now: Instant, frame: Frame) {
         self.inner.handle_frame(now, frame);
         self.log();

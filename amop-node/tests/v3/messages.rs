@@ -1,6 +1,7 @@
 //! Messages between SDKs of 2.x and 3.x at one node.
 
-use amop::PublishErrorKind;
+use amop::{Client, PublishErrorKind};
+use amop_node::Network;
 use amop_proto::ws::{WsStatus, WsType};
 use amop_testkit::{
     counted,
@@ -227,4 +228,31 @@ async fn check(publisher: &mut V3Sdk, subscriber: &mut V3Sdk) {
     };
     let (answer, ()) = within("an exchange", async { join!(asking, answering) }).await;
     assert_eq!(answer.payload, "pong");
+}
+
+/// Other nodes know a topic when `subscribe` returns.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_3x_is_known_at_other_nodes_once_it_is_subscribed_to() {
+    let network = Network::start_bridged(2).await.unwrap();
+    let access = network.v3_access(1).unwrap();
+    let (publisher, subscriber) = join!(
+        Client::connect_with(network.access(0)),
+        Client::connect_with(access)
+    );
+    let (publisher, subscriber) = (publisher.unwrap(), subscriber.unwrap());
+    for number in 0..100 {
+        let topic = format!("topic {number}").parse().unwrap();
+        let mut messages = subscriber.subscribe_raw(&topic).await.unwrap();
+        let (published, ()) = join!(
+            publisher.publish_unicast_raw(&topic, "ping".into()),
+            async {
+                let message = within("the message", messages.next()).await.unwrap();
+                message.reply_bytes("pong").unwrap();
+            }
+        );
+        assert_eq!(published.unwrap().payload, "pong", "of topic {number}");
+    }
+    publisher.close().await;
+    subscriber.close().await;
+    network.shutdown().await;
 }

@@ -44,6 +44,8 @@ struct Plain {
     when_alive: Option<Frame>,
     /// A frame that is passed on at the next pong.
     when_ponged: Option<Frame>,
+    /// Whether pongs wait for the next frame.
+    holds_pongs: bool,
     ended: Option<String>,
 }
 
@@ -64,7 +66,12 @@ impl Bridge for Plain {
         self.frames.extend(self.when_ponged.take());
     }
 
+    fn holds_pongs(&self) -> bool {
+        self.holds_pongs
+    }
+
     fn handle_frame(&mut self, _now: Instant, frame: Frame) {
+        self.holds_pongs = false;
         let message = WsMessage::new(WsType::RESPONSE, WsSeq::EMPTY, frame.body);
         let message = message.encode().unwrap();
         self.transmits.push_back(WsTransmit::Message(message));
@@ -457,8 +464,39 @@ async fn a_blocked_writer_and_a_reader_do_not_wake_each_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_side_that_asks_for_pongs_and_reads_nothing_is_not_read_any_more() {
+async fn pongs_wait_while_the_bridge_holds_them() {
     let (mut stream, mut raw) = node(WsLimits::default());
+    stream.bridge_mut().holds_pongs = true;
+    raw.write_all(&masked(0x89, b"one")).await.unwrap();
+    raw.write_all(&masked(0x89, b"two")).await.unwrap();
+    raw.write_all(&masked(0x82, &message(b"message")))
+        .await
+        .unwrap();
+    // Messages do not wait.
+    assert_eq!(next(&mut stream).await.unwrap().unwrap(), b"message");
+    let mut sent = [0; 10];
+    let first = raw.read_exact(&mut sent);
+    let first = tokio::time::timeout(Duration::from_secs(1), first).await;
+    assert!(first.is_err(), "{first:?}");
+    let mut answer = BytesMut::new();
+    frame(b"".to_vec()).encode(&mut answer);
+    stream.write_all(&answer).await.unwrap();
+    stream.flush().await.unwrap();
+    raw.read_exact(&mut sent).await.unwrap();
+    assert_eq!(&sent, b"\x8a\x03one\x8a\x03two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_side_that_asks_for_pongs_and_gets_none_is_not_read_any_more() {
+    for holds_pongs in [false, true] {
+        let (mut stream, raw) = node(WsLimits::default());
+        stream.bridge_mut().holds_pongs = holds_pongs;
+        ask_for_pongs(stream, raw).await;
+    }
+}
+
+/// Reads no pong.
+async fn ask_for_pongs(mut stream: BridgeStream<DuplexStream, Plain>, mut raw: DuplexStream) {
     let mut sent = 0;
     let flood = async {
         let ping = masked(0x89, &[0; 125]);

@@ -37,6 +37,12 @@ pub trait Bridge {
         self.note_activity(now);
     }
 
+    /// Returns whether the answers to the other side's pings must wait now. They are sent when this is
+    /// no longer so.
+    fn holds_pongs(&self) -> bool {
+        false
+    }
+
     /// Handles a frame from the side of 2.x.
     fn handle_frame(&mut self, now: Instant, frame: Frame);
 

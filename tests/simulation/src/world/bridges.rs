@@ -43,6 +43,8 @@ pub(crate) struct End {
     written: BytesMut,
     /// Frames that a sabotage makes up for the machine.
     made_up: Vec<Frame>,
+    /// The number of pongs that are not sent yet.
+    pongs: usize,
     armed: Option<At>,
     /// The numbers of the unicasts that were handed to the SDK.
     handed: HashMap<WsSeq, u64>,
@@ -111,6 +113,7 @@ impl World {
             translator,
             written: BytesMut::new(),
             made_up: Vec::new(),
+            pongs: 0,
             armed: None,
             handed: HashMap::new(),
         };
@@ -269,18 +272,14 @@ impl World {
     fn read_messages(&mut self, id: ConnId, side: usize) {
         let now = self.instant();
         let anything = self.does(Sabotage::AnyPong);
-        let [first, second] = &mut self.conns[id.0].pipes;
-        let (own, other) = match side {
-            0 => (first, second),
-            _ => (second, first),
-        };
+        let other = &mut self.conns[id.0].pipes[1 - side];
         let Some(end) = self.bridges.ends.get_mut(&(id, side)) else {
             return;
         };
         while let Some((kind, bytes)) = next_message(&mut other.read) {
             match kind {
                 PING => {
-                    put_message(&mut own.out, PONG, &[]);
+                    end.pongs += 1;
                     end.translator.bridge().note_activity(now);
                 }
                 PONG => end.translator.bridge().handle_pong(now),
@@ -347,6 +346,9 @@ impl World {
                 end.made_up.push(answer);
             }
             end.translator.bridge().handle_frame(now, frame);
+        }
+        if !end.translator.bridge().holds_pongs() {
+            (0..std::mem::take(&mut end.pongs)).for_each(|_| put_message(out, PONG, &[]));
         }
         taken
     }

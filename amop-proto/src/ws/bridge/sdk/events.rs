@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{
-    SdkBridge,
+    PONGS_WAIT, SdkBridge, Unconfirmed,
     codes::{failure, result_of_silence},
     notice::{SdkNotice, check_topic},
     pending::{DeliveredUnicast, PendingUnicast},
@@ -29,7 +29,7 @@ impl SdkBridge {
                         self.greet(now);
                     }
                 }
-                WsServerEvent::TopicsChanged { .. } => self.topics_changed = true,
+                WsServerEvent::TopicsChanged { .. } => self.change_topics(now),
                 WsServerEvent::Unicast { seq, request } => self.publish_unicast(seq, &request),
                 WsServerEvent::Multicast { seq, request } => self.publish_multicast(&seq, &request),
                 WsServerEvent::Answered { ticket, answer } => self.put_reply(&ticket, &answer),
@@ -44,10 +44,23 @@ impl SdkBridge {
                     self.failure = Some(reason.clone());
                     self.close_reason = Some(reason);
                     self.topics_changed = false;
+                    self.unconfirmed = None;
                     self.pending.clear();
                 }
             }
         }
+    }
+
+    /// Records that the node is to be told of a new set of topics.
+    fn change_topics(&mut self, now: Option<Instant>) {
+        self.topics_changed = true;
+        // An SDK that changes its topics all the time gets pongs, too.
+        let until = self.unconfirmed.as_ref().map(|waiting| waiting.until);
+        let until = until.or_else(|| Some(now? + PONGS_WAIT));
+        self.unconfirmed = until.map(|until| Unconfirmed {
+            heartbeat: None,
+            until,
+        });
     }
 
     fn publish_unicast(&mut self, seq: WsSeq, request: &AmopRequest) {
@@ -161,6 +174,9 @@ impl SdkBridge {
         let seq = Seq::random(&mut self.rng);
         self.frames
             .push_back(Frame::new(FrameType::SET_TOPICS, seq, body));
-        self.beat();
+        let heartbeat = self.beat();
+        if let Some(waiting) = &mut self.unconfirmed {
+            waiting.heartbeat = Some(heartbeat);
+        }
     }
 }

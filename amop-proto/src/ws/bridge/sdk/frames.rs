@@ -22,7 +22,7 @@ impl SdkBridge {
             FrameType::UNICAST => self.deliver_unicast(now, &frame),
             FrameType::MULTICAST => self.deliver_multicast(&frame),
             FrameType::HANDSHAKE => {}
-            FrameType::HEARTBEAT => self.read_heartbeat(&frame.body),
+            FrameType::HEARTBEAT => self.read_heartbeat(&frame),
             kind => match self.pending.take(&frame.seq) {
                 // A subscriber's answer may have any type (channel-v2 section 4).
                 Some(unicast) => self.end_unicast(&unicast, frame),
@@ -84,8 +84,10 @@ impl SdkBridge {
         }
     }
 
-    fn read_heartbeat(&mut self, body: &[u8]) {
-        let shortage = read_shortage(body);
+    fn read_heartbeat(&mut self, answer: &Frame) {
+        self.unconfirmed
+            .take_if(|waiting| waiting.heartbeat == Some(answer.seq));
+        let shortage = read_shortage(&answer.body);
         if shortage.is_none() || self.told_of_shortage == Some(shortage.clone()) {
             return;
         }

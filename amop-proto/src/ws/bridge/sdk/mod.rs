@@ -9,7 +9,11 @@ mod pending;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, io, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
@@ -30,6 +34,10 @@ use crate::{
 
 /// The maximum number of notices that wait for the log.
 const MAX_NOTICES: usize = 32;
+
+/// How long pongs wait at most. SDKs end a connection on which nothing has arrived for 10 s, and ping
+/// every 5 s (ws-v3 section 4.1).
+const PONGS_WAIT: Duration = Duration::from_secs(3);
 
 /// The end of a 3.x SDK's session at an overlay node. To the node it is a session of 2.x: it
 /// sends the handshake of a native client, the whole set of topics after each change, heartbeats, and
@@ -83,6 +91,9 @@ const MAX_NOTICES: usize = 32;
 ///
 /// The SDK's topics that are UTF-8 and not over 254 bytes are the session's set in 2.x. Others are left
 /// out. Nothing is lost without a notice; see [`poll_notice`](Self::poll_notice).
+///
+/// A pong says that the neighbours of the node know the topics of all lists before the ping, as the
+/// answer to a heartbeat does in 2.x: it waits for this, for at most 3 s.
 #[derive(Debug)]
 pub struct SdkBridge {
     config: SdkBridgeConfig,
@@ -96,6 +107,8 @@ pub struct SdkBridge {
     heartbeat: Option<Instant>,
     /// Whether the node does not know the current set of topics.
     topics_changed: bool,
+    /// `None` if the neighbours of the node know the topics.
+    unconfirmed: Option<Unconfirmed>,
     /// The last shortage that was reported, so that it is reported once.
     told_of_shortage: Option<Shortage>,
     notices: VecDeque<SdkNotice>,
@@ -103,6 +116,15 @@ pub struct SdkBridge {
     close_reason: Option<WsServerCloseReason>,
     /// The same, until it is taken.
     failure: Option<WsServerCloseReason>,
+}
+
+/// Topics that the neighbours of the node may not know yet.
+#[derive(Debug)]
+struct Unconfirmed {
+    /// The heartbeat that the node answers when they do; `None` until it is sent.
+    heartbeat: Option<Seq>,
+    /// When the answer is no longer waited for.
+    until: Instant,
 }
 
 impl SdkBridge {
@@ -118,6 +140,7 @@ impl SdkBridge {
             frames: VecDeque::new(),
             heartbeat: None,
             topics_changed: false,
+            unconfirmed: None,
             told_of_shortage: None,
             notices: VecDeque::new(),
             lost_notices: 0,
@@ -156,12 +179,14 @@ impl SdkBridge {
         self.heartbeat = Some(now + self.config.heartbeat);
     }
 
-    /// Asks the node for a sign of life, which also says which topics it has no room for.
-    fn beat(&mut self) {
+    /// Asks the node for a sign of life, which also says which topics it has no room for. Returns the
+    /// seq of the question.
+    fn beat(&mut self) -> Seq {
         let seq = Seq::random(&mut self.rng);
         let body = heartbeat_request(ProtocolVersion::V3);
         self.frames
             .push_back(Frame::new(FrameType::HEARTBEAT, seq, body));
+        seq
     }
 }
 
@@ -178,6 +203,10 @@ impl Bridge for SdkBridge {
 
     fn note_activity(&mut self, at: Instant) {
         self.session.note_activity(at);
+    }
+
+    fn holds_pongs(&self) -> bool {
+        self.unconfirmed.is_some()
     }
 
     fn handle_frame(&mut self, now: Instant, frame: Frame) {
@@ -203,6 +232,7 @@ impl Bridge for SdkBridge {
         if self.session.is_closed() {
             return;
         }
+        self.unconfirmed.take_if(|waiting| waiting.until <= now);
         if self.heartbeat.is_some_and(|due| due <= now) {
             self.beat();
             self.heartbeat = Some(now + self.config.heartbeat);
@@ -211,7 +241,9 @@ impl Bridge for SdkBridge {
 
     fn next_timeout(&self) -> Option<Instant> {
         let session = self.session.next_timeout()?;
-        Some(self.heartbeat.map_or(session, |beat| beat.min(session)))
+        let unconfirmed = self.unconfirmed.as_ref().map(|waiting| waiting.until);
+        let others = self.heartbeat.into_iter().chain(unconfirmed);
+        Some(others.fold(session, Instant::min))
     }
 
     fn poll_transmit(&mut self) -> Option<WsTransmit> {

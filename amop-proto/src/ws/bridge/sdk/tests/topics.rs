@@ -120,3 +120,42 @@ fn a_shortage_is_reported_once() {
     harness.node(Frame::new(FrameType::HEARTBEAT, seq, "{\"heartBeat\":1}\n"));
     assert_eq!(harness.notices(), []);
 }
+
+/// As heartbeats of 2.x, pongs say that the neighbours of the node know the topics.
+#[test]
+fn pongs_wait_until_the_node_has_confirmed_the_topics() {
+    let mut harness = Harness::ready();
+    assert!(!harness.bridge.holds_pongs());
+    harness.list(&["a"]);
+    assert!(harness.bridge.holds_pongs());
+    let first = harness.frames()[1].clone();
+    // The answer to another heartbeat says nothing, and that to an earlier one too little.
+    harness.node(heartbeat(seq_of(&long("h"))));
+    assert!(harness.bridge.holds_pongs());
+    harness.list(&["a", "b"]);
+    harness.node(heartbeat(first.seq));
+    assert!(harness.bridge.holds_pongs());
+    let second = harness.frames()[1].clone();
+    harness.node(heartbeat(second.seq));
+    assert!(!harness.bridge.holds_pongs());
+}
+
+/// An SDK whose pings are not answered would end the connection.
+#[test]
+fn pongs_do_not_wait_for_ever() {
+    let mut harness = Harness::ready();
+    harness.list(&["a"]);
+    harness.pass_alive(Duration::from_millis(2999));
+    harness.list(&["a", "b"]);
+    assert!(harness.bridge.holds_pongs());
+    harness.pass_alive(Duration::from_millis(1));
+    assert!(!harness.bridge.holds_pongs());
+    harness.list(&["a", "b", "c"]);
+    assert!(harness.bridge.holds_pongs());
+    harness.bridge.handle_eof();
+    assert!(!harness.bridge.holds_pongs());
+}
+
+fn heartbeat(seq: Seq) -> Frame {
+    Frame::new(FrameType::HEARTBEAT, seq, "{\"heartBeat\":1}\n")
+}
