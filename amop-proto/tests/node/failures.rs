@@ -428,11 +428,20 @@ fn messages_of_publishers_that_are_gone_end_at_their_deadline() {
 }
 
 /// An SDK of 3.x may have handled what it does not answer, so nobody else gets it: neither when it is
-/// silent, even if its own bridge says nothing, nor when it leaves.
+/// silent, even if its own bridge says nothing, nor when it leaves, whichever nodes they all are at.
 #[test]
 fn what_an_sdk_of_3x_has_is_given_to_nobody_else() {
-    for leaves in [false, true] {
-        let (mut net, publisher, subscribers) = three();
+    for (leaves, nodes) in [
+        (false, [0, 0]),
+        (false, [1, 1]),
+        (false, [1, 2]),
+        (true, [0, 0]),
+        (true, [1, 1]),
+        (true, [1, 2]),
+    ] {
+        let mut net = Net::mesh(3);
+        let publisher = net.sdk(0);
+        let subscribers = nodes.map(|node| net.subscriber(node, &[TOPIC]));
         for sdk in subscribers {
             net.send(sdk, HandshakeRequest::bridge().to_frame(seq(90)));
             net.inbox(sdk);
@@ -450,9 +459,9 @@ fn what_an_sdk_of_3x_has_is_given_to_nobody_else() {
             }
         };
         let answer = net.only(publisher);
-        assert_eq!((answer.seq, answer.result), (seq(1), code));
+        assert_eq!((answer.seq, answer.result), (seq(1), code), "{nodes:?}");
         for sdk in subscribers {
-            assert!(net.inbox(sdk).is_empty());
+            assert!(net.inbox(sdk).is_empty(), "{nodes:?}");
         }
     }
 }

@@ -83,11 +83,6 @@ impl World {
         if !self.is_quiet_around(&all, from, last) || self.overloaded(from, last) {
             return None;
         }
-        // The node counts from when it wrote it, its translator from when that took it.
-        let spare = self.config.timeouts.session_answer / 10;
-        if handings.iter().any(|handing| handing.waited >= spare) {
-            return None;
-        }
         // Each time that the publisher sends it, it ends at the first one.
         let keep = |handing: &&Handing| handing.v3 && !handing.refused;
         let kept = handings.iter().filter(keep).count();

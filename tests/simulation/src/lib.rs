@@ -60,8 +60,7 @@
 //!   crashed. Other links may do anything meanwhile. It is never delivered twice.
 //! * [`HandedOnce`](Invariant::HandedOnce): a unicast that was given to an SDK of 3.x, which did not
 //!   refuse it, goes to no other SDK, unless its publisher sends it again, links between nodes
-//!   changed, a queue was over its limit, or the SDK reads so slowly that the unicast waited in the
-//!   node's queue for a tenth of the time that subscribers have.
+//!   changed, or a queue was over its limit.
 //! * What 3.x cannot keep: a unicast that such an SDK has need not be answered if its program never
 //!   answers, its connection broke or stood still, or links changed meanwhile. A program may get
 //!   such a unicast again each time that its node gives it to it, because each has a seq of its own.

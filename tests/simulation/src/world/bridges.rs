@@ -72,8 +72,6 @@ pub(crate) struct Handing {
     pub(crate) at: At,
     /// Whether the connection speaks 3.x.
     pub(crate) v3: bool,
-    /// How long it waited in the node's queue for the translator, because the SDK reads slowly.
-    pub(crate) waited: Duration,
     /// Whether the SDK of 3.x said that it does not take it.
     pub(crate) refused: bool,
 }
@@ -84,8 +82,6 @@ pub(crate) struct Bridges {
     ends: BTreeMap<(ConnId, usize), End>,
     /// The multicasts of SDKs of 3.x that their nodes have read.
     pub(crate) read: BTreeMap<(ConnId, u64), At>,
-    /// When nodes wrote unicasts for SDKs of 3.x last.
-    pub(crate) asked: BTreeMap<(ConnId, u64), At>,
     /// To which SDKs of either generation each unicast was given, in this order.
     pub(crate) handed: BTreeMap<u64, Vec<Handing>>,
 }
@@ -140,16 +136,13 @@ impl World {
 
     /// Records that a node wrote a unicast for an SDK. One of 3.x has it when its translator took it.
     pub(super) fn note_asked(&mut self, conn: ConnId, number: u64) {
-        let at = self.now;
         if self.conns[conn.0].v3 {
-            self.bridges.asked.insert((conn, number), at);
             return;
         }
         let handing = Handing {
             conn,
-            at,
+            at: self.now,
             v3: false,
-            waited: Duration::ZERO,
             refused: false,
         };
         let all = self.bridges.handed.entry(number).or_default();
@@ -322,12 +315,10 @@ impl World {
                     && let Some(number) = number_of(&message)
                 {
                     end.handed.insert(message.seq, number);
-                    let asked = self.bridges.asked.get(&(id, number)).copied();
                     let handing = Handing {
                         conn: id,
                         at,
                         v3: true,
-                        waited: at - asked.unwrap_or(at),
                         refused: false,
                     };
                     let all = self.bridges.handed.entry(number).or_default();

@@ -58,7 +58,7 @@ pub(in crate::node::router) struct FailedAttempt {
     pub(in crate::node::router) id: UnicastId,
     pub(in crate::node::router) at: UnicastTarget,
     pub(in crate::node::router) refused: bool,
-    /// The result with which the unicast ends; without it, the next subscriber is asked.
+    /// The result with which the unicast is answered; without it, the next subscriber is asked.
     pub(in crate::node::router) ends: Option<i32>,
 }
 

@@ -2,12 +2,17 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::{
     channel::result_code,
-    node::router::{
-        Router,
-        ends::UnicastId,
-        in_flight::{AttemptState, CreditOutcome, SLICE, Unicast},
+    node::{
+        HashedFrame,
+        router::{
+            Router,
+            ends::UnicastId,
+            in_flight::{AttemptState, CreditOutcome, SLICE, Unicast},
+        },
     },
 };
 
@@ -33,8 +38,12 @@ impl Router {
             let Some(unicast) = self.in_flight.get(id) else {
                 continue;
             };
-            if unicast.deadline <= now || self.keeps(unicast) {
-                self.give_up(now, id, result_code::TIMEOUT);
+            if self.keeps(unicast) {
+                self.answer_for_session(now, id, result_code::TIMEOUT);
+                continue;
+            }
+            if unicast.deadline <= now {
+                self.give_up(now, id, Err(result_code::TIMEOUT));
                 continue;
             }
             match &unicast.at {
@@ -64,14 +73,28 @@ impl Router {
         link.is_some_and(|link| link.keeps_unicasts)
     }
 
+    /// Ends a unicast that a session has and keeps, as the session's bridge does: with an answer. After
+    /// an error another node would ask the next subscriber.
+    pub(in crate::node::router) fn answer_for_session(
+        &mut self,
+        now: Instant,
+        id: UnicastId,
+        result: i32,
+    ) {
+        if let Some(unicast) = self.in_flight.get(id) {
+            let answer = unicast.frame.respond(result, Bytes::new());
+            self.give_up(now, id, Ok(answer.into()));
+        }
+    }
+
     /// Ends a unicast although a subscriber may have it.
-    pub(in crate::node::router) fn give_up(&mut self, now: Instant, id: UnicastId, result: i32) {
+    fn give_up(&mut self, now: Instant, id: UnicastId, outcome: Result<HashedFrame, i32>) {
         self.out.counters.failed_attempts += 1;
         if let Some(mut unicast) = self.in_flight.take(id) {
-            let outcome = CreditOutcome::Failed(now);
+            let attempt = CreditOutcome::Failed(now);
             self.in_flight
-                .forget_attempt(&mut self.out.links, id, &mut unicast, outcome);
-            self.end(id, &mut unicast, Err(result));
+                .forget_attempt(&mut self.out.links, id, &mut unicast, attempt);
+            self.end(id, &mut unicast, outcome);
         }
     }
 }

@@ -91,7 +91,7 @@ impl Router {
             let attempt = self.in_flight.get(id).and_then(|unicast| unicast.at);
             if attempt.and_then(|attempt| attempt.target()) == Some(at) {
                 match failed.ends {
-                    Some(result) => self.give_up(now, id, result),
+                    Some(result) => self.answer_for_session(now, id, result),
                     None => self.attempt_failed(now, id, failed.refused),
                 }
             }

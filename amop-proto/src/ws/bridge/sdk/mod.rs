@@ -77,9 +77,13 @@ const PONGS_WAIT: Duration = Duration::from_secs(3);
 ///
 /// **A message that was handed to a 3.x SDK is never handed to another subscriber, except if that SDK
 /// refuses it.** SDKs in Go answer only if the program gives them a reply, so their silence says nothing:
-/// the program usually has handled the message. The limit must be shorter than the time after which the
-/// node tries the next subscriber ([`Timeouts::session_answer`](crate::node::Timeouts::session_answer)),
-/// which is what it does with silent SDKs of 2.x.
+/// the program usually has handled the message. The node machine keeps this by itself, because the
+/// handshake tells it that this is such a session: it ends a unicast with 102 if this bridge says nothing
+/// within [`Timeouts::session_answer`](crate::node::Timeouts::session_answer), and with 101 if the session
+/// ends, where it asks the next subscriber after a session of 2.x. So `answer_within` may have any length.
+/// A shorter one than `session_answer` gives the result more time to reach the publisher's node, if this is
+/// another one: that node asks the next subscriber when it has heard nothing for `session_answer` and 1 s
+/// (1 s more for each 4 MiB), or when links change and no path is left.
 ///
 /// Multicasts are delivered with their seq, which FISCO nodes give to their own sessions only: native
 /// clients detect repeats with it. A seq that is not printable ASCII is left out, because SDKs pass it
