@@ -1,126 +1,64 @@
 //! The TLS ports of a node: accepts connections, and does the handshakes.
 
+mod handover;
+
 use std::{
+    future::Future,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use amop_proto::log::with_causes;
 use amop_tls::{Admitted, HandshakeFailure, PeerVerifier, Side};
+use amop_ws::UpgradeError;
 use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
+pub(crate) use self::handover::Handover;
 use crate::{
-    access::{ConnectionId, admit},
-    connection::{Visitor, identify, run_peer, run_session},
+    access::admit,
     context::NodeContext,
     journal::{Cause, LineKind},
     limits::ListenLimits,
-    ports::{self, Door, Place},
+    ports::{Door, Place},
     stats::Refusals,
     supervise::keep,
     tcp::Tcp,
-    v3::{run_either, run_v3},
+    v3::refused,
 };
 
-/// Serves SDKs until the node stops.
-pub(crate) async fn serve_channel(
-    context: NodeContext,
-    door: Arc<Door>,
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-) {
-    let (verifier, limits) = (context.access.sdks.clone(), &context.limits);
-    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.sessions), |refusals| {
-        &refusals.sessions_turned_away
-    });
-    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
-        let visitor = Visitor::v2(context.core.next_session(), admitted);
-        run_session(&context, stream, visitor, address).await;
-    };
-    let accepting = || port.clone().run(context.clone(), &listener, serve);
-    keep("the port for SDKs", context.stop.clone(), accepting).await;
+/// What a port does with its connections.
+pub(crate) trait Service: Clone + Send + Sync + 'static {
+    /// What a connection begins with after TLS.
+    type Beginning: Send;
+
+    /// Reads the beginning of a connection. Meanwhile the connection has its place at the door, and
+    /// may lose it to another one.
+    fn begin(
+        &self,
+        context: &NodeContext,
+        stream: &mut TlsStream<Tcp>,
+    ) -> impl Future<Output = Result<Self::Beginning, UpgradeError>> + Send;
+
+    /// Serves a connection until it ends.
+    fn serve(
+        self,
+        context: NodeContext,
+        stream: TlsStream<Tcp>,
+        arrived: Arrived<Self::Beginning>,
+    ) -> impl Future<Output = ()> + Send;
 }
 
-/// Serves SDKs of both generations until the node stops.
-pub(crate) async fn serve_both(
-    context: NodeContext,
-    door: Arc<Door>,
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-) {
-    let (verifier, limits) = (context.access.sdks.clone(), &context.limits);
-    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.sessions), |refusals| {
-        &refusals.sessions_turned_away
-    });
-    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
-        run_either(&context, stream, admitted, address).await;
-    };
-    let accepting = || port.clone().run(context.clone(), &listener, serve);
-    keep("the port for SDKs", context.stop.clone(), accepting).await;
-}
-
-/// Serves SDKs of 3.x until the node stops.
-pub(crate) async fn serve_v3(
-    context: NodeContext,
-    door: Arc<Door>,
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-) {
-    // The port has TLS, so there is a verifier.
-    let verifier = context.access.v3.clone();
-    let verifier = verifier.unwrap_or_else(|| context.access.sdks.clone());
-    let limits = &context.limits;
-    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.sessions), |refusals| {
-        &refusals.sessions_turned_away
-    });
-    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address| async move {
-        let id = context.core.next_session();
-        let visitor = Visitor::v3(id, ConnectionId::V3Session(id), admitted);
-        run_v3(&context, stream, visitor, address, &[]).await;
-    };
-    let accepting = || port.clone().run(context.clone(), &listener, serve);
-    keep("the port for SDKs of 3.x", context.stop.clone(), accepting).await;
-}
-
-/// Serves other nodes until the node stops.
-pub(crate) async fn serve_p2p(
-    context: NodeContext,
-    door: Arc<Door>,
-    listener: TcpListener,
-    tls: Arc<ServerConfig>,
-) {
-    let (verifier, limits) = (context.access.peers.clone(), &context.limits);
-    let port = AcceptingPort::new(door, tls, verifier, (limits, limits.peers), |refusals| {
-        &refusals.peers_turned_away
-    });
-    let serve = |context: NodeContext, stream: TlsStream<Tcp>, admitted, address: SocketAddr| async move {
-        let Admitted { info, standing, .. } = admitted;
-        if let Some(identity) = identify(info, &standing, address) {
-            let node = identity.node;
-            let end = run_peer(&context, identity, standing, false, stream).await;
-            context.core.journal.info(
-                LineKind::PeerEnded,
-                Cause::Address(ports::source(address.ip())),
-                format_args!(
-                    "connection from node {} at {address} ended: {}",
-                    node.short(),
-                    with_causes(&end)
-                ),
-            );
-        }
-    };
-    let accepting = || port.clone().run(context.clone(), &listener, serve);
-    keep("the port for nodes", context.stop.clone(), accepting).await;
+/// Who is at the other end of a connection, and how it begins.
+pub(crate) struct Arrived<B> {
+    pub(crate) admitted: Admitted,
+    pub(crate) address: SocketAddr,
+    pub(crate) beginning: B,
 }
 
 #[derive(Clone)]
@@ -128,13 +66,14 @@ pub(crate) struct AcceptingPort {
     door: Arc<Door>,
     tls: Arc<ServerConfig>,
     verifier: PeerVerifier,
-    connections: Arc<Semaphore>,
-    turned_away: fn(&Refusals) -> &AtomicU64,
+    handover: Handover,
 }
 
 /// The reason why a handshake ended without a connection.
 enum Unfinished {
     Failed(HandshakeFailure),
+    /// TLS was established, but what followed is not what the port serves.
+    NotUpgraded(UpgradeError),
     /// It took too long; the text gives details.
     Slow(String),
     /// Its place was given to another connection.
@@ -145,65 +84,84 @@ enum Unfinished {
 }
 
 impl AcceptingPort {
-    /// Creates the port. When all `places` are taken, a newcomer may get a place that another key or
-    /// agency has beyond its share. The machine decides this, and it must know the newcomer's
-    /// certificate, so the handshake comes first.
+    /// Creates the port, with `places` places for connections that are let in.
     pub(crate) fn new(
         door: Arc<Door>,
         tls: Arc<ServerConfig>,
         verifier: PeerVerifier,
-        (limits, places): (&ListenLimits, usize),
+        places: (&ListenLimits, usize),
         turned_away: fn(&Refusals) -> &AtomicU64,
     ) -> Self {
-        let connections = places.saturating_add(limits.handshakes);
+        let handover = Handover::new(door.who(), places, turned_away);
         Self {
             door,
             tls,
             verifier,
-            connections: Arc::new(Semaphore::new(connections)),
-            turned_away,
+            handover,
         }
     }
 
-    pub(crate) async fn run<F, Fut>(self, context: NodeContext, listener: &TcpListener, serve: F)
-    where
-        F: Fn(NodeContext, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Clone + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
+    /// Serves connections until the node stops. `name` is that of the port, for the log.
+    pub(crate) async fn run(
+        self,
+        name: &str,
+        context: NodeContext,
+        listener: TcpListener,
+        service: impl Service,
+    ) {
+        let accepting = || self.accept(&context, &listener, &service);
+        keep(name, context.stop.clone(), accepting).await;
+    }
+
+    async fn accept(&self, context: &NodeContext, listener: &TcpListener, service: &impl Service) {
         while let Some((stream, address, place)) = self.door.next(listener, &context.stop).await {
-            let (port, serve, context) = (self.clone(), serve.clone(), context.clone());
+            let (port, service, context) = (self.clone(), service.clone(), context.clone());
             let ports = context.ports.clone();
             ports.spawn(async move {
-                match port.handshake(&context, stream, &place).await {
-                    Ok((stream, admitted)) => {
-                        drop(place);
-                        port.hand_over(context, stream, admitted, address, serve);
-                    }
-                    Err(unfinished) => port.refused(&context, address, &place, &unfinished),
-                }
+                let begun = port.begin(&context, stream, &place, &service).await;
+                let (stream, admitted, beginning) = match begun {
+                    Ok(begun) => begun,
+                    Err(unfinished) => return port.refused(&context, address, &place, unfinished),
+                };
+                drop(place);
+                let arrived = Arrived {
+                    admitted,
+                    address,
+                    beginning,
+                };
+                let tcp = |stream: &mut TlsStream<Tcp>| stream.get_mut().0.move_here();
+                let serve = |context, stream| service.serve(context, stream, arrived);
+                port.handover.run(context, stream, address, tcp, serve);
             });
         }
     }
 
-    /// Does the TLS handshake with an unknown client, until its time, its place or the node ends.
-    async fn handshake(
+    /// Does the TLS handshake with an unknown client and reads its beginning, until its time, its
+    /// place or the node ends.
+    async fn begin<S: Service>(
         &self,
         context: &NodeContext,
         stream: TcpStream,
         place: &Place,
-    ) -> Result<(TlsStream<Tcp>, Admitted), Unfinished> {
-        let stream = tokio::select! {
+        service: &S,
+    ) -> Result<(TlsStream<Tcp>, Admitted, S::Beginning), Unfinished> {
+        let beginning = async {
+            let mut stream = self.shake(context, stream, place).await?;
+            let certificates = stream.get_ref().1.peer_certificates();
+            // Lists may have been reloaded after the handshake.
+            let admitted = admit(&self.verifier, certificates, Side::Client);
+            let admitted = admitted
+                .map_err(|error| Unfinished::Failed(HandshakeFailure::PeerCertificate(error)))?;
+            let beginning = service.begin(context, &mut stream).await;
+            let beginning = beginning.map_err(Unfinished::NotUpgraded)?;
+            Ok((stream, admitted, beginning))
+        };
+        tokio::select! {
             // A connection that has lost its place is already counted.
             biased;
             () = place.lost() => Err(Unfinished::Displaced),
             () = context.stop.cancelled() => Err(Unfinished::Stopping),
-            shaken = self.shake(context, stream, place) => shaken,
-        }?;
-        let certificates = stream.get_ref().1.peer_certificates();
-        match admit(&self.verifier, certificates, Side::Client) {
-            Ok(admitted) => Ok((stream, admitted)),
-            // Lists were reloaded after the handshake.
-            Err(error) => Err(Unfinished::Failed(HandshakeFailure::PeerCertificate(error))),
+            begun = beginning => begun,
         }
     }
 
@@ -248,58 +206,22 @@ impl AcceptingPort {
             .map_err(Unfinished::Failed)
     }
 
-    /// Hands an authenticated connection over to the node's runtime.
-    fn hand_over<F, Fut>(
-        &self,
-        context: NodeContext,
-        mut stream: TlsStream<Tcp>,
-        admitted: Admitted,
-        address: SocketAddr,
-        serve: F,
-    ) where
-        F: Fn(NodeContext, TlsStream<Tcp>, Admitted, SocketAddr) -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        let who = self.door.who();
-        let Ok(connection) = self.connections.clone().try_acquire_owned() else {
-            let turned_away = (self.turned_away)(&context.core.refusals);
-            let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-            let text = format_args!(
-                "turned away a {who} from {address}: all connections are in use \
-                 (turned away so far: {count})"
-            );
-            let cause = Cause::Address(ports::source(address.ip()));
-            return context
-                .core
-                .journal
-                .warn(LineKind::TurnedAway(who), cause, text);
-        };
-        let (tasks, runtime) = (context.tasks.clone(), context.runtime.clone());
-        let serving = async move {
-            let _connection = connection;
-            if let Err(error) = stream.get_mut().0.move_here() {
-                return tracing::warn!("{who} at {address} cannot be served: {error}");
-            }
-            serve(context, stream, admitted, address).await;
-        };
-        tasks.spawn_on(serving, &runtime);
-    }
-
     fn refused(
         &self,
         context: &NodeContext,
         address: SocketAddr,
         place: &Place,
-        unfinished: &Unfinished,
+        unfinished: Unfinished,
     ) {
         let (who, core) = (self.door.who(), &context.core);
         let cause = Cause::Address(place.source());
         match unfinished {
             Unfinished::Failed(failure) => {
-                core.refusals.handshake_failed(failure);
-                let text = format_args!("{who} at {address} refused: {}", with_causes(failure));
+                core.refusals.handshake_failed(&failure);
+                let text = format_args!("{who} at {address} refused: {}", with_causes(&failure));
                 core.journal.warn(LineKind::Refused(who), cause, text);
             }
+            Unfinished::NotUpgraded(error) => refused(context, address, &error),
             Unfinished::Slow(how) => {
                 core.refusals.handshake_timed_out();
                 let text = format_args!("{who} at {address} {how}");

@@ -37,6 +37,7 @@ pub mod race;
 mod receive;
 mod refused_nodes;
 mod serve;
+mod services;
 pub mod signal;
 mod start;
 mod statements;

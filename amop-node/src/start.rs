@@ -16,7 +16,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Node,
-    accept::{serve_both, serve_channel, serve_p2p, serve_v3},
     access::Access,
     checking::Checking,
     config::PeerAddr,
@@ -31,6 +30,7 @@ use crate::{
     limits::ListenLimits,
     ports::{Door, Ports},
     refused_nodes::look_at_nodes,
+    services::{Generations, serve_p2p, serve_sdks},
     supervise::{keep, keep_until_stopped},
     v3::serve_plain,
 };
@@ -134,11 +134,17 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
     if let Some(TlsPort { listener, tls, .. }) = setup.channel {
         let listener = adopt(listener).map_err(StartError::Thread)?;
         let context = context.clone();
-        if setup.v3_on_channel {
-            ports.spawn(serve_both(context, channel_door, listener, tls));
-        } else {
-            ports.spawn(serve_channel(context, channel_door, listener, tls));
-        }
+        let generations = match setup.v3_on_channel {
+            true => Generations::Both,
+            false => Generations::V2,
+        };
+        ports.spawn(serve_sdks(
+            context,
+            generations,
+            channel_door,
+            listener,
+            tls,
+        ));
     }
     if let Some(TlsPort { listener, tls, .. }) = setup.p2p {
         let listener = adopt(listener).map_err(StartError::Thread)?;
@@ -155,7 +161,8 @@ pub(crate) fn start(setup: Setup) -> Result<Node, StartError> {
         let listener = adopt(port.listener).map_err(StartError::Thread)?;
         match port.tls {
             Some(tls) => {
-                ports.spawn(serve_v3(context.clone(), v3_door, listener, tls));
+                let (context, generations) = (context.clone(), Generations::V3);
+                ports.spawn(serve_sdks(context, generations, v3_door, listener, tls));
                 tracing::info!("SDKs of 3.x are served on {}", port.address);
                 tracing::warn!(
                     "ANY CERTIFICATE OF THE 3.x CHAIN MAY ACT AS AN SDK HERE: the certificates of 3.x \

@@ -1,14 +1,19 @@
 //! The port that 3.x nodes connect to.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use amop_tls::Admitted;
+use amop_ws::UpgradeError;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_rustls::server::TlsStream;
 
 use super::{parts::Gateway, prepare::address_of};
-use crate::{accept::AcceptingPort, context::NodeContext, ports::Door, supervise::keep, tcp::Tcp};
+use crate::{
+    accept::{AcceptingPort, Arrived, Service},
+    context::NodeContext,
+    ports::Door,
+    tcp::Tcp,
+};
 
 /// Serves 3.x nodes until the node stops.
 pub(super) async fn serve_gateway(
@@ -22,18 +27,23 @@ pub(super) async fn serve_gateway(
     let port = AcceptingPort::new(door, tls, verifier, (limits, limits.peers), |refusals| {
         &refusals.peers_turned_away
     });
-    let serve =
-        move |_: NodeContext, stream: TlsStream<Tcp>, admitted: Admitted, address: SocketAddr| {
-            let gateway = gateway.clone();
-            async move {
-                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-                // The verifier accepts only keys that give an ID.
-                if let Ok(node) = address_of(chain) {
-                    let _ = gateway.run(stream, node, admitted, address).await;
-                }
-            }
-        };
-    let stop = context.stop.clone();
-    let accepting = || port.clone().run(context.clone(), &listener, serve.clone());
-    keep("the port for 3.x nodes", stop, accepting).await;
+    port.run("the port for 3.x nodes", context, listener, gateway)
+        .await;
+}
+
+impl Service for Gateway {
+    type Beginning = ();
+
+    async fn begin(&self, _: &NodeContext, _: &mut TlsStream<Tcp>) -> Result<(), UpgradeError> {
+        Ok(())
+    }
+
+    async fn serve(self, _: NodeContext, stream: TlsStream<Tcp>, arrived: Arrived<()>) {
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        // The verifier accepts only keys that give an ID.
+        if let Ok(node) = address_of(chain) {
+            let (admitted, address) = (arrived.admitted, arrived.address);
+            let _ = self.run(stream, node, admitted, address).await;
+        }
+    }
 }

@@ -9,7 +9,6 @@ mod prefixed;
 use std::{io, net::SocketAddr, time::Duration};
 
 use amop_proto::log::with_causes;
-use amop_tls::Admitted;
 use amop_ws::{BridgeStream, UpgradeError, WsLimits, WsSide, accept};
 use bytes::Bytes;
 use tokio::{
@@ -17,10 +16,9 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use self::plain::serve_plain;
-use self::{bridge::JournalledBridge, budget::SessionBudget, prefixed::Prefixed};
+use self::{bridge::JournalledBridge, budget::SessionBudget};
+pub(crate) use self::{plain::serve_plain, prefixed::Prefixed};
 use crate::{
-    access::ConnectionId,
     connection::{Visitor, run_session},
     context::NodeContext,
     journal::{Cause, LineKind},
@@ -28,35 +26,15 @@ use crate::{
 };
 
 /// The first bytes of an SDK of 3.x. No frame of 2.x begins like this: it would be longer than 1 GB.
-const GET: &[u8; 4] = b"GET ";
+pub(crate) const GET: &[u8; 4] = b"GET ";
 
 /// How long the channel port waits for the first bytes of an SDK that may be of either generation. An
 /// SDK of 3.x sends its request at once.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Runs the connection of an SDK of either generation after TLS.
-pub(crate) async fn run_either<S: AsyncRead + AsyncWrite + Unpin>(
-    context: &NodeContext,
-    mut stream: S,
-    admitted: Admitted,
-    address: SocketAddr,
-) {
-    let id = context.core.next_session();
-    let first = tokio::select! {
-        first = first_bytes(&mut stream) => first,
-        () = context.stop.cancelled() => return,
-    };
-    if first == GET[..] {
-        let visitor = Visitor::v3(id, ConnectionId::Session(id), admitted);
-        return run_v3(context, stream, visitor, address, &first).await;
-    }
-    let stream = Prefixed::new(first, stream);
-    run_session(context, stream, Visitor::v2(id, admitted), address).await;
-}
-
 /// Reads as many bytes as tell the generations apart. An SDK that sends nothing is of 2.x; how its
 /// connection ends is found out later.
-async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> Bytes {
+pub(crate) async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> Bytes {
     let mut first = [0; GET.len()];
     let mut len = 0;
     while len < first.len() && first[..len] == GET[..len] {
@@ -68,26 +46,8 @@ async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> Bytes {
     Bytes::copy_from_slice(&first[..len])
 }
 
-/// Runs the connection of an SDK of 3.x after TLS. `first` was read from it already.
-pub(crate) async fn run_v3<S: AsyncRead + AsyncWrite + Unpin>(
-    context: &NodeContext,
-    mut stream: S,
-    visitor: Visitor,
-    address: SocketAddr,
-    first: &[u8],
-) {
-    let upgraded = tokio::select! {
-        upgraded = upgrade(context, &mut stream, first) => upgraded,
-        () = context.stop.cancelled() => return,
-    };
-    match upgraded {
-        Ok(rest) => run_upgraded(context, stream, visitor, address, &rest).await,
-        Err(error) => refused(context, address, &error),
-    }
-}
-
 /// Does the upgrade within the time that a handshake may take. Returns the bytes that follow it.
-async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     context: &NodeContext,
     stream: &mut S,
     first: &[u8],
@@ -103,7 +63,7 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Logs and counts a connection that did not become a WebSocket connection.
-fn refused(context: &NodeContext, address: SocketAddr, error: &UpgradeError) {
+pub(crate) fn refused(context: &NodeContext, address: SocketAddr, error: &UpgradeError) {
     let core = &context.core;
     let cause = Cause::Address(ports::source(address.ip()));
     let text = format_args!("3.x SDK at {address} refused: {}", with_causes(error));
@@ -115,7 +75,7 @@ fn refused(context: &NodeContext, address: SocketAddr, error: &UpgradeError) {
 }
 
 /// Runs the connection of an SDK of 3.x after the upgrade.
-async fn run_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn run_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
     context: &NodeContext,
     stream: S,
     visitor: Visitor,

@@ -1,23 +1,17 @@
 //! The port for SDKs of 3.x without TLS.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::Arc;
 
 use amop_ws::UpgradeError;
 use bytes::Bytes;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{refused, run_upgraded, upgrade};
 use crate::{
+    accept::Handover,
     connection::Visitor,
     context::NodeContext,
-    journal::{Cause, LineKind},
-    ports::{self, Door, Place},
+    ports::{Door, Place},
     supervise::keep,
     tcp::Tcp,
 };
@@ -25,28 +19,22 @@ use crate::{
 /// Serves SDKs of 3.x without TLS until the node stops.
 pub(crate) async fn serve_plain(context: NodeContext, door: Arc<Door>, listener: TcpListener) {
     let limits = &context.limits;
-    let places = limits.sessions.saturating_add(limits.handshakes);
-    let connections = Arc::new(Semaphore::new(places));
-    let accepting = || {
-        run(
-            context.clone(),
-            door.clone(),
-            &listener,
-            connections.clone(),
-        )
-    };
+    let handover = Handover::new(door.who(), (limits, limits.sessions), |refusals| {
+        &refusals.sessions_turned_away
+    });
+    let accepting = || accept(&context, &door, &listener, &handover);
     let stop = context.stop.clone();
     keep("the port for SDKs of 3.x", stop, accepting).await;
 }
 
-async fn run(
-    context: NodeContext,
-    door: Arc<Door>,
+async fn accept(
+    context: &NodeContext,
+    door: &Arc<Door>,
     listener: &TcpListener,
-    connections: Arc<Semaphore>,
+    handover: &Handover,
 ) {
     while let Some((stream, address, place)) = door.next(listener, &context.stop).await {
-        let (context, connections) = (context.clone(), connections.clone());
+        let (context, handover) = (context.clone(), handover.clone());
         let ports = context.ports.clone();
         ports.spawn(async move {
             let upgraded = tokio::select! {
@@ -55,10 +43,16 @@ async fn run(
                 () = context.stop.cancelled() => return,
                 upgraded = begin(&context, stream, &place) => upgraded,
             };
-            match upgraded {
-                Ok((stream, rest)) => hand_over(context, stream, rest, address, &connections),
-                Err(error) => refused(&context, address, &error),
-            }
+            let (stream, rest) = match upgraded {
+                Ok(upgraded) => upgraded,
+                Err(error) => return refused(&context, address, &error),
+            };
+            drop(place);
+            let serve = async move |context: NodeContext, stream| {
+                let visitor = Visitor::plain(context.core.next_session(), address);
+                run_upgraded(&context, stream, visitor, address, &rest).await;
+            };
+            handover.run(context, stream, address, Tcp::move_here, serve);
         });
     }
 }
@@ -72,35 +66,4 @@ async fn begin(
     let rest = upgrade(context, &mut stream, &[]).await?;
     place.spoke();
     Ok((stream, rest))
-}
-
-/// Hands a connection over to the node's runtime.
-fn hand_over(
-    context: NodeContext,
-    mut stream: Tcp,
-    rest: Bytes,
-    address: SocketAddr,
-    connections: &Arc<Semaphore>,
-) {
-    let Ok(connection) = connections.clone().try_acquire_owned() else {
-        let turned_away = &context.core.refusals.sessions_turned_away;
-        let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-        let text = format_args!(
-            "turned away a 3.x SDK from {address}: all connections are in use (turned away so far: \
-             {count})"
-        );
-        let cause = Cause::Address(ports::source(address.ip()));
-        let kind = LineKind::TurnedAway("3.x SDK");
-        return context.core.journal.warn(kind, cause, text);
-    };
-    let (tasks, runtime) = (context.tasks.clone(), context.runtime.clone());
-    let serving = async move {
-        let _connection = connection;
-        if let Err(error) = stream.move_here() {
-            return tracing::warn!("3.x SDK at {address} cannot be served: {error}");
-        }
-        let visitor = Visitor::plain(context.core.next_session(), address);
-        run_upgraded(&context, stream, visitor, address, &rest).await;
-    };
-    tasks.spawn_on(serving, &runtime);
 }

@@ -11,13 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection of which some bytes were read already. They are read again first.
 #[derive(Debug)]
-pub(super) struct Prefixed<S> {
+pub(crate) struct Prefixed<S> {
     first: Bytes,
     stream: S,
 }
 
 impl<S> Prefixed<S> {
-    pub(super) fn new(first: Bytes, stream: S) -> Self {
+    pub(crate) fn new(first: Bytes, stream: S) -> Self {
         Self { first, stream }
     }
 }

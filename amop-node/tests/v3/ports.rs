@@ -1,7 +1,7 @@
 //! The ports that SDKs of 3.x come to.
 
 use amop::Client;
-use amop_node::Node;
+use amop_node::{ListenLimits, Node};
 use amop_proto::ws::{WsHandshakeResponse, WsRpcAnswer, WsRpcRequest, WsType};
 use amop_testkit::{
     PATIENCE, agency, identity, log, patient, ping, until,
@@ -104,4 +104,47 @@ async fn certificates_of_another_chain_are_refused() {
     let sdk = identity(&bridge.agency, Leaf::Sdk, "sdk");
     assert!(V3Sdk::tls(&endpoint, &sdk).await.is_err());
     bridge.stop().await;
+}
+
+/// They hold places of the port while it waits for them, not those of sessions, however many there
+/// are.
+#[tokio::test(flavor = "multi_thread")]
+async fn sdks_that_stop_before_the_upgrade_keep_nobody_out() {
+    let limits = ListenLimits::default().with(|limits| {
+        limits.sessions = 2;
+        limits.handshakes = 2;
+        limits.handshake_time = PATIENCE;
+    });
+    let own_port = Bridge::start_with(|builder| builder.listen_limits(limits)).await;
+    let shared_port = Bridge::start_with(|builder| {
+        builder
+            .v3_on_channel_port(true)
+            .listen_limits(limits)
+            .timeouts(patient())
+    })
+    .await;
+    let agency = identity(&shared_port.agency, Leaf::Sdk, "sdk");
+    let channel = shared_port.node.channel_address().to_string();
+    for (node, endpoint, sdk) in [
+        (
+            &own_port.node,
+            own_port.v3_endpoint(),
+            &own_port.certificates.sdk,
+        ),
+        (&shared_port.node, channel, &agency),
+    ] {
+        let mut silent = Vec::new();
+        for _ in 0..8 {
+            let mut sdk = within("TLS", V3Sdk::tls(&endpoint, sdk)).await.unwrap();
+            // The port waits for the rest of this.
+            sdk.write(b"GET / HTTP/1.1\r\n").await.unwrap();
+            silent.push(sdk);
+        }
+        let mut honest = within("3.x", V3Sdk::connect(&endpoint, sdk)).await;
+        within("the subscription", honest.subscribe(&["topic"])).await;
+        assert_eq!(node.session_count(), 1);
+        assert_eq!(node.stats().sessions_turned_away, 0);
+    }
+    own_port.stop().await;
+    shared_port.stop().await;
 }
