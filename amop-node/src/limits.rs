@@ -10,11 +10,11 @@ pub struct ListenLimits {
     pub sessions: usize,
     /// Connections accepted from other nodes at once, shared fairly by agency and node.
     pub peers: usize,
-    /// TLS handshakes and upgrades of 3.x SDKs in progress at once, on each port. When all are in use, the
-    /// address with the most of them loses the one that has kept the node waiting longest.
+    /// TLS handshakes and upgrades of 3.x SDKs in progress at once, on each port. When all are in use,
+    /// the address with the most of them loses the one that has kept the node waiting longest.
     pub handshakes: usize,
-    /// TLS handshakes in progress at once from one IPv4 address or IPv6 /64 network, on each of the
-    /// two TLS ports.
+    /// TLS handshakes in progress at once from one IPv4 address or IPv6 /64 network, on each
+    /// port.
     pub source_handshakes: usize,
     /// How long a new connection to a port may send nothing.
     pub first_byte_time: Duration,
