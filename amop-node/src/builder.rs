@@ -319,7 +319,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Makes the node a gateway peer of the nodes of a 3.x chain. Default: it is none.
+    /// Makes the node a gateway peer of the nodes of a 3.x chain. By default it is not one.
     ///
     /// Subscribers and publishers at 3.x nodes and those at this node reach each other then; with
     /// [`GatewayOptions::transit`], so do those at all overlay nodes.

@@ -282,18 +282,22 @@ impl Core {
                 state.armed = state.machine.next_timeout();
                 state.armed
             };
-            match next {
-                None => self.timer.notified().await,
-                Some(at) => {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(at.into()) => {
-                            self.handle([NodeEvent::Timeout]);
-                        }
-                        () = self.timer.notified() => {}
-                    }
-                }
+            if is_due(next, &self.timer).await {
+                self.handle([NodeEvent::Timeout]);
             }
         }
+    }
+}
+
+/// Waits until a time, or until `changed` is notified. Returns whether the time has come.
+pub(crate) async fn is_due(at: Option<Instant>, changed: &Notify) -> bool {
+    let Some(at) = at else {
+        changed.notified().await;
+        return false;
+    };
+    tokio::select! {
+        () = tokio::time::sleep_until(at.into()) => true,
+        () = changed.notified() => false,
     }
 }
 

@@ -159,8 +159,7 @@ impl IntakeShare {
 }
 
 impl IntakeRoom {
-    /// Takes more room for the same frame, or returns `false` if there is none; the room stays as it
-    /// is then.
+    /// Takes more room for the same frame. Returns `false`, and takes nothing, if no room is left.
     pub(crate) fn grow(&mut self, len: usize) -> bool {
         let share = &self.share;
         let mut held = share.intake.held();

@@ -199,7 +199,7 @@ pub fn write_devnet(spec: &DevnetSpec) -> Result<DevnetLayout, LayoutError> {
     spec.check()?;
     let root = spec.dir.join(HOST);
     let sdk_dir = root.join("sdk");
-    let existing = find_nodes(&root)?;
+    let existing = find_nodes(&root, Existing::load)?;
     for node in existing.values() {
         node.check_mode(spec)?;
     }
@@ -226,7 +226,7 @@ pub fn write_devnet(spec: &DevnetSpec) -> Result<DevnetLayout, LayoutError> {
     }
 
     let mut nodes = Vec::new();
-    for (index, node) in find_nodes(&root)? {
+    for (index, node) in find_nodes(&root, Existing::load)? {
         node.write_node_id()?;
         nodes.push(DevnetNode {
             index,

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     apart::aside,
-    core::Core,
+    core::{Core, is_due},
     journal::{Cause, LineKind},
 };
 
@@ -255,18 +255,9 @@ impl GatewayRoom {
                 state.armed = state.bridge.next_timeout();
                 state.armed
             };
-            match next {
-                None => self.timer.notified().await,
-                Some(at) => {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(at.into()) => {
-                            let handle = |bridge: &mut GatewayBridge, now| bridge.handle_timeout(now);
-                            let ((), frames) = self.with(handle);
-                            self.hand_on(frames).await;
-                        }
-                        () = self.timer.notified() => {}
-                    }
-                }
+            if is_due(next, &self.timer).await {
+                let ((), frames) = self.with(|bridge, now| bridge.handle_timeout(now));
+                self.hand_on(frames).await;
             }
         }
     }

@@ -24,8 +24,11 @@ pub(super) struct Existing {
     pub(super) node_id: NodeId,
 }
 
-/// Returns the existing nodes by index; each must be complete.
-pub(super) fn find_nodes(root: &Path) -> Result<BTreeMap<u16, Existing>, LayoutError> {
+/// Returns the existing nodes by index, as `load` reads their folders.
+pub(super) fn find_nodes<N>(
+    root: &Path,
+    load: impl Fn(PathBuf) -> Result<N, LayoutError>,
+) -> Result<BTreeMap<u16, N>, LayoutError> {
     let mut nodes = BTreeMap::new();
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
@@ -40,7 +43,7 @@ pub(super) fn find_nodes(root: &Path) -> Result<BTreeMap<u16, Existing>, LayoutE
         };
         let dir = entry.path();
         if !is_vacant(&dir)? {
-            nodes.insert(index, Existing::load(dir)?);
+            nodes.insert(index, load(dir)?);
         }
     }
     Ok(nodes)
@@ -54,7 +57,8 @@ pub(super) fn node_index(name: &str) -> Option<u16> {
 }
 
 impl Existing {
-    fn load(dir: PathBuf) -> Result<Self, LayoutError> {
+    /// Reads a node, which must be complete.
+    pub(super) fn load(dir: PathBuf) -> Result<Self, LayoutError> {
         let file = dir.join("config.ini");
         require(&dir, &file)?;
         let text = read_text(&file)?;

@@ -1,14 +1,12 @@
 //! The folder layout of a 3.x chain.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use amop_tls::pki::ChainV3Authority;
 
-use super::existing::{node_index, require};
+use super::existing::{find_nodes, require};
 use super::files::{self, Staged, is_vacant, read_pem};
 use super::{HOST, LayoutError, MAX_NODES};
 use crate::config::{CertPaths, ChainV3Config, PeerAddr, read_text};
@@ -125,7 +123,7 @@ pub struct DevnetV3Node {
 pub fn write_devnet_v3(spec: &DevnetV3Spec) -> Result<DevnetV3Layout, LayoutError> {
     spec.check()?;
     let root = spec.dir.join(HOST);
-    let existing = find_nodes(&root)?;
+    let existing = find_nodes(&root, load)?;
     let sdk_dir = root.join("sdk");
     let [key, cert, ca] = ["sdk.key", "sdk.crt", "ca.crt"].map(|name| sdk_dir.join(name));
     let sdk = CertPaths::new(key, cert, ca);
@@ -152,7 +150,7 @@ pub fn write_devnet_v3(spec: &DevnetV3Spec) -> Result<DevnetV3Layout, LayoutErro
             issue_node(spec, &root, index, &peers, &authority)?;
         }
     }
-    let nodes = find_nodes(&root)?.into_iter().map(|(index, node)| {
+    let nodes = find_nodes(&root, load)?.into_iter().map(|(index, node)| {
         let (dir, config) = (node.dir, node.file);
         DevnetV3Node {
             index,
@@ -174,26 +172,7 @@ struct ExistingV3 {
     config: ChainV3Config,
 }
 
-fn find_nodes(root: &Path) -> Result<BTreeMap<u16, ExistingV3>, LayoutError> {
-    let mut nodes = BTreeMap::new();
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(nodes),
-        Err(e) => return Err(LayoutError::io("read", root, e)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(|e| LayoutError::io("read", root, e))?;
-        let name = entry.file_name();
-        let dir = entry.path();
-        if let Some(index) = name.to_str().and_then(node_index)
-            && !is_vacant(&dir)?
-        {
-            nodes.insert(index, load(dir)?);
-        }
-    }
-    Ok(nodes)
-}
-
+/// Reads a node, which must be complete.
 fn load(dir: PathBuf) -> Result<ExistingV3, LayoutError> {
     let file = dir.join("config.ini");
     require(&dir, &file)?;

@@ -38,8 +38,8 @@ pub(super) fn is_ini(text: &str) -> bool {
     any(&SECTIONS) && !any(&OTHERS)
 }
 
-/// Returns the values of a text, or the line that is none. As in the SDK's own reader, a comment is a
-/// line of its own.
+/// Returns the values of a text, or the number of the line that cannot be read. As in the SDK's own
+/// reader, a comment is a line of its own.
 pub(super) fn values(text: &str) -> Result<Vec<IniValue<'_>>, usize> {
     let text = text.trim_start_matches('\u{feff}');
     let mut current = "";

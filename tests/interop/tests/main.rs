@@ -3,4 +3,5 @@
 
 mod go;
 mod java;
+mod talk;
 mod v3;

@@ -2,7 +2,8 @@
 
 use amop_interop::{Java, JavaSdks, Mode};
 
-use super::net::{Net, ask, topic};
+use super::net::Net;
+use crate::talk::{ask, topic};
 
 /// java-sdk sends a multicast over all its connections, and subscribes on all of them: each of its
 /// nodes gives it one copy, whether the publisher is at one node or at both.

@@ -4,7 +4,8 @@
 
 use amop_interop::{Java, JavaSdks, Mode};
 
-use super::net::{Net, ask, topic};
+use super::net::Net;
+use crate::talk::{ask, topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demos_of_the_chain_run_through() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amop::{Client, PublishErrorKind, Reply, TopicName};
+use amop::Client;
 use amop_interop::{Mode, SdkFiles};
 use amop_node::NodeBuilder;
 use amop_testkit::{Graph, PATIENCE, agency, identity_of, within};
@@ -10,7 +10,6 @@ use amop_tls::{
     Identity,
     pki::{Leaf, RsaAuthority},
 };
-use bytes::Bytes;
 
 pub(crate) struct Net {
     graph: Graph,
@@ -101,27 +100,4 @@ fn files_of(channel: &RsaAuthority) -> SdkFiles {
 
 fn identity_from(files: &SdkFiles) -> Identity {
     identity_of(&files.cert, &files.key, &files.ca)
-}
-
-/// Returns a topic with this name.
-pub(crate) fn topic(name: &str) -> TopicName {
-    TopicName::new(name).unwrap()
-}
-
-/// Sends requests until there is a subscriber: a Java SDK does not know when the node has its
-/// topics.
-pub(crate) async fn ask(client: &Client, topic: &TopicName, payload: impl Into<Bytes>) -> Reply {
-    let payload = payload.into();
-    let asking = async {
-        loop {
-            match client.publish_unicast_raw(topic, payload.clone()).await {
-                Ok(reply) => return reply,
-                Err(error) if matches!(error.kind(), PublishErrorKind::NoSubscriber { .. }) => {
-                    tokio::task::yield_now().await
-                }
-                Err(error) => panic!("{topic}: {error}"),
-            }
-        }
-    };
-    within(&format!("an answer to {topic}"), asking).await
 }

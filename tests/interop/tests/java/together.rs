@@ -6,9 +6,8 @@ use amop::{Client, Event, MessageKind, PrivateName, RawSubscription, TopicKey, T
 use amop_interop::{Java, JavaSdks, Mode, Running};
 use amop_testkit::{log, within};
 
-use super::net::{Net, ask, topic};
-
-const MIB: usize = 1 << 20;
+use super::net::Net;
+use crate::talk::{ask, asks, is_asked, topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_ec_mode_on_a_jdk_that_signs_with_sha1() {
@@ -62,8 +61,12 @@ async fn both_ways(sdks: &JavaSdks, mode: Mode) {
         asks(client, "to-web", &mut web).await;
     }
     for (at, client) in clients.iter().enumerate() {
-        is_asked(client, at, &mut java).await;
-        is_asked(client, at, &mut web).await;
+        for sdk in [&mut java, &mut web] {
+            let nobody = |answer: &amop_interop::Event| answer.code == Some(100);
+            for answer in is_asked(client, at, sdk, nobody).await {
+                assert_eq!(answer.code, Some(0), "{answer:?}");
+            }
+        }
     }
     // The steps above made each known to the native clients, at both nodes.
     ask_each_other(&mut java, &mut web, "to-web").await;
@@ -82,42 +85,6 @@ async fn both_ways(sdks: &JavaSdks, mode: Mode) {
     asks(&clients[1], "to-java", &mut java).await;
     asks(&clients[0], "to-web", &mut web).await;
     net.end(clients).await;
-}
-
-/// The native client asks a subscriber in Java, which replies with the question.
-async fn asks(client: &Client, name: &str, sdk: &mut Running) {
-    let large: Vec<u8> = (0..MIB).map(|at| (at * 31 + at / 251) as u8).collect();
-    for payload in ["你好".as_bytes().to_vec(), large] {
-        let reply = ask(client, &topic(name), payload.clone()).await;
-        assert_eq!(reply.payload, payload);
-        assert!(sdk.find("received").await.has(&payload));
-    }
-}
-
-/// A publisher in Java asks the native client.
-async fn is_asked(client: &Client, at: usize, sdk: &mut Running) {
-    let name = format!("to-us-{at}");
-    let mut questions = client.subscribe_raw(&topic(&name)).await.unwrap();
-    for payload in ["text:你好".to_owned(), format!("size:{MIB}")] {
-        // The node may not know the native client yet.
-        let question = loop {
-            sdk.does(&["unicast", &name, &payload]).await;
-            let question = tokio::select! {
-                question = within("a question", questions.next()) => question.unwrap(),
-                answer = sdk.find("answered") => {
-                    assert_eq!(answer.code, Some(100), "{answer:?}");
-                    continue;
-                }
-            };
-            break question;
-        };
-        assert_eq!(question.kind(), MessageKind::Unicast);
-        let asked = question.to_vec();
-        question.reply_bytes(&asked).unwrap();
-        let answer = sdk.find("answered").await;
-        assert_eq!(answer.code, Some(0), "{answer:?}");
-        assert!(answer.has(&asked), "{answer:?}");
-    }
 }
 
 /// One Java SDK asks the other.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use amop::Protocol;
 use amop_interop::{JavaSdks, Sdk3};
 
-use super::net::{Net, ask, topic};
+use super::net::Net;
+use crate::talk::{ask, topic};
 
 /// Longer than any limit of an SDK or a node for silence.
 const IDLE: Duration = Duration::from_secs(40);

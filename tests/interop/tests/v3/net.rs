@@ -1,12 +1,9 @@
 //! Two nodes that serve both generations, and what SDKs of 3.x need for them.
 
-use amop::{Client, Protocol, PublishErrorKind, Reply, TopicName};
+use amop::{Client, Protocol};
 use amop_interop::{JavaSdks, Running, Sdk3, SdkFiles};
 use amop_node::{Network, NodeBuilder};
 use amop_testkit::{PATIENCE, log, within};
-use bytes::Bytes;
-
-pub(crate) const MIB: usize = 1 << 20;
 
 pub(crate) struct Net {
     pub(crate) network: Network,
@@ -60,26 +57,4 @@ pub(crate) fn files_of(authority: &amop_tls::pki::ChainV3Authority) -> SdkFiles 
         cert: issued.cert_pem.to_string(),
         key: issued.key_pem.to_string(),
     }
-}
-
-pub(crate) fn topic(name: &str) -> TopicName {
-    TopicName::new(name).unwrap()
-}
-
-/// Sends requests until there is a subscriber: nothing tells an SDK of 3.x when the node has its
-/// topics.
-pub(crate) async fn ask(client: &Client, topic: &TopicName, payload: impl Into<Bytes>) -> Reply {
-    let payload = payload.into();
-    let asking = async {
-        loop {
-            match client.publish_unicast_raw(topic, payload.clone()).await {
-                Ok(reply) => return reply,
-                Err(error) if matches!(error.kind(), PublishErrorKind::NoSubscriber { .. }) => {
-                    tokio::task::yield_now().await
-                }
-                Err(error) => panic!("{topic}: {error}"),
-            }
-        }
-    };
-    within(&format!("an answer to {topic}"), asking).await
 }

@@ -8,7 +8,8 @@ use amop_node::NodeBuilder;
 use amop_testkit::{Graph, PATIENCE, agency, free_ports, identity_of, within};
 use amop_tls::pki::ChainV3Authority;
 
-use super::net::{ask, files_of, topic};
+use super::net::files_of;
+use crate::talk::{ask, topic};
 
 /// SDKs of 3.x connect again by themselves after 10 to 20 s, and send their topics again.
 #[tokio::test(flavor = "multi_thread")]

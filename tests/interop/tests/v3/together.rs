@@ -4,7 +4,8 @@ use amop::{Client, MessageKind, Protocol, RawSubscription};
 use amop_interop::{GoSdk, JavaSdks, Running, Sdk3};
 use amop_testkit::within;
 
-use super::net::{MIB, Net, ask, topic};
+use super::net::Net;
+use crate::talk::{ask, asks, is_asked, topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn java_sdk() {
@@ -36,50 +37,17 @@ async fn both_ways(kind: Sdk3) {
     ];
     sdk.does(&["subscribe", "to-价格", "echo"]).await;
     for client in &clients {
-        asks(client, &mut sdk).await;
+        asks(client, "to-价格", &mut sdk).await;
     }
     for (at, client) in clients.iter().enumerate() {
-        is_asked(kind, client, at, &mut sdk).await;
+        let nobody = |answer: &amop_interop::Event| is_refused(kind, answer);
+        for answer in is_asked(client, at, &mut sdk, nobody).await {
+            assert_eq!(answer.code.unwrap_or(0), 0, "{answer:?}");
+        }
     }
     multicasts(&clients, &mut sdk).await;
     nobody(kind, &mut sdk).await;
     net.end(clients).await;
-}
-
-/// A native client asks a subscriber with the SDK, which replies with the question.
-async fn asks(client: &Client, sdk: &mut Running) {
-    let large: Vec<u8> = (0..MIB).map(|at| (at * 31 + at / 251) as u8).collect();
-    for payload in ["你好".as_bytes().to_vec(), large] {
-        let reply = ask(client, &topic("to-价格"), payload.clone()).await;
-        assert_eq!(reply.payload, payload);
-        assert!(sdk.find("received").await.has(&payload));
-    }
-}
-
-/// A publisher with the SDK asks a native client.
-async fn is_asked(kind: Sdk3, client: &Client, at: usize, sdk: &mut Running) {
-    let name = format!("to-us-{at}");
-    let mut questions = client.subscribe_raw(&topic(&name)).await.unwrap();
-    for payload in ["text:你好".to_owned(), format!("size:{MIB}")] {
-        // The node may not know the native client yet.
-        let question = loop {
-            sdk.does(&["unicast", &name, &payload]).await;
-            let question = tokio::select! {
-                question = within("a question", questions.next()) => question.unwrap(),
-                answer = sdk.find("answered") => {
-                    assert!(is_refused(kind, &answer), "{answer:?}");
-                    continue;
-                }
-            };
-            break question;
-        };
-        assert_eq!(question.kind(), MessageKind::Unicast);
-        let asked = question.to_vec();
-        question.reply_bytes(&asked).unwrap();
-        let answer = sdk.find("answered").await;
-        assert_eq!(answer.code.unwrap_or(0), 0, "{answer:?}");
-        assert!(answer.has(&asked), "{answer:?}");
-    }
 }
 
 /// Returns whether this is what an SDK says if nobody has the topic. go-sdk gives its programs no data
