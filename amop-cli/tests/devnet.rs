@@ -456,9 +456,10 @@ async fn answers(publisher: &Client, sdk: &mut V3Sdk) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_of_both_generations_is_one() {
     let temp = TempDir::new().unwrap();
-    let base = free_ports(3);
+    // The port for SDKs of 3.x is below those of the nodes.
+    let v3 = free_ports(3);
+    let base = v3 + 1;
     let devnet = start(temp.path(), base, &["--chain", "2,3"]);
-    let v3 = base + 2;
     let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
     assert!(devnet.lines[2].ends_with(&shown), "{:?}", devnet.lines);
     let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
@@ -466,4 +467,79 @@ async fn a_network_of_both_generations_is_one() {
     let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
     answers(&publisher, &mut sdk).await;
     devnet.stop("INT");
+}
+
+/// Nodes are added one by one, first while there is no node of 3.x. It keeps its port.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_of_both_generations_grows() {
+    let temp = TempDir::new().unwrap();
+    let v3 = free_ports(4);
+    let base = v3 + 1;
+    start(temp.path(), base, &["--nodes", "1"]).stop("INT");
+    let mut before = None;
+    for nodes in [1_usize, 2, 3] {
+        let count = nodes.to_string();
+        let devnet = start(temp.path(), base, &["--chain", "2,3", "--nodes", &count]);
+        let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
+        let last = &devnet.lines[nodes];
+        assert!(last.ends_with(&shown), "{:?}", devnet.lines);
+        let files = snapshot(&temp.path().join("chain3"));
+        assert_eq!(*before.get_or_insert_with(|| files.clone()), files);
+        let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
+        within("the subscription", sdk.subscribe(&["topic"])).await;
+        let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
+        answers(&publisher, &mut sdk).await;
+        devnet.stop("INT");
+    }
+}
+
+/// The file of a node may say that it is the bridge, as `amop-node` needs it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bridge_may_be_another_node() {
+    let temp = TempDir::new().unwrap();
+    let v3 = free_ports(3);
+    let base = v3 + 1;
+    start(temp.path(), base, &["--chain", "2,3"]).stop("INT");
+    let file = temp.path().join("127.0.0.1/node0/config.ini");
+    let text = fs::read_to_string(&file).unwrap();
+    let config = "[amop]\nv3_config=../../chain3/127.0.0.1/node0/config.ini\n";
+    fs::write(&file, text.replace("[amop]\n", config)).unwrap();
+    let devnet = start(temp.path(), base, &["--chain", "2,3"]);
+    let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
+    assert!(devnet.lines[1].ends_with(&shown), "{:?}", devnet.lines);
+    assert!(!devnet.lines[2].contains("3.x"), "{:?}", devnet.lines);
+    devnet.stop("INT");
+}
+
+/// In folders of earlier builds, the port of the node of 3.x follows those of the nodes of 2.x. They
+/// work as they are; a node that would get this port is refused before anything is written.
+#[test]
+fn a_node_is_not_added_on_the_port_of_the_node_of_3x() {
+    let temp = TempDir::new().unwrap();
+    let v3 = free_ports(5);
+    let base = v3 + 1;
+    start(temp.path(), base, &["--chain", "2,3"]).stop("INT");
+    let file = temp.path().join("chain3/127.0.0.1/node0/config.ini");
+    let text = fs::read_to_string(&file).unwrap();
+    let old = base + 2;
+    let (own, other) = (
+        format!("listen_port={v3}\n"),
+        format!("listen_port={old}\n"),
+    );
+    assert!(text.contains(&own), "{text}");
+    fs::write(&file, text.replace(&own, &other)).unwrap();
+    let devnet = start(temp.path(), base, &["--chain", "2,3"]);
+    let shown = format!("SDKs of 3.x 127.0.0.1:{old}");
+    assert!(devnet.lines[2].ends_with(&shown), "{:?}", devnet.lines);
+    devnet.stop("INT");
+    let files = snapshot(temp.path());
+    for chain in ["2", "2,3"] {
+        let options = ["--chain", chain, "--nodes", "3"];
+        let finished = Program::start(&mut up(temp.path(), base, &options)).finish();
+        assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+        let errors = &finished.errors;
+        assert!(errors.contains("node2 and the node of 3.x"), "{errors}");
+        assert!(errors.contains(&format!("port {old};")), "{errors}");
+        assert_eq!(snapshot(temp.path()), files);
+    }
 }

@@ -231,6 +231,32 @@ fn guomi_folders() {
     }
 }
 
+/// The files have other names there: with `gm` before them in 2.x, with `sm_` in 3.x.
+#[test]
+fn guomi_folders_are_known_by_the_names_of_their_files() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["ca", "sdk", "ensdk"] {
+        fs::write(dir.path().join(format!("sm_{name}.crt")), "").unwrap();
+    }
+    match CertFiles::sdk(dir.path()).unwrap_err() {
+        TlsError::Guomi { file, .. } => assert!(file.ends_with("sm_sdk.crt"), "{file}"),
+        other => panic!("{other}"),
+    }
+    for (name, guomi) in [("ssl", "sm_ssl"), ("node", "gmnode")] {
+        let files = |name: &str| {
+            let (key, cert) = (format!("{name}.key"), format!("{name}.crt"));
+            CertFiles::node(dir.path(), &key, &cert, "ca.crt")
+        };
+        let missing = Identity::load(&files(name)).unwrap_err();
+        assert!(matches!(missing, TlsError::Missing { .. }), "{missing}");
+        fs::write(files(guomi).cert, "").unwrap();
+        match Identity::load(&files(name)).unwrap_err() {
+            TlsError::Guomi { file, .. } => assert!(file.contains(guomi), "{file}"),
+            other => panic!("{other}"),
+        }
+    }
+}
+
 #[test]
 fn files_of_both_modes() {
     match spoiled("ca.crt", &bytes("rsa/sdk/ca.crt")) {

@@ -8,7 +8,7 @@ use std::{
 
 use amop_cli::conformance::{self, CheckedChain, ConformanceOptions};
 use amop_tls::Identity;
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum, error::ErrorKind};
 
 /// Checks how a node behaves on its port for SDKs; exit code 1 if anything is wrong.
 ///
@@ -25,7 +25,8 @@ pub(crate) struct Conformance {
     /// The generation of the protocol at this port.
     #[arg(long, value_name = "2|3", default_value = "2")]
     chain: CheckedGeneration,
-    /// The channel port of another node of the same network, for the checks across two nodes.
+    /// The channel port of another node of the same network, for the checks across two nodes. Not
+    /// with --chain 3, whose checks need one node only.
     #[arg(long, value_name = "HOST:PORT", value_parser = super::endpoint::endpoint)]
     other: Option<String>,
     /// Run only this check, or all checks with this prefix if it ends in *; may be repeated.
@@ -56,6 +57,15 @@ impl From<CheckedGeneration> for CheckedChain {
 
 impl Conformance {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        if let (CheckedGeneration::V3, Some(_)) = (self.chain, &self.other) {
+            let error = Self::augment_args(Command::new("amop conformance")).error(
+                ErrorKind::ArgumentConflict,
+                "--other cannot be used with --chain 3: the checks of 3.x need one node only; leave \
+                 --other out",
+            );
+            error.print()?;
+            return Ok(ExitCode::from(2));
+        }
         let options = ConformanceOptions {
             endpoint: self.endpoint,
             chain: self.chain.into(),

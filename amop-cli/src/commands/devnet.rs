@@ -1,15 +1,20 @@
 //! `amop devnet up`: a network of AMOP nodes on this machine.
 
-use std::{future, path::PathBuf, pin::pin, time::Duration};
+use std::{
+    future,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
 
 use amop_node::{
     Node, NodeBuilder,
-    config::{ChainV3Config, ChainVersion},
+    config::{ChainV3Config, ChainVersion, NodeConfig},
     layout::{
         DevnetLayout, DevnetSpec, DevnetV3Layout, DevnetV3Spec, write_devnet, write_devnet_v3,
     },
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -50,8 +55,8 @@ impl DevnetCommand {
 /// expect them.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
-    /// The chain that the nodes belong to, by its generation. With `2,3`, one node serves SDKs of
-    /// 2.x, and another SDKs of both on two ports.
+    /// The chain that the nodes belong to, by its generation. With `2,3`, all nodes serve SDKs of 2.x,
+    /// and the last one also SDKs of 3.x, on a port of its own.
     #[arg(long, value_enum, default_value_t = Chain::Two)]
     chain: Chain,
     /// The number of nodes. Default: 2.
@@ -60,7 +65,9 @@ pub(crate) struct Up {
     /// The folder of the network.
     #[arg(long, default_value = "nodes")]
     dir: PathBuf,
-    /// The channel port of the first node; the others follow. P2P ports start 10100 above it.
+    /// The channel port of the first node; the others follow. P2P ports start 10100 above it. With
+    /// `--chain 2,3`, the port for SDKs of 3.x is 1 below it, and that for nodes of 3.x 10100 above
+    /// this one.
     #[arg(long, default_value_t = 20200)]
     base_port: u16,
     /// The port on which the first node answers JSON-RPC over HTTP; the others follow. Default: 11655
@@ -103,6 +110,9 @@ struct Layouts {
 /// The folder of the 3.x chain in that of a network of both.
 const V3_FOLDER: &str = "chain3";
 
+/// The largest number of nodes of a network.
+const MAX_NODES: u16 = 256;
+
 impl Up {
     async fn run(self) -> Result<()> {
         let stopped = signal::stop().context("cannot wait for Ctrl-C")?;
@@ -132,10 +142,15 @@ impl Up {
     /// Writes the missing files of the network and reads all of them.
     async fn prepare(self) -> Result<(Layouts, Vec<NodeBuilder>)> {
         let prepare = move || {
-            let v2 = (self.chain != Chain::Three).then(|| self.layout());
+            let v2 = (self.chain != Chain::Three).then(|| self.v2_spec());
             let v2 = v2.transpose()?;
-            let v3 = (self.chain != Chain::Two).then(|| self.v3_layout(v2.as_ref()));
+            let v3 = (self.chain != Chain::Two).then(|| self.v3_spec());
             let v3 = v3.transpose()?;
+            if let Some(v2) = &v2 {
+                self.check_ports(v2, v3.as_ref())?;
+            }
+            let v2 = v2.as_ref().map(write_devnet).transpose()?;
+            let v3 = v3.as_ref().map(write_devnet_v3).transpose()?;
             let layouts = Layouts { v2, v3 };
             let builders = self.builders(&layouts)?;
             Ok((layouts, builders))
@@ -159,6 +174,7 @@ impl Up {
                     builders.push(builder.with_context(|| format!("node{}", node.index))?);
                 }
             }
+            Chain::Both if bridges(layouts)? => {}
             Chain::Both => {
                 let last = v3.last().zip(builders.pop());
                 let (node, builder) = last.context("a network of both needs nodes of both")?;
@@ -172,26 +188,75 @@ impl Up {
         Ok(builders)
     }
 
-    /// Writes the files of the 3.x chain. Its ports follow those of the nodes of 2.x, if there are any.
-    fn v3_layout(&self, v2: Option<&DevnetLayout>) -> Result<DevnetV3Layout> {
-        let mut spec = match self.chain {
-            Chain::Both => DevnetV3Spec::new(self.dir.join(V3_FOLDER), 1),
-            _ => DevnetV3Spec::new(&self.dir, self.nodes.unwrap_or(2)),
+    /// Checks that no node of 2.x has a port of the node of 3.x in the same folder. Nothing is written
+    /// yet: a node that was written with such a port would have to be deleted by hand.
+    fn check_ports(&self, v2: &DevnetSpec, v3: Option<&DevnetV3Spec>) -> Result<()> {
+        let config = |folder: &Path, index: u16| {
+            let file = folder.join(format!("127.0.0.1/node{index}/config.ini"));
+            file.exists().then_some(file)
         };
+        let v3_folder = self.dir.join(V3_FOLDER);
+        let v3 = match (config(&v3_folder, 0), v3) {
+            (Some(file), _) => {
+                let (config, _) = ChainV3Config::from_ini_file(file)?;
+                [config.sdk_listen, config.p2p_listen].map(|at| at.port())
+            }
+            (None, Some(v3)) => [v3.base_sdk_port, v3.base_p2p_port],
+            (None, None) => return Ok(()),
+        };
+        for index in 0..MAX_NODES {
+            let ports = match config(&v2.dir, index) {
+                Some(file) => {
+                    let (config, _) = NodeConfig::from_ini_file(file)?;
+                    let rpc = config.jsonrpc_listen.map(|at| at.port());
+                    [
+                        Some(config.channel_listen.port()),
+                        Some(config.p2p_listen.port()),
+                        rpc,
+                    ]
+                }
+                None if index < v2.nodes => {
+                    let bases = [v2.base_channel_port, v2.base_p2p_port, v2.base_rpc_port];
+                    bases.map(|base| base.checked_add(index))
+                }
+                None => continue,
+            };
+            // The system chooses a port for each program that asks for port 0.
+            let both = |port: &&u16| **port != 0 && ports.contains(&Some(**port));
+            if let Some(port) = v3.iter().find(both) {
+                bail!(
+                    "node{index} and the node of 3.x in {} cannot both have port {port}; choose \
+                     other base ports, or change the port in a config.ini",
+                    v3_folder.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Describes the 3.x chain. In a network of both, its ports are below those of the nodes of 2.x,
+    /// because nodes that are added get the ports above.
+    fn v3_spec(&self) -> Result<DevnetV3Spec> {
         ensure!(
             !self.rsa && self.chain_id.is_none() && self.fisco_version.is_none()
                 || self.chain == Chain::Both,
             "--rsa, --chain-id and --fisco-version are for chains of 2.x only"
         );
-        let last = v2.and_then(|layout| layout.nodes.last());
-        let base = self
-            .base_port
-            .checked_add(last.map_or(0, |node| node.index + 1));
-        spec.base_sdk_port = base.context("--base-port is too high")?;
+        let (mut spec, base) = match self.chain {
+            Chain::Both => (
+                DevnetV3Spec::new(self.dir.join(V3_FOLDER), 1),
+                self.base_port.checked_sub(1),
+            ),
+            _ => (
+                DevnetV3Spec::new(&self.dir, self.nodes.unwrap_or(2)),
+                Some(self.base_port),
+            ),
+        };
+        spec.base_sdk_port = base.context("--base-port is too low")?;
         let p2p = spec.base_sdk_port.checked_add(P2P_OFFSET);
         spec.base_p2p_port =
             p2p.context("--base-port is too high: the P2P ports start 10100 above it")?;
-        Ok(write_devnet_v3(&spec)?)
+        Ok(spec)
     }
 
     /// Applies the options, which also count for existing nodes.
@@ -205,7 +270,8 @@ impl Up {
         builder
     }
 
-    fn layout(&self) -> Result<DevnetLayout> {
+    /// Describes the nodes of 2.x.
+    fn v2_spec(&self) -> Result<DevnetSpec> {
         let mut spec = DevnetSpec::new(&self.dir, self.nodes.unwrap_or(2));
         spec.base_channel_port = self.base_port;
         spec.base_p2p_port = self
@@ -231,8 +297,19 @@ impl Up {
             spec.version = version.clone();
         }
         spec.rsa = self.rsa;
-        Ok(write_devnet(&spec)?)
+        Ok(spec)
     }
+}
+
+/// Returns whether the file of a node makes it the bridge.
+fn bridges(layouts: &Layouts) -> Result<bool> {
+    for node in layouts.v2.iter().flat_map(|layout| &layout.nodes) {
+        let (config, _) = NodeConfig::from_ini_file(&node.config)?;
+        if config.v3_config.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Starts the nodes.

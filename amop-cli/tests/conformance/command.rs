@@ -139,6 +139,18 @@ async fn what_cannot_run_is_explained() {
     }
 }
 
+/// The checks of 3.x would ignore the other node.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_node_of_3x_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let options = ["--chain", "3", "--other", "127.0.0.1:1"];
+    let finished = conformance("127.0.0.1:1", dir.path(), &options).await;
+    assert_eq!(finished.status.code(), Some(2), "{finished:?}");
+    for part in ["--other cannot be used with --chain 3", "Usage: amop conf"] {
+        assert!(finished.errors.contains(part), "{finished:?}");
+    }
+}
+
 /// An error is printed with all its causes, each once.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_show_every_cause_once() {

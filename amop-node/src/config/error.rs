@@ -138,6 +138,10 @@ pub enum WarningKind {
     RsaTooOld(String),
     /// `storage_security.enable` is on: FISCO nodes have encrypted key files in this case.
     EncryptedStorage,
+    /// The file with the nodes of a 3.x chain does not exist. A FISCO node does not start without it.
+    NoNodesFile(PathBuf),
+    /// `p2p.enable_ssl_verify` of a 3.x chain is off: FISCO nodes accept any certificate in this case.
+    AlwaysVerified,
 }
 
 impl fmt::Display for Warning {
@@ -180,6 +184,16 @@ impl fmt::Display for WarningKind {
             Self::EncryptedStorage => f.write_str(
                 "storage_security.enable is on: this node cannot read encrypted key files, \
                  so network_security.key must name a plain PEM file",
+            ),
+            Self::NoNodesFile(file) => write!(
+                f,
+                "{} does not exist, so this node dials no other node; copy it from the chain's \
+                 deployment, or correct p2p.nodes_path and p2p.nodes_file",
+                file.display()
+            ),
+            Self::AlwaysVerified => f.write_str(
+                "p2p.enable_ssl_verify=false is ignored: this node accepts only nodes whose \
+                 certificates it can verify",
             ),
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{CertPaths, ConfigError, PeerAddr, Warning, read, read_text};
+use super::{CertPaths, ConfigError, PeerAddr, Warning, WarningKind, read, read_text};
 use crate::{Limits, ListenLimits};
 
 /// The settings of a node of a 3.x chain, read from the `config.ini` and the `nodes.json` that
@@ -38,7 +38,8 @@ pub struct ChainV3Config {
     /// Whether packets between nodes are compressed: `p2p.enable_compression` (true).
     pub compress: bool,
     /// The nodes to dial, from `p2p.nodes_path` and `p2p.nodes_file` (`nodes.json`), without
-    /// duplicates. The chain's script lists the node itself, too. Empty if there is no such file.
+    /// duplicates. The chain's script lists the node itself, too. Empty, with a warning, if there is
+    /// no such file.
     pub peers: Vec<PeerAddr>,
     /// The certificates, for both ports: `[cert] ca_path` (`./conf`), `node_key` (`ssl.key`),
     /// `node_cert` (`ssl.crt`) and `ca_cert` (`ca.crt`).
@@ -88,14 +89,23 @@ impl ChainV3Config {
         text: &str,
         path: impl AsRef<Path>,
     ) -> Result<(Self, Vec<Warning>), ConfigError> {
-        let (mut config, nodes, warnings) = read::read_v3(text, path.as_ref())?;
-        config.peers = read_nodes(&nodes)?;
+        let path = path.as_ref();
+        let (mut config, nodes, mut warnings) = read::read_v3(text, path)?;
+        match read_nodes(&nodes)? {
+            Some(peers) => config.peers = peers,
+            None => warnings.push(Warning {
+                file: path.to_owned(),
+                line: None,
+                kind: WarningKind::NoNodesFile(nodes),
+            }),
+        }
         Ok((config, warnings))
     }
 }
 
-/// Reads a `nodes.json`. A node whose file is missing dials nobody, as on a FISCO node that is alone.
-fn read_nodes(file: &Path) -> Result<Vec<PeerAddr>, ConfigError> {
+/// Reads a `nodes.json`; `None` if it does not exist. A node can do without it: others may dial it,
+/// and SDKs need no other node.
+fn read_nodes(file: &Path) -> Result<Option<Vec<PeerAddr>>, ConfigError> {
     #[derive(serde::Deserialize)]
     struct Nodes {
         nodes: Vec<String>,
@@ -103,7 +113,7 @@ fn read_nodes(file: &Path) -> Result<Vec<PeerAddr>, ConfigError> {
     let text = match read_text(file) {
         Ok(text) => text,
         Err(ConfigError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         Err(error) => return Err(error),
     };
@@ -121,5 +131,5 @@ fn read_nodes(file: &Path) -> Result<Vec<PeerAddr>, ConfigError> {
             peers.push(peer);
         }
     }
-    Ok(peers)
+    Ok(Some(peers))
 }

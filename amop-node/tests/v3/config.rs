@@ -6,6 +6,7 @@ use amop_node::{
     NodeBuilder,
     config::{CertPaths, ChainV3Config, ConfigError, NodeConfig, WarningKind},
 };
+use amop_proto::log::with_causes;
 use amop_testkit::{agency, log, v3::V3Sdk, within};
 use amop_tls::{Identity, pki::ChainV3Authority, pki::Leaf};
 use tempfile::TempDir;
@@ -60,9 +61,11 @@ const SCRIPT: &str = "\
     enable=true
 ";
 
+/// Reads a text whose only flaw is that there is no `nodes.json`.
 fn read(text: &str) -> ChainV3Config {
     let (config, warnings) = ChainV3Config::from_ini_str(text, "n/config.ini").unwrap();
-    assert_eq!(warnings, []);
+    let kinds: Vec<_> = warnings.into_iter().map(|warning| warning.kind).collect();
+    assert_eq!(kinds, [WarningKind::NoNodesFile("n/nodes.json".into())]);
     config
 }
 
@@ -122,6 +125,7 @@ fn values_are_read() {
 fn more_authorities_cause_a_warning_only_if_there_are_any() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("config.ini");
+    fs::write(folder.path().join("nodes.json"), r#"{"nodes":[]}"#).unwrap();
     let read = || ChainV3Config::from_ini_str("[cert]\nmulti_ca_path=more\n", &file);
     let more = folder.path().join("conf/more");
     fs::create_dir_all(&more).unwrap();
@@ -174,6 +178,56 @@ fn nodes_json_is_read() {
     }
 }
 
+/// A wrong path must not pass for a chain without other nodes.
+#[test]
+fn a_file_of_nodes_that_does_not_exist_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("config.ini");
+    let read = |text: &str| ChainV3Config::from_ini_str(text, &file).unwrap();
+    let (config, warnings) = read(SCRIPT);
+    assert_eq!(config.peers, []);
+    let nodes = folder.path().join("nodes.json");
+    assert_eq!(warnings.len(), 1);
+    assert_eq!((&warnings[0].file, warnings[0].line), (&file, None));
+    assert_eq!(warnings[0].kind, WarningKind::NoNodesFile(nodes.clone()));
+    fs::write(&nodes, r#"{"nodes":["127.0.0.1:30300"]}"#).unwrap();
+    let (config, warnings) = read(SCRIPT);
+    assert_eq!((config.peers.len(), warnings), (1, vec![]));
+    for (key, wrong) in [
+        ("nodes_path=./", "nodes_path=elsewhere"),
+        ("nodes_file=nodes.json", "nodes_file=node.json"),
+    ] {
+        let (config, warnings) = read(&SCRIPT.replace(key, wrong));
+        assert_eq!(config.peers, []);
+        let warning = warnings[0].to_string();
+        let (_, value) = wrong.split_once('=').unwrap();
+        for part in [value, "does not exist", "p2p.nodes_path"] {
+            assert!(warning.contains(part), "no {part:?} in {warning}");
+        }
+    }
+}
+
+/// Keys that the chain's script writes since 3.14, and others that FISCO nodes read.
+#[test]
+fn keys_of_later_versions_are_known() {
+    let known = "\
+        [p2p]\nenable_ssl_verify = true\nuuid=1\nthread_count=8\n\
+        [rpc]\nenable_ssl=true\ntars_rpc_host=127.0.0.1\ntars_rpc_port=20021\n\
+        tars_rpc_thread_count=8\n\
+        [cert]\nca_path=./conf\nmulti_ca_path=multiCaPath\nsm_ca_cert=sm_ca.crt\n\
+        sm_node_key=sm_ssl.key\nsm_node_cert=sm_ssl.crt\nsm_ennode_key=sm_enssl.key\n\
+        sm_ennode_cert=sm_enssl.crt\n\
+        [experimental]\ncheck_parallel_conflict=true\n";
+    read(known);
+    let off = known.replace("verify = true", "verify = false");
+    let (_, warnings) = ChainV3Config::from_ini_str(&off, "n/config.ini").unwrap();
+    assert_eq!(
+        (warnings[0].line, &warnings[0].kind),
+        (Some(2), &WarningKind::AlwaysVerified)
+    );
+    assert_eq!(warnings.len(), 2);
+}
+
 /// Writes the folder of a node as the chain's script makes it, and returns the identity of an SDK.
 fn write_node(folder: &Path) -> Identity {
     let authority = ChainV3Authority::new("FISCO-BCOS-1").unwrap();
@@ -206,6 +260,25 @@ async fn a_node_runs_from_the_folder_of_a_3x_chain() {
         .wait_for(&["ANY CERTIFICATE OF THE 3.x CHAIN MAY ACT AS AN SDK HERE"])
         .await;
     node.shutdown().await;
+}
+
+#[test]
+fn the_certificates_of_a_guomi_chain_are_recognised() {
+    let folder = TempDir::new().unwrap();
+    write_node(folder.path());
+    let conf = folder.path().join("conf");
+    for kind in ["crt", "key"] {
+        let path = |name: &str| conf.join(format!("{name}.{kind}"));
+        fs::rename(path("ssl"), path("sm_ssl")).unwrap();
+    }
+    fs::rename(conf.join("ca.crt"), conf.join("sm_ca.crt")).unwrap();
+    let Err(error) = NodeBuilder::from_config_file(folder.path().join("config.ini")) else {
+        panic!("it has no certificates that can be used");
+    };
+    let text = with_causes(&error).to_string();
+    for part in ["sm_ssl.crt", "guomi", "not supported"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
 }
 
 /// A bridge is configured in the file of the 2.x chain.

@@ -103,7 +103,7 @@ pub enum TlsError {
     /// The file is of a guomi (SM2) chain.
     #[error(
         "{file}{} is of a guomi (SM2) chain, which is not supported; use a chain or channel with \
-         standard crypto (sm_crypto_channel=false)",
+         standard crypto (sm_crypto_channel=false; in 3.x, sm_ssl=false)",
         shown(subject.as_deref())
     )]
     Guomi {

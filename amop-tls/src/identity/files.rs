@@ -1,5 +1,6 @@
 //! The files that an identity is read from.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -55,7 +56,7 @@ impl CertFiles {
                 return Ok(files);
             }
         }
-        let guomi = ["gm/gmsdk.crt", "gmsdk.crt", "gmnode.crt"];
+        let guomi = ["gm/gmsdk.crt", "gmsdk.crt", "gmnode.crt", "sm_sdk.crt"];
         match guomi.iter().map(|name| dir.join(name)).find(|p| p.exists()) {
             Some(path) => Err(TlsError::Guomi {
                 file: name_of(&path),
@@ -129,10 +130,26 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     read_up_to(path, MAX_FILE)
 }
 
+/// Returns the error about a file that does not exist. Guomi chains give its name a prefix: `gm` in
+/// 2.x, `sm_` in 3.x.
+fn missing(path: &Path) -> TlsError {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let guomi = ["gm", "sm_"].map(|prefix| path.with_file_name(format!("{prefix}{name}")));
+    match guomi.iter().find(|path| path.is_file()) {
+        Some(guomi) => TlsError::Guomi {
+            file: name_of(guomi),
+            subject: None,
+        },
+        None => TlsError::Missing {
+            file: name_of(path),
+        },
+    }
+}
+
 pub(super) fn read_up_to(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, TlsError> {
     let file = || name_of(path);
     let fail = |source: std::io::Error| match source.kind() {
-        ErrorKind::NotFound => TlsError::Missing { file: file() },
+        ErrorKind::NotFound => missing(path),
         _ => TlsError::Read {
             file: file(),
             source,

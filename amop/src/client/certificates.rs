@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use amop_tls::{CertFiles, TlsError};
+
 use crate::CertificatesNotFound;
 
 /// The files that a folder must have.
@@ -51,6 +53,10 @@ fn find(configured: Option<PathBuf>, dir: &Path) -> Result<PathBuf, Certificates
 fn problem(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
         return Some("no such folder".to_owned());
+    }
+    if let Err(TlsError::Guomi { .. }) = CertFiles::sdk(dir) {
+        let text = "has the certificates of a guomi (SM2) chain, which is not supported";
+        return Some(text.to_owned());
     }
     let missing = |files: [&'static str; 3]| -> Vec<&str> {
         let missing = files.into_iter().filter(|file| !dir.join(file).is_file());

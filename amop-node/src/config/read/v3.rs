@@ -61,8 +61,15 @@ pub(in crate::config) fn read_v3(
             kind: WarningKind::NoEffect("cert.multi_ca_path".to_owned()),
         });
     }
-    warnings.sort_by_key(|warning| warning.line);
     let (rpc, p2p) = (keys("rpc"), keys("p2p"));
+    if p2p.get("enable_ssl_verify", BOOL, boolean)? == Some(false) {
+        warnings.push(Warning {
+            file: file.to_owned(),
+            line: Some(p2p.line("enable_ssl_verify")),
+            kind: WarningKind::AlwaysVerified,
+        });
+    }
+    warnings.sort_by_key(|warning| warning.line);
     refuse_guomi(rpc, "rpc.sm_ssl")?;
     refuse_guomi(p2p, "p2p.sm_ssl")?;
     let (nodes_path, nodes_file) = (

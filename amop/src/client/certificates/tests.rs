@@ -49,6 +49,16 @@ fn a_folder_of_a_chain_before_2_1_will_do() {
 }
 
 #[test]
+fn the_error_says_which_place_belongs_to_a_guomi_chain() {
+    let temp = tempfile::tempdir().unwrap();
+    let conf = temp.path().join("conf");
+    fill_with(&conf, ["sm_ca.crt", "sm_sdk.crt", "sm_sdk.key"]);
+    let error = find(None, temp.path()).unwrap_err().to_string();
+    let part = "conf: has the certificates of a guomi (SM2) chain, which is not supported;";
+    assert!(error.contains(part), "{error}");
+}
+
+#[test]
 fn the_error_says_what_each_place_lacks() {
     let temp = tempfile::tempdir().unwrap();
     let conf = temp.path().join("conf");

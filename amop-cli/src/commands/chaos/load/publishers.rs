@@ -164,6 +164,7 @@ fn kind_of(error: &PublishError) -> &'static str {
     match error.kind() {
         PublishErrorKind::NoSubscriber { .. } => "no subscriber (100)",
         PublishErrorKind::Unanswered => "unanswered (104)",
+        PublishErrorKind::SubscriberLeft => "the subscriber left (101)",
         PublishErrorKind::NodeTimeout => "timeout of the node (102)",
         PublishErrorKind::OverLimit => "over limit (103)",
         PublishErrorKind::Rejected { .. } => "rejected",
