@@ -17,6 +17,11 @@ pub enum UpgradeError {
         /// The HTTP status.
         status: u16,
     },
+    /// The node answered with the status 101, but does not accept this request.
+    #[error(
+        "the node answered the WebSocket upgrade with status 101, but does not accept the request"
+    )]
+    NotAccepted,
     /// The bytes that arrived are not the HTTP of a WebSocket upgrade.
     #[error("the WebSocket upgrade failed: {0}")]
     NotUpgrade(String),
@@ -33,7 +38,7 @@ pub enum UpgradeError {
 
 impl UpgradeError {
     /// Returns whether this shows that the other side does not speak the protocol of 3.x, but perhaps
-    /// another one.
+    /// another one. A side that answers over HTTP is no node of 2.x.
     pub fn is_other_protocol(&self) -> bool {
         matches!(self, Self::Closed | Self::NotUpgrade(_))
     }

@@ -45,7 +45,7 @@ pub(crate) struct Socket {
     pongs: BytesMut,
     /// What arrived and is not a whole frame yet.
     input: BytesMut,
-    /// The length of the frames of a message whose last frame has not arrived.
+    /// The length of the frames, with their headers, of a message whose last frame has not arrived.
     fragments: usize,
     max: usize,
 }
@@ -155,7 +155,7 @@ impl Socket {
                 let is_part = !header.is_final && matches!(header.opcode, OpCode::Data(_));
                 let is_last = header.opcode == OpCode::Data(Data::Continue);
                 let counts = is_part || is_last;
-                (whole, if counts { len as usize } else { 0 })
+                (whole, if counts { whole } else { 0 })
             }
             // The context refuses it.
             Ok(Some(_)) | Err(_) => (self.input.len(), 0),

@@ -149,8 +149,7 @@ fn verify(answer: &Answer, key: &str) -> Result<(), UpgradeError> {
         || !has_token(answer, header::CONNECTION, "upgrade")
         || accepted.is_none_or(|value| value != &derive_accept_key(key.as_bytes()))
     {
-        let text = "the answer has the status 101, but does not accept the request";
-        return Err(UpgradeError::NotUpgrade(text.to_owned()));
+        return Err(UpgradeError::NotAccepted);
     }
     Ok(())
 }

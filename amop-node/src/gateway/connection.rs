@@ -62,6 +62,8 @@ impl GatewayEnd {
             self,
             Self::Shutdown
                 | Self::Refused(GatewayRefusal::Duplicate)
+                // The chain's script lists each node among its own peers, too.
+                | Self::Refused(GatewayRefusal::Itself)
                 | Self::ByBridge(GatewayCloseReason::Peer | GatewayCloseReason::Transport { .. })
         )
     }

@@ -8,7 +8,7 @@ use amop_testkit::{
     v3::{V3Sdk, seq, ws_seq},
     within,
 };
-use tokio::join;
+use tokio::{join, select};
 
 use super::{Bridge, impatient};
 
@@ -190,6 +190,31 @@ async fn an_sdk_that_leaves_with_a_message_ends_it() {
     drop(subscriber);
     let answer = within("the answer", publisher.message()).await.unwrap();
     assert_eq!(answer.status, WsStatus::DISCONNECTED);
+    // A native client of either generation says so, and asks nobody else.
+    let v3 = Client::builder()
+        .endpoint(bridge.v3_endpoint())
+        .identity(bridge.certificates.sdk.clone())
+        .connect();
+    let (v2, v3) = join!(bridge.v2(), v3);
+    let topic = "topic".parse().unwrap();
+    for client in [v2, v3.unwrap()] {
+        let (mut first, mut second) = join!(bridge.v3(), bridge.v3());
+        within("the subscription", first.subscribe(&["topic"])).await;
+        within("the subscription", second.subscribe(&["topic"])).await;
+        let leave = async {
+            select! {
+                message = first.request() => drop((message, first)),
+                message = second.request() => drop((message, second)),
+            }
+        };
+        let published = client.publish_unicast_raw(&topic, "ping".into());
+        let (published, ()) = within("the outcome", async { join!(published, leave) }).await;
+        let error = published.unwrap_err();
+        let left = matches!(error.kind(), PublishErrorKind::SubscriberLeft);
+        assert!(left, "{error}");
+        assert!(error.is_retryable() && error.may_have_been_delivered());
+        client.close().await;
+    }
     bridge.stop().await;
 }
 

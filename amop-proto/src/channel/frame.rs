@@ -285,7 +285,7 @@ pub enum FrameError {
         len: usize,
     },
     /// The length field is over the limit.
-    #[error("frame length {len} is over the limit of {max} bytes; send less or raise the limit")]
+    #[error("{}", too_long(*.len, *.max))]
     TooLong {
         /// The value of the length field.
         len: usize,
@@ -298,6 +298,18 @@ pub enum FrameError {
         /// The number of bytes in the buffer.
         available: usize,
     },
+}
+
+/// The first bytes of an answer over HTTP, read as the length of a frame.
+const HTTP: usize = u32::from_be_bytes(*b"HTTP") as usize;
+
+fn too_long(len: usize, max: usize) -> String {
+    if len == HTTP {
+        return "the other side answers over HTTP: a node of FISCO BCOS 3.x does this; speak the \
+                protocol of 3.x with it"
+            .to_owned();
+    }
+    format!("frame length {len} is over the limit of {max} bytes; send less or raise the limit")
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub mod result_code {
             SUCCESS => "success",
             99 => "the message could not be sent",
             NO_SUBSCRIBER => "no subscriber could be reached",
-            DISCONNECTED => "the subscriber's SDK could not be reached",
+            DISCONNECTED => "the subscriber left before it answered",
             TIMEOUT => "timed out",
             OVER_LIMIT => "the publisher's node is over its bandwidth or in-flight limit",
             NO_SESSION => "the subscriber's node found no session that took the message",

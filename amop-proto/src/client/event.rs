@@ -121,6 +121,8 @@ pub enum RequestOutcome {
     Answered(Bytes),
     /// Result 100: no node with a subscriber could be reached.
     NoSubscriber,
+    /// Result 101: the SDK of 3.x that has the message left before it answered.
+    SubscriberLeft,
     /// Result 102: the node stopped waiting for a subscriber.
     NodeTimedOut,
     /// Result 103: the node is over its limit.
@@ -171,6 +173,7 @@ impl RequestOutcome {
         match result {
             result_code::SUCCESS => Self::Answered(payload(body)),
             result_code::NO_SUBSCRIBER => Self::NoSubscriber,
+            result_code::DISCONNECTED => Self::SubscriberLeft,
             result_code::TIMEOUT => Self::NodeTimedOut,
             result_code::OVER_LIMIT => Self::OverLimit,
             result_code::NO_SESSION => Self::Unanswered,

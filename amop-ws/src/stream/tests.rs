@@ -359,6 +359,25 @@ async fn an_incomplete_message_needs_permission_for_its_memory() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn fragments_without_bytes_are_a_message_that_arrives_too_slowly() {
+    let (mut stream, mut raw) = node(WsLimits::default());
+    let fragments = async {
+        raw.write_all(&masked(0x02, b"")).await.unwrap();
+        while raw.write_all(&masked(0x00, b"")).await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let read = async {
+        let error = next(&mut stream).await.unwrap_err();
+        drop(stream);
+        error
+    };
+    let (error, ()) = tokio::join!(read, fragments);
+    let violation = violation(&error);
+    assert!(matches!(violation, WsViolation::TooSlow { .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_arrives_too_slowly_ends_the_connection() {
     let (mut stream, mut raw) = node(WsLimits::default());
     let whole = masked(0x82, &message(b"slow"));

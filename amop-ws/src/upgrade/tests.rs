@@ -127,5 +127,6 @@ async fn a_client_says_what_the_node_answered() {
     let wrong = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
         Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n";
     let wrong = answered(wrong).await.unwrap_err();
-    assert!(matches!(wrong, UpgradeError::NotUpgrade(_)), "{wrong}");
+    assert!(matches!(wrong, UpgradeError::NotAccepted), "{wrong}");
+    assert!(!wrong.is_other_protocol() && !refused.is_other_protocol());
 }

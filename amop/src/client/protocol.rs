@@ -17,8 +17,7 @@ pub enum Protocol {
     /// [`connect_timeout`](crate::ClientBuilder::connect_timeout). Without TLS it is always 3.x, and with
     /// `Tls::legacy_rsa`, which only nodes of 2.x need, always 2.x.
     ///
-    /// What shows this: to 3.x any answer but an agreement to the upgrade, the end of the connection,
-    /// or 2 s of silence; to 2.x anything that is not a frame, or the end of the connection before the
+    /// What shows this: to 3.x any answer that is not HTTP, the end of the connection, or 2 s of silence; to 2.x anything that is not a frame, or the end of the connection before the
     /// version handshake. Silence of a node to which 2.x was spoken shows nothing, because old nodes
     /// of 2.x do not answer the handshake.
     ///

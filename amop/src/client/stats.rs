@@ -34,8 +34,8 @@ pub struct ClientStats {
     pub refused: u64,
     /// Messages that got no answer in time.
     pub timed_out: u64,
-    /// Messages whose connection was lost, or whose publisher was dropped before they were
-    /// confirmed.
+    /// Messages whose connection was lost, or that of their subscriber, or whose publisher was dropped
+    /// before they were confirmed.
     pub lost: u64,
     /// Messages whose futures were dropped before their end.
     pub cancelled: u64,

@@ -135,6 +135,7 @@ impl<'a> PublishContext<'a> {
             RequestOutcome::CutOff { len, longest } => {
                 return Err(self.retry(AttemptEnd::CutOff, Kind::CutOff { len, longest }));
             }
+            RequestOutcome::SubscriberLeft => Kind::SubscriberLeft,
             RequestOutcome::NodeTimedOut => Kind::NodeTimeout,
             RequestOutcome::OverLimit => Kind::OverLimit,
             RequestOutcome::Undecodable => Kind::Undecodable,

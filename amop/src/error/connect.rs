@@ -183,9 +183,7 @@ impl ConnectError {
     /// [`Protocol::Auto`](crate::Protocol::Auto) has the rules.
     pub(crate) fn suggests_another_than(&self, generation: Generation) -> bool {
         match (generation, self) {
-            (Generation::V3, Self::Upgrade { source, .. }) => {
-                !matches!(source, UpgradeError::Io(_))
-            }
+            (Generation::V3, Self::Upgrade { source, .. }) => source.is_other_protocol(),
             (Generation::V3, Self::Timeout { stage, .. }) => *stage == ConnectStage::Upgrade,
             (Generation::V2, Self::NotANode { .. }) => true,
             (Generation::V2, Self::ClosedDuringHandshake { reason, .. }) => matches!(

@@ -73,6 +73,6 @@ pub(super) fn failure<'a>(counters: &'a ClientCounters, error: &PublishError) ->
         | Kind::Rejected { .. }
         | Kind::Reply(_) => &counters.refused,
         Kind::NodeTimeout | Kind::Timeout { .. } => &counters.timed_out,
-        Kind::CutOff { .. } | Kind::Disconnected { .. } => &counters.lost,
+        Kind::CutOff { .. } | Kind::SubscriberLeft | Kind::Disconnected { .. } => &counters.lost,
     }
 }

@@ -33,16 +33,19 @@ async fn a_unicast_returns_the_answer_framed_or_not() {
 #[tokio::test(start_paused = true)]
 async fn results_become_errors_that_name_topic_and_node() {
     type Check = fn(&PublishError) -> bool;
-    let cases: [(i32, Check); 7] = [
+    let cases: [(i32, Check); 8] = [
         (100, |e| {
             matches!(e.kind(), PublishErrorKind::NoSubscriber { .. })
+        }),
+        (101, |e| {
+            matches!(e.kind(), PublishErrorKind::SubscriberLeft)
         }),
         (102, |e| matches!(e.kind(), PublishErrorKind::NodeTimeout)),
         (103, |e| matches!(e.kind(), PublishErrorKind::OverLimit)),
         (104, |e| matches!(e.kind(), PublishErrorKind::Unanswered)),
         (105, |e| matches!(e.kind(), PublishErrorKind::Undecodable)),
-        (101, |e| {
-            matches!(e.kind(), PublishErrorKind::Rejected { code: 101, .. })
+        (99, |e| {
+            matches!(e.kind(), PublishErrorKind::Rejected { code: 99, .. })
         }),
         (
             7,

@@ -52,6 +52,9 @@ fn limits_hold_before_the_body_is_there() {
         decoder.decode(&mut over),
         Err(FrameError::TooLong { len: 101, max: 100 })
     );
+    let mut http = BytesMut::from(&b"HTTP/1.1 400 Bad Request"[..]);
+    let error = decoder.decode(&mut http).unwrap_err().to_string();
+    assert!(error.contains("a node of FISCO BCOS 3.x"), "{error}");
     let mut under = BytesMut::from(&41u32.to_be_bytes()[..]);
     assert_eq!(
         decoder.decode(&mut under),

@@ -46,6 +46,7 @@ fn answers_are_told_apart_by_their_result() {
         (0, framed("yes"), RequestOutcome::Answered("yes".into())),
         (0, Bytes::new(), RequestOutcome::Answered(Bytes::new())),
         (100, Bytes::new(), RequestOutcome::NoSubscriber),
+        (101, Bytes::new(), RequestOutcome::SubscriberLeft),
         (102, Bytes::new(), RequestOutcome::NodeTimedOut),
         (103, Bytes::new(), RequestOutcome::OverLimit),
         (104, echo.clone(), RequestOutcome::Unanswered),

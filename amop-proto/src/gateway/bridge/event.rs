@@ -14,7 +14,7 @@ pub struct GatewayConnectionId(pub u64);
 #[non_exhaustive]
 pub enum GatewayRefusal {
     /// The node at the other end is this node itself.
-    #[error("it is this node itself; remove its address from the peers of the gateway")]
+    #[error("it is this node itself, which its own list of peers may name")]
     Itself,
     /// The node has a connection already (gateway-v3 section 1).
     #[error("the node has a connection already, and 3.x nodes keep only one")]

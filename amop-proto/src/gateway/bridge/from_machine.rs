@@ -133,7 +133,7 @@ impl GatewayBridge {
             .any(|way| matches!(send(self, way), Some(Ok(()))))
     }
 
-    /// Sends a unicast to the next node, or ends it if there is none.
+    /// Sends a unicast to the next node, or ends it if no node is left.
     fn attempt(&mut self, now: Instant, seq: u32, mut unicast: SentUnicast) {
         while let Some(node) = self.draw(&unicast) {
             unicast.tried.push(node);

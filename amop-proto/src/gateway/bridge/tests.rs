@@ -55,7 +55,8 @@ fn errors_say_whether_somebody_can_have_the_message() {
     for status in [3001, 3002, 3003, -4009, -4011, -1, -7, -8] {
         assert_eq!(refusal_of(status), Refusal::Undelivered, "{status}");
     }
-    for status in [-4006, -4008, 0, 100, 103, 104] {
+    assert_eq!(refusal_of(-4006), Refusal::Final(101));
+    for status in [-4008, 0, 100, 103, 104] {
         let late = Refusal::Final(result_code::TIMEOUT);
         assert_eq!(refusal_of(status), late, "{status}");
     }

@@ -54,7 +54,8 @@ pub(super) fn refusal_of(status: i16) -> Refusal {
         | WsStatus::FAILED
         | WsStatus::GATEWAY_TIMED_OUT
         | WsStatus::GATEWAY_TIMED_OUT_TOO => Refusal::Undelivered,
-        WsStatus::DISCONNECTED | WsStatus::TIMED_OUT => Refusal::Final(result_code::TIMEOUT),
+        WsStatus::DISCONNECTED => Refusal::Final(result_code::DISCONNECTED),
+        WsStatus::TIMED_OUT => Refusal::Final(result_code::TIMEOUT),
         WsStatus(other) => Refusal::Final(result_of(other)),
     }
 }
@@ -117,8 +118,8 @@ pub(super) const LATE: GatewayReply =
 pub(super) fn reply_of(answer: &Frame) -> GatewayReply {
     match answer.result {
         result_code::NO_SESSION | result_code::NO_SUBSCRIBER | 99 => NOBODY,
-        // The subscriber's session ended before its answer: it may have the message.
-        101 => LOST,
+        // The subscriber may have the message.
+        result_code::DISCONNECTED => LOST,
         result_code::TIMEOUT => LATE,
         result_code::OVER_LIMIT => GatewayReply::Error(FAILED, OVER_LIMIT_TEXT),
         result => {

@@ -61,8 +61,10 @@ const MAX_FRAME: usize = MAX_MESSAGE - 5;
 /// | --- | --- |
 /// | answer with status 0 | result 0 |
 /// | 3001, 3003 | result 100: no subscriber |
-/// | 3002, -4006 | result 104: not taken |
-/// | -4008, no answer within 70 s | result 102: the node timed out |
+/// | 3002 | result 104: not taken |
+/// | -4006 | result 101: the subscriber left with the message |
+/// | -4008, -7, -8, no answer within 70 s | result 102: the node timed out |
+/// | -1 of the node | result 103: the node is over a limit, or fails |
 /// | any other status, also of a subscriber | the same number as result |
 /// | unicast | A unicast with the same seq; with a random one if that has not 32 bytes, or is in use. |
 /// | its second copy, after 30 s | A unicast with the seq of the first copy, so that the client repeats its answer; it goes to the second copy, because only that one reaches the publisher. |
@@ -311,7 +313,7 @@ impl Bridge for NodeBridge {
             FrameType::HEARTBEAT => self.heartbeat(frame),
             FrameType::RPC => self.answers.of_probe(probe_answer(frame)),
             FrameType::SET_TOPICS => {
-                self.topics.apply(&mut self.session, &frame.body);
+                self.topics.apply(now, &mut self.session, &frame.body);
                 self.answers.topics_changed();
             }
             FrameType::UNICAST => self.unicast(now, frame),
@@ -334,11 +336,14 @@ impl Bridge for NodeBridge {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.session.handle_timeout(now);
+        self.topics.handle_timeout(now, &mut self.session);
         self.handle_events(now);
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        self.session.next_timeout()
+        let session = self.session.next_timeout()?;
+        let topics = self.topics.next_timeout();
+        Some(topics.map_or(session, |at| at.min(session)))
     }
 
     fn poll_transmit(&mut self) -> Option<WsTransmit> {

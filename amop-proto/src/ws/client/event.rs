@@ -107,8 +107,13 @@ impl From<WsOutcome> for RequestOutcome {
             WsOutcome::Disconnected => Self::Disconnected,
             WsOutcome::Failed { status, text } => match status {
                 WsStatus::NO_SUBSCRIBER | WsStatus::UNREACHABLE => Self::NoSubscriber,
-                WsStatus::NO_SESSION | WsStatus::DISCONNECTED => Self::Unanswered,
-                WsStatus::TIMED_OUT => Self::NodeTimedOut,
+                WsStatus::NO_SESSION => Self::Unanswered,
+                WsStatus::DISCONNECTED => Self::SubscriberLeft,
+                WsStatus::TIMED_OUT
+                | WsStatus::GATEWAY_TIMED_OUT
+                | WsStatus::GATEWAY_TIMED_OUT_TOO => Self::NodeTimedOut,
+                // An overlay node over a limit says this, too.
+                WsStatus::FAILED => Self::OverLimit,
                 WsStatus(code) => Self::Rejected {
                     code: code.into(),
                     payload: text,

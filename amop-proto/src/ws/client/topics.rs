@@ -58,6 +58,11 @@ impl TopicSet {
         self.wanted.get(topic)
     }
 
+    /// Lets the node be told of the whole set once more.
+    pub(super) fn repeat(&mut self) {
+        self.changed = true;
+    }
+
     /// Returns the payload of the list, if the node has not been told of the last change.
     pub(super) fn take_update(&mut self) -> Option<Bytes> {
         std::mem::take(&mut self.changed).then(|| WsTopicList::payload_of(&self.wanted))

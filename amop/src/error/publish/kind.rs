@@ -26,6 +26,7 @@ use crate::CodecError;
 /// | [`UnprovenAnswer`](Self::UnprovenAnswer) | yes | yes |
 /// | [`NoVerifiedSubscriber`](Self::NoVerifiedSubscriber) | yes: a subscriber may be verified | yes: as after `NoSubscriber` |
 /// | [`Unanswered`](Self::Unanswered) | yes | yes |
+/// | [`SubscriberLeft`](Self::SubscriberLeft) | yes | yes |
 /// | [`NodeTimeout`](Self::NodeTimeout) | yes | yes |
 /// | [`OverLimit`](Self::OverLimit) | yes | yes: a node may give up a message that waits for its answer |
 /// | [`Undecodable`](Self::Undecodable) | no: correct the type or the codec | yes: another subscriber may have been asked before |
@@ -99,14 +100,18 @@ pub enum PublishErrorKind {
         /// How long the client waited.
         after: Duration,
     },
-    /// No subscriber took the message (result 104; status 3002 or -4006 of 3.x): each was silent, gone
-    /// or had a full queue.
+    /// No subscriber took the message (result 104; status 3002 of 3.x): each was silent, gone or had a
+    /// full queue.
     Unanswered,
-    /// The node stopped waiting for subscribers (result 102; status -4008 of 3.x) before this client's own timeout
-    /// passed. Some subscribers may have taken the message; others may not have been asked.
+    /// The connection of the subscriber, an SDK of 3.x, ended before it answered (result 101; status -4006
+    /// of 3.x). It may have handled the message, which was given to no other subscriber.
+    SubscriberLeft,
+    /// The node stopped waiting for subscribers (result 102; status -4008, -7 or -8 of 3.x) before this
+    /// client's own timeout passed. Some subscribers may have taken the message; others may not have been asked.
     NodeTimeout,
-    /// The node is over its bandwidth or in-flight limit (result 103). To share a limit fairly, a
-    /// node also gives up messages that wait for their answers.
+    /// The node is over its bandwidth or in-flight limit (result 103), or is of 3.x and says that it failed
+    /// (status -1), as an overlay node over a limit does. To share a limit fairly, a node also gives up
+    /// messages that wait for their answers.
     OverLimit,
     /// The subscriber could not decode the message (result 105).
     Undecodable,
@@ -117,7 +122,7 @@ pub enum PublishErrorKind {
     /// The subscriber failed while it had the message (result 107): its code panicked.
     SubscriberFailed,
     /// The subscriber refused the message with a code of its own; or a node of 3.x reported an error
-    /// for which there is no other kind: `code` is its status, such as -1, and `payload` its text.
+    /// for which there is no other kind: `code` is its status, and `payload` its text.
     #[non_exhaustive]
     Rejected {
         /// The code.
@@ -168,6 +173,7 @@ impl PublishErrorKind {
             | Self::UnprovenAnswer(_)
             | Self::NoVerifiedSubscriber { .. }
             | Self::Unanswered
+            | Self::SubscriberLeft
             | Self::NodeTimeout
             | Self::OverLimit
             | Self::SubscriberFailed
@@ -198,6 +204,7 @@ impl PublishErrorKind {
             | Self::UnprovenAnswer(_)
             | Self::NoVerifiedSubscriber { .. }
             | Self::Unanswered
+            | Self::SubscriberLeft
             | Self::NodeTimeout
             | Self::OverLimit
             | Self::Undecodable

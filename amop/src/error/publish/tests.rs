@@ -37,6 +37,7 @@ fn number(kind: &Kind) -> usize {
         Kind::Closed { .. } => 21,
         Kind::Reply(_) => 22,
         Kind::NoPrivateTopics => 23,
+        Kind::SubscriberLeft => 24,
     }
 }
 
@@ -65,6 +66,7 @@ fn examples() -> Vec<Kind> {
         Kind::UnprovenAnswer(OpenError::NotRecipient),
         Kind::NoVerifiedSubscriber { after },
         Kind::Unanswered,
+        Kind::SubscriberLeft,
         Kind::NodeTimeout,
         Kind::OverLimit,
         Kind::Undecodable,
@@ -99,7 +101,7 @@ fn error(kind: Kind) -> PublishError {
 #[test]
 fn there_is_an_example_of_every_kind() {
     let numbers: BTreeSet<usize> = examples().iter().map(number).collect();
-    assert!(numbers.iter().copied().eq(0..24), "{numbers:?}");
+    assert!(numbers.iter().copied().eq(0..25), "{numbers:?}");
 }
 
 /// The table in the documentation is what the two questions answer.

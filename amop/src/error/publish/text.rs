@@ -63,6 +63,7 @@ pub(super) fn write(
         | Kind::UnprovenAnswer(_)
         | Kind::NoVerifiedSubscriber { .. }
         | Kind::Unanswered
+        | Kind::SubscriberLeft
         | Kind::NodeTimeout
         | Kind::OverLimit
         | Kind::Timeout { .. }
@@ -171,6 +172,11 @@ fn write_by_node(
              or had a full queue. A node waits 5 s for each (30 s on 3.x), so one that takes longer may still \
              have processed it: publish again if that is safe, answer sooner, or add subscribers"
         ),
+        Kind::SubscriberLeft => write!(
+            f,
+            "the subscriber of {topic:?} (by way of {endpoint}) left before it answered; it may have \
+             processed the message: publish again if that is safe"
+        ),
         Kind::NodeTimeout => write!(
             f,
             "{endpoint} gave up waiting for an answer to the message for {topic:?}; it may have \
@@ -179,8 +185,8 @@ fn write_by_node(
         ),
         Kind::OverLimit => write!(
             f,
-            "{endpoint} is over its limit and gave up the message for {topic:?}; slow down, or \
-             raise the node's outgoing_bandwidth_limit"
+            "{endpoint} is over its limit, or failed, and gave up the message for {topic:?}; slow down, \
+             raise the node's outgoing_bandwidth_limit, or see the node's log"
         ),
         Kind::Timeout { after, fisco } => write!(
             f,

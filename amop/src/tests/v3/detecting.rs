@@ -78,6 +78,33 @@ async fn a_node_of_2_x_is_found_out_and_remembered() {
     }
 }
 
+/// What answers over HTTP is no node of 2.x, and may be silent to its protocol for ever.
+#[tokio::test(start_paused = true)]
+async fn a_web_server_is_no_node() {
+    for status in [
+        "400 Bad Request",
+        "404 Not Found",
+        "200 OK",
+        "101 Switching Protocols",
+    ] {
+        let (mut hosts, client) = Hosts::start(&[&auto(V3)], &Client::builder());
+        let (connected, ()) = tokio::join!(client.connected(), async {
+            let mut stream = hosts.arrival(0).await;
+            stream
+                .read_buf(&mut BytesMut::with_capacity(256))
+                .await
+                .unwrap();
+            let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let error = connected.unwrap_err();
+        assert!(
+            matches!(error, ConnectError::Upgrade { .. }),
+            "{status}: {error:?}"
+        );
+    }
+}
+
 /// A node of 2.x may wait for the rest of what it takes for a long frame.
 #[tokio::test(start_paused = true)]
 async fn silence_is_borne_for_2_s() {

@@ -38,7 +38,7 @@ async fn a_unicast_returns_the_answer() {
 async fn statuses_become_errors_that_name_topic_and_node() {
     type Check = fn(&Kind) -> bool;
     let node = WsType::NODE_ANSWER;
-    let cases: [(WsType, i16, Check); 13] = [
+    let cases: [(WsType, i16, Check); 14] = [
         (node, 3001, |kind| {
             matches!(kind, Kind::NoSubscriber { fisco: false })
         }),
@@ -46,17 +46,14 @@ async fn statuses_become_errors_that_name_topic_and_node() {
         (node, 3003, |kind| {
             matches!(kind, Kind::NoSubscriber { fisco: false })
         }),
-        (node, -4006, |kind| matches!(kind, Kind::Unanswered)),
+        (node, -4006, |kind| matches!(kind, Kind::SubscriberLeft)),
         (node, -4008, |kind| matches!(kind, Kind::NodeTimeout)),
         // "hello", 8 bytes, and the header of 43.
         (node, -4011, |kind| {
             matches!(kind, Kind::TooLarge { len: 56, max: 55 })
         }),
-        (
-            node,
-            -1,
-            |kind| matches!(kind, Kind::Rejected { code: -1, payload } if payload == "why"),
-        ),
+        (node, -1, |kind| matches!(kind, Kind::OverLimit)),
+        (node, -7, |kind| matches!(kind, Kind::NodeTimeout)),
         (WsType::RESPONSE, 104, |kind| {
             matches!(kind, Kind::Unanswered)
         }),

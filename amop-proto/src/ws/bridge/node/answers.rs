@@ -108,7 +108,7 @@ pub(super) fn handshake_answer(node: &WsHandshakeResponse, max_frame: usize) -> 
 }
 
 /// Returns the compatibility version of the first node of a chain, which has a byte for each number;
-/// empty if there is none.
+/// an empty text if no node tells one.
 fn node_version(node: &WsHandshakeResponse) -> String {
     let groups = node.group_info_list.iter();
     let nodes = groups.flat_map(|group| &group.node_list);
@@ -153,8 +153,13 @@ pub(super) fn outcome_answer(seq: Seq, framed: &[u8], outcome: WsOutcome) -> Opt
 fn failure_result(status: WsStatus) -> i32 {
     match status {
         WsStatus::NO_SUBSCRIBER | WsStatus::UNREACHABLE => result_code::NO_SUBSCRIBER,
-        WsStatus::NO_SESSION | WsStatus::DISCONNECTED => result_code::NO_SESSION,
-        WsStatus::TIMED_OUT => result_code::TIMEOUT,
+        WsStatus::NO_SESSION => result_code::NO_SESSION,
+        WsStatus::DISCONNECTED => result_code::DISCONNECTED,
+        WsStatus::TIMED_OUT | WsStatus::GATEWAY_TIMED_OUT | WsStatus::GATEWAY_TIMED_OUT_TOO => {
+            result_code::TIMEOUT
+        }
+        // An overlay node over a limit says this, too.
+        WsStatus::FAILED => result_code::OVER_LIMIT,
         WsStatus(code) => code.into(),
     }
 }

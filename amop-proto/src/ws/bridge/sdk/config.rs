@@ -8,8 +8,9 @@ use crate::{
     ws::server::{ListMeaning, WsServerConfig},
 };
 
-/// How long two lists of topics may come in the wrong order.
-const SETTLED: Duration = Duration::from_secs(3);
+/// How long two lists of topics may come in the wrong order: an SDK's queue has no order (ws-v3 section
+/// 4). [`NodeBridge`](crate::ws::bridge::NodeBridge) repeats a list later than this.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// The settings of an [`SdkBridge`](super::SdkBridge), usually the same ones for all.
 #[derive(Debug, Clone)]
@@ -28,7 +29,7 @@ pub struct SdkBridgeConfig {
 impl SdkBridgeConfig {
     /// Returns the settings for a node with these timeouts: a subscriber has 9 tenths of the time
     /// after which the node would try the next one, and a list of topics replaces the earlier ones
-    /// once they are settled (3 s). `session` gives the rest.
+    /// once they are settled (0.5 s). `session` gives the rest.
     ///
     /// ```
     /// use std::time::Duration;

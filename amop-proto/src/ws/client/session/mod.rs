@@ -131,6 +131,11 @@ impl<T> WsClientSession<T> {
         self.topics.unsubscribe(topic)
     }
 
+    /// Sends the list of topics once more.
+    pub(crate) fn repeat_topics(&mut self) {
+        self.topics.repeat();
+    }
+
     /// Records a sign of life of the node at `at`: a ping or a pong, or a part of a message.
     pub fn note_activity(&mut self, at: Instant) {
         self.pings.alive(at);

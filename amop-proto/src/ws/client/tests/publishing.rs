@@ -101,7 +101,10 @@ fn outcomes_have_the_words_of_2_x() {
         ),
         (failed(WsStatus::UNREACHABLE), RequestOutcome::NoSubscriber),
         (failed(WsStatus::NO_SESSION), RequestOutcome::Unanswered),
-        (failed(WsStatus::DISCONNECTED), RequestOutcome::Unanswered),
+        (
+            failed(WsStatus::DISCONNECTED),
+            RequestOutcome::SubscriberLeft,
+        ),
         (failed(WsStatus::TIMED_OUT), RequestOutcome::NodeTimedOut),
         (failed(WsStatus::FAILED), of_2(-1)),
         // What native clients of 3.x answer.

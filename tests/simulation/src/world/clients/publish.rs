@@ -188,6 +188,9 @@ impl World {
                 message.verdict = Verdict::Disconnected;
                 AttemptEnd::Lost
             }
+            RequestOutcome::SubscriberLeft => {
+                return self.finish(client, number, Verdict::Unanswered);
+            }
             RequestOutcome::OverLimit => return self.finish(client, number, Verdict::OverLimit),
             RequestOutcome::TimedOut | RequestOutcome::NodeTimedOut => {
                 return self.finish(client, number, Verdict::TimedOut);

@@ -51,7 +51,7 @@ fn a_unicast_keeps_its_seq_and_gets_the_reply() {
     let mut network = Network::ready();
     let seq = network.unicast(b"question", 1);
     assert_eq!(network.read[0].seq, seq);
-    // The reply begins like a topic, but is none.
+    // The reply only looks as if a topic stood before it.
     let reply = Bytes::from_static(b"\x06hello again");
     let answer = WsMessage::new(WsType::RESPONSE, seq.clone(), reply.clone());
     assert!(network.node.answer(&seq, answer));
@@ -70,11 +70,11 @@ fn every_status_becomes_an_outcome_that_users_know() {
         (node, 3001, RequestOutcome::NoSubscriber),
         (node, 3002, RequestOutcome::Unanswered),
         (node, 3003, RequestOutcome::NoSubscriber),
-        (node, -4006, RequestOutcome::Unanswered),
+        (node, -4006, RequestOutcome::SubscriberLeft),
         (node, -4008, RequestOutcome::NodeTimedOut),
         (node, -4011, rejected(-4011, "text")),
-        (node, -1, rejected(-1, "text")),
-        (node, -7, rejected(-7, "text")),
+        (node, -1, RequestOutcome::OverLimit),
+        (node, -7, RequestOutcome::NodeTimedOut),
         (WsType::RESPONSE, 104, RequestOutcome::Unanswered),
         (WsType::RESPONSE, 105, RequestOutcome::Undecodable),
         (WsType::RESPONSE, 106, RequestOutcome::NoReply),
@@ -82,6 +82,7 @@ fn every_status_becomes_an_outcome_that_users_know() {
         (WsType::RESPONSE, 4711, rejected(4711, "text")),
         (WsType::RESPONSE, 3001, rejected(3001, "text")),
         (WsType::RESPONSE, -9, rejected(-9, "text")),
+        (WsType::RESPONSE, -1, rejected(-1, "text")),
     ];
     for (kind, status, outcome) in cases {
         let mut network = Network::ready();

@@ -70,6 +70,22 @@ fn a_topic_that_was_left_is_refused_here() {
     assert_eq!(network.events, []);
 }
 
+/// An overlay node may take the list for one that comes too late, if another one came just before.
+#[test]
+fn a_list_without_a_topic_is_sent_once_more() {
+    let mut network = Network::subscribed();
+    network.forget();
+    network.client.unsubscribe(&hello());
+    network.run();
+    assert_eq!(network.lists().len(), 1);
+    network.pass(Duration::from_millis(999));
+    assert_eq!(network.lists().len(), 1);
+    network.pass(Duration::from_millis(1));
+    assert_eq!(network.lists(), [&b"{\"topics\":[]}\n"[..]; 2]);
+    network.pass(Duration::from_secs(4));
+    assert_eq!(network.lists().len(), 2);
+}
+
 /// The client learns which topics it does not have.
 #[test]
 fn topics_that_3_x_cannot_have_are_missing() {
