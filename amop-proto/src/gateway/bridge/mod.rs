@@ -14,7 +14,7 @@
 //!
 //! | from | what happens |
 //! | --- | --- |
-//! | machine, unicast | It goes to one of the 3.x nodes with the topic, drawn at random. If the node cannot be reached or says that it has no subscriber, the next one is drawn, until [`GatewayBridgeConfig::answer`] has passed. If nobody can have the message, the machine gets result 104 and asks its next subscriber. In all other cases the unicast ends: with the subscriber's answer, with its status as the result, or with 102 if a subscriber may have the message and its answer did not come. |
+//! | machine, unicast | It goes to one of the 3.x nodes with the topic, drawn at random. If the node cannot be reached, says that it has no subscriber, or its connection ends before the unicast is written, the next one is drawn, until [`GatewayBridgeConfig::answer`] has passed. If nobody can have the message, the machine gets result 104 and asks its next subscriber. In all other cases the unicast ends: with the subscriber's answer, with its status as the result, or with 102 if a subscriber may have the message and its answer did not come. |
 //! | machine, multicast | It goes once to each 3.x node with the topic. |
 //! | 3.x, unicast | The machine gets it. Its answer goes back over the connection of the request, or over another one if that is gone. Result 104 becomes status 3002, 101 becomes -4006, 102 becomes -4008, other results of subscribers become their status. |
 //! | 3.x, multicast | The machine gets it once. |

@@ -219,6 +219,25 @@ fn a_unicast_whose_connection_ended_may_have_a_subscriber() {
 }
 
 #[test]
+fn a_unicast_that_was_not_written_goes_to_the_next_node() {
+    let mut chain = Chain::new(1);
+    let first = chain.play(&[b"t"]);
+    let wire = chain.join(first, 0);
+    let publisher = chain.net.sdk(0);
+    chain.learn();
+    chain.hold(wire);
+    let request = unicast(1, "t", "x");
+    chain.send(publisher, request.clone());
+    let second = chain.neighbour(0, &[b"t"]);
+    chain.learn();
+    chain.cut(wire);
+    assert_eq!(chain.heard(first), []);
+    let (_, to) = chain.asked(second);
+    chain.answer(second, &to, 0, "y");
+    assert_eq!(chain.net.only(publisher), reply(&request, "y"));
+}
+
+#[test]
 fn a_unicast_waits_for_its_answer_over_the_next_connection() {
     let mut chain = Chain::new(1);
     let node = chain.play(&[]);
