@@ -83,9 +83,11 @@ use crate::p2p::PeerFrame;
 ///
 /// // A connection with node 2 has finished TLS.
 /// let connection = bridge.connect(now, GatewayAddress::of_key(&[2; 65])?)?;
+/// let handshake = bridge.poll_packet(now, connection).expect("a handshake");
+/// assert!(!bridge.is_connected());
+/// // Node 2 sends one, too.
+/// bridge.handle_packet(now, connection, handshake.joined());
 /// assert!(bridge.is_connected());
-/// let handshake = bridge.poll_packet(now, connection);
-/// assert!(handshake.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -138,10 +140,14 @@ impl GatewayBridge {
         }
     }
 
-    /// Returns whether there is a connection with a 3.x node.
+    /// Returns whether there is a connection with a 3.x node that has sent its handshake. A node that
+    /// still has an earlier connection closes the next ones without one, for up to 120 s: if each of
+    /// these counted, the machine would get and lose its peer again and again, and other overlay
+    /// nodes would stand by for this one.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        !self.connections.is_empty()
+        let mut peers = self.connections.values();
+        peers.any(|peer| peer.version().is_some())
     }
 
     /// Records that the machine has a peer from here on.
