@@ -3,13 +3,16 @@
 use amop_sim::{Invariant, Plan, Profile, Sabotage, Summary, run, run_many};
 
 /// Seeds and shares of gateways that found a bug once, each with a description.
-const PAST: [(u64, f64); 3] = [
+const PAST: [(u64, f64); 5] = [
     // A unicast that was not written yet when its connection ended went to no other node.
     (280, 0.4),
     (282, 0.4),
     // After a silent crash, a gateway whose connections were refused carried messages for moments,
     // and the gateway that could carry them stood by.
     (49, 0.4),
+    // A FISCO node left while a multicast for its border node was on its way.
+    (738, 0.4),
+    (3949, 0.7),
 ];
 
 fn plan(seed: u64, share: f64) -> Plan {
@@ -30,11 +33,16 @@ fn all_good(summaries: &[Summary]) {
 
 #[test]
 fn seeds_that_failed_before_hold() {
-    let profiles = [Profile::Crashes, Profile::Storm];
+    let profiles = [
+        None,
+        Some(Profile::Crashes),
+        Some(Profile::Partitions),
+        Some(Profile::Storm),
+    ];
     let runs = PAST.iter().flat_map(|&(seed, share)| {
         profiles.map(|profile| {
             run(&Plan {
-                profile: Some(profile),
+                profile,
                 ..plan(seed, share)
             })
         })
