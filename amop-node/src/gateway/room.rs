@@ -57,7 +57,7 @@ pub(crate) struct GatewayRoom {
     state: Mutex<RoomState>,
     core: Arc<Core>,
     checker: Arc<Checker>,
-    /// Notified when the first connection begins or the last one ends.
+    /// Notified when the first connection has a handshake or the last one ends.
     pub(super) connected: Notify,
     /// Notified when the bridge's next timeout has become earlier.
     timer: Notify,
@@ -82,7 +82,7 @@ struct RoomState {
 #[derive(Debug)]
 pub(super) struct ForMachine {
     frames: Option<(PeerId, Vec<PeerFrame>)>,
-    /// Whether the first connection began or the last one ended.
+    /// Whether the first connection has a handshake or the last one ended.
     changed: bool,
 }
 
@@ -230,7 +230,6 @@ impl GatewayRoom {
         drop(state);
         // The bridge has packets for it already.
         let ((), frames) = self.with(|_, _| ());
-        self.connected.notify_one();
         Ok((id, signals, frames))
     }
 

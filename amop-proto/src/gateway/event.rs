@@ -129,6 +129,8 @@ pub enum GatewayOutcome {
     TimedOut,
     /// The connection ended before an answer came.
     Disconnected,
+    /// The connection ended before the unicast was written: no node has it.
+    Unsent,
 }
 
 /// A response to a unicast.

@@ -76,6 +76,21 @@ fn subscribers(net: &mut Net, topic: &str) -> Vec<Sdk> {
 }
 
 #[test]
+fn a_multicast_on_its_way_when_the_fisco_node_leaves_reaches_the_border_nodes_sdks() {
+    let mut net = row(&[1]);
+    let link = fisco_peer(&mut net, 1, "both");
+    let subscriber = net.subscriber(1, &["both"]);
+    let publisher = net.sdk(0);
+    net.wire_held = true;
+    let message = multicast(1, "both", "hello");
+    net.send(publisher, message.clone());
+    net.cut(link);
+    net.wire_held = false;
+    net.settle();
+    assert_eq!(net.only(subscriber), message);
+}
+
+#[test]
 fn a_fisco_node_and_nodes_two_links_away_reach_each_other() {
     let mut net = row(&[0]);
     let link = fisco_peer(&mut net, 0, "real");

@@ -13,20 +13,20 @@ use crate::{
 };
 
 /// How long connections and topics must exist before a message may rely on them.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(crate) const SETTLED: Duration = Duration::from_secs(2);
 
 /// A subscriber that never answers is given up by its own node after 5 s. Another node, which
 /// cannot tell whether the link between them still works, gives it up after this time.
-const LATE: Duration = Duration::from_secs(6);
+pub(crate) const LATE: Duration = Duration::from_secs(6);
 
 /// How long a message may travel in addition to the time that its subscribers take.
-const TRAVEL: Duration = Duration::from_millis(500);
+pub(crate) const TRAVEL: Duration = Duration::from_millis(500);
 
 /// A silent cut is found within 3 s and a tick, and all nodes know the consequences a moment later.
 pub(crate) const QUIET: Duration = Duration::from_secs(5);
 
 /// How long a multicast may take: links that failed too often may be suppressed for a while.
-const ARRIVES: Duration = Duration::from_secs(15);
+pub(crate) const ARRIVES: Duration = Duration::from_secs(15);
 
 /// A message crosses at most this many links; this is the limit of the node-node protocol.
 const MAX_HOPS: u32 = 32;
@@ -48,6 +48,7 @@ impl World {
         if self.rogues.is_empty() {
             found.extend(self.check_copies());
             found.extend(self.check_handed());
+            found.extend(self.check_crossings());
         }
         // A hostile node repeats statements of others as often as it likes. An SDK can make a node
         // state so much that others ask for all of it again and again. The cost of this is limited
@@ -85,7 +86,8 @@ impl World {
                         (Invariant::TrueAnswers, text)
                     });
                 }
-                let to = self.unicast_had_a_way(id, message, done)?;
+                let to = self.unicast_had_a_way(id, message, done);
+                let to = to.or_else(|| self.unicast_had_a_crossing(id, message, done))?;
                 let text = format!(
                     "message {number} of client {} sent at {:?} ended with {verdict:?} at {done:?} \
                      though client {to} could be reached all the time",
@@ -94,7 +96,8 @@ impl World {
                 Some((Invariant::UnicastsArrive, text))
             }
             MessageKind::Multicast => {
-                let missed = self.multicast_missed(message)?;
+                let missed = self.multicast_missed(message);
+                let missed = missed.or_else(|| self.multicast_missed_beyond(message))?;
                 let text = format!(
                     "multicast {number} of client {} sent at {:?} ended with {verdict:?} and did \
                      not reach client {missed}",
@@ -106,7 +109,7 @@ impl World {
     }
 
     /// Returns the host that a client is connected to by a connection.
-    fn host_behind(conn: &Conn) -> Option<usize> {
+    pub(crate) fn host_behind(conn: &Conn) -> Option<usize> {
         conn.owners.iter().find_map(|owner| match owner {
             Owner::Session { host, .. } => Some(*host),
             _ => None,
@@ -115,7 +118,12 @@ impl World {
 
     /// Returns the hosts that a client was connected to, with its topics known, from before `from`
     /// until `until`.
-    fn hosts_of(&self, client: usize, from: At, until: At) -> impl Iterator<Item = usize> {
+    pub(crate) fn hosts_of(
+        &self,
+        client: usize,
+        from: At,
+        until: At,
+    ) -> impl Iterator<Item = usize> {
         self.clients[client]
             .spans
             .iter()
@@ -133,9 +141,8 @@ impl World {
 
     /// Returns whether subscribers that never answer may have used all of a unicast's time, because
     /// links failed meanwhile, or connections of subscribers stood still, ended or began.
-    fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
-        let all = vec![true; self.hosts.len()];
-        let mut disturbed = !self.is_quiet_around(&all, from, done);
+    pub(crate) fn is_held_up(&self, message: &Message, from: At, done: At) -> bool {
+        let mut disturbed = !self.is_still(from, done);
         let mut silent = 0;
         for client in &self.clients {
             if !client.topics.contains(&message.topic) {
@@ -154,6 +161,16 @@ impl World {
         disturbed && silent > 0 && done.saturating_sub(message.sent) <= longest
     }
 
+    /// Returns the subscribers of a topic that answer.
+    pub(crate) fn answering(&self, topic: usize) -> impl Iterator<Item = usize> {
+        let clients = self.clients.iter().enumerate();
+        let answering = clients.filter(move |(_, client)| {
+            client.topics.contains(&topic)
+                && matches!(client.behaviour, Behaviour::Prompt | Behaviour::Late(_))
+        });
+        answering.map(|(index, _)| index)
+    }
+
     /// Returns a subscriber that would have answered and could be reached all the time.
     fn unicast_had_a_way(&self, id: MessageId, message: &Message, done: At) -> Option<usize> {
         let from = message.sent.checked_sub(SETTLED)?;
@@ -168,12 +185,7 @@ impl World {
             .hosts_of(message.publisher, message.sent, done)
             .map(|host| (host, distances(self.hosts.len(), &edges, host)))
             .collect();
-        let subscribers = self.clients.iter().enumerate().filter(|(_, client)| {
-            client.topics.contains(&message.topic)
-                && matches!(client.behaviour, Behaviour::Prompt | Behaviour::Late(_))
-        });
-        subscribers
-            .map(|(index, _)| index)
+        self.answering(message.topic)
             .filter(|&index| index != message.publisher)
             .find(|&index| {
                 self.hosts_of(index, from, done).any(|host| {
@@ -244,7 +256,9 @@ impl World {
                 .ledger
                 .get(MessageId(number))
                 .map_or(0, |message| message.over.len());
-            if copies as usize > sent {
+            if copies as usize > sent
+                && !self.may_come_twice(MessageId(number), copies as usize, sent)
+            {
                 let text = format!(
                     "connection {} got multicast {number} {copies} times, sent {sent} times",
                     conn.0

@@ -47,14 +47,14 @@ impl World {
             .filter(|handing| self.sdk_of(handing) == Some(client))
             .partition(|handing| handing.v3);
         let got = message.got.iter().filter(|&&(to, _)| to == client).count();
-        message.kind == MessageKind::Unicast && got <= v3.len() + v2.len().min(1)
+        let v2 = v2.len().min(1 + self.other_names(id, client));
+        message.kind == MessageKind::Unicast && got <= v3.len() + v2
     }
 
     /// Returns whether an SDK of 3.x has a unicast, did not refuse it, and may be unable to answer: its
     /// program never does, its connection broke or stood still, or links changed on the way back.
-    /// The node asks no other subscriber then.
+    /// The node asks no other subscriber then. The same holds for a node beyond a gateway.
     pub(crate) fn is_kept(&self, id: MessageId, done: At) -> bool {
-        let all = vec![true; self.hosts.len()];
         self.handings(id)
             .iter()
             .filter(|handing| handing.v3 && !handing.refused)
@@ -62,8 +62,9 @@ impl World {
                 let sdk = self.sdk_of(handing).map(|client| &self.clients[client]);
                 sdk.is_none_or(|sdk| sdk.behaviour == Behaviour::Never)
                     || !self.conns[handing.conn.0].is_undisturbed(handing.at, done)
-                    || !self.is_quiet_around(&all, handing.at, done)
+                    || !self.is_still(handing.at, done)
             })
+            || self.is_kept_beyond(id, done)
     }
 
     /// Checks that a unicast is given to no other SDK after one of 3.x that did not refuse it.
@@ -79,8 +80,8 @@ impl World {
         let last = handings.last()?.at;
         let from = message.sent.saturating_sub(QUIET);
         // A node that hears nothing from another one asks the next subscriber.
-        let all = vec![true; self.hosts.len()];
-        if !self.is_quiet_around(&all, from, last) || self.overloaded(from, last) {
+        if !self.is_still(from, last) || self.overloaded(from, last) || self.is_taken_back(id, last)
+        {
             return None;
         }
         // Each time that the publisher sends it, it ends at the first one.

@@ -104,6 +104,20 @@ pub enum Sabotage {
     ConfirmAtOnce,
     /// A client of 3.x takes every sign of life for the pong that it waits for.
     AnyPong,
+    /// No gateway stands by while another node carries the chain's messages.
+    BothCarry,
+    /// A message that comes from a chain enters it again.
+    EchoCrossing,
+    /// Gateways take each multicast of others twice.
+    CrossTwice,
+    /// Messages between gateways are lost.
+    LoseCrossings,
+    /// A packet between gateways loses its last byte.
+    GarblePacket,
+    /// Gateways do not hear of topics.
+    DeafGateways,
+    /// A node is not told that its gateway has no connection any more.
+    ForgetsToClose,
 }
 
 /// The configuration of a run. The same configuration and seed give the same run.
@@ -119,6 +133,8 @@ pub struct Config {
     pub profile: Profile,
     /// The share of the SDKs' connections that speak 3.x, 0 to 1.
     pub share_of_v3: f64,
+    /// The share of the network's links that are connections between gateways of 3.x, 0 to 1.
+    pub share_of_gateways: f64,
     /// Whether to print every step.
     pub trace: bool,
     /// The fault that the harness causes on purpose.
@@ -138,6 +154,7 @@ impl Config {
             topology,
             profile: Profile::Calm,
             share_of_v3: 0.0,
+            share_of_gateways: 0.0,
             trace: false,
             sabotage: None,
             limits: Limits::default(),

@@ -10,6 +10,7 @@
 //! cargo run -p amop-sim --release -- --seed 7                 one run, chosen by the seed
 //! cargo run -p amop-sim --release -- --seed 7 --trace         with every step
 //! cargo run -p amop-sim --release -- --seeds 0..10000         many, on all cores
+//! cargo run -p amop-sim --release -- --gateways 0.4 --seeds 0..10000  with gateways of 3.x
 //! cargo run -p amop-sim --release -- --scale 1000             a large network
 //! cargo run -p amop-sim --release -- --hostile --seeds 0..5000  with hosts that lie
 //! ```
@@ -28,6 +29,16 @@
 //! stand at both ends of such a connection, as in `amop` and `amop-node`; between them pass WebSocket
 //! messages, pings and pongs. The TLS and HTTP requests before them are not simulated. Both
 //! generations have one topic space, so everything below holds for both, except where it says so.
+//!
+//! Some links may be connections between gateways of 3.x instead (`--gateways 0.4` for this share of
+//! them), and a third of these are there in addition to the link. The nodes at their ends form one
+//! 3.x chain: each has a [`GatewayBridge`](amop_proto::gateway::bridge::GatewayBridge) and a
+//! connection with each other, as `amop-node` has them. Their packets are written and read by
+//! [`GatewayCodec`](amop_proto::gateway::GatewayCodec), with versions 1 to 3, some of them compressed.
+//! To each machine the chain is one FISCO node that takes part in the overlay (`transit`), so that
+//! only gateways join some parts of the network; a part may be one node without links. Of the
+//! gateways in one part, the one with the lowest ID carries messages, and the others stand by. A
+//! gateway dials again after about 1 s instead of 10 s.
 //!
 //! # What must hold
 //!
@@ -72,6 +83,48 @@
 //! * [`NothingLeft`](Invariant::NothingLeft): when all SDKs have left and all links are gone, no
 //!   node holds a session, a peer, a record or anything else.
 //!
+//! # Gateways of 3.x
+//!
+//! All of the above holds with gateways, too, within each part of the network that links join.
+//! Across gateways holds what the documentation of
+//! [`gateway::bridge`](amop_proto::gateway::bridge) promises:
+//!
+//! * [`WellFormed`](Invariant::WellFormed): no gateway counts a packet of another one as malformed,
+//!   forged, for somebody else, or over a limit, and none refuses a list of topics. The node is
+//!   allowed to ignore one thing: an answer of the chain to a unicast that its publisher's node has
+//!   taken back.
+//! * [`BoundedMemory`](Invariant::BoundedMemory): no gateway knows more nodes than the chain has. What
+//!   waits for the gateway has the bound of a connection's queue.
+//! * [`TrueAnswers`](Invariant::TrueAnswers) and [`OneOutcome`](Invariant::OneOutcome) without
+//!   exception.
+//! * [`NoDuplicate`](Invariant::NoDuplicate), except that messages between 3.x nodes have no name, and
+//!   get a new one where they leave the chain. So a program may get a message once more for each
+//!   node where it left the chain if one of these is true: the publisher sent it again, or a
+//!   connection between nodes changed, or a gateway began or stopped to carry messages, since 5 s
+//!   before. Otherwise a program gets it once in each part of the network that the program is
+//!   connected to. With changes a session, too, may get a multicast more often than it was sent,
+//!   once for each such node.
+//! * [`NoLoop`](Invariant::NoLoop): in the life of a node, a message crosses from its gateway to each
+//!   other gateway at most as often as its publisher sent it. A unicast may cross again after the
+//!   gateway stopped to carry messages and began again, because the machine takes the chain for another
+//!   peer then. If nothing changed for 5 s, messages enter the chain only in the part of the network
+//!   where their publisher is.
+//! * [`UnicastsArrive`](Invariant::UnicastsArrive) and [`MulticastsArrive`](Invariant::MulticastsArrive)
+//!   for subscribers in other parts of the network, if for 12 s before these were undisturbed, too: the
+//!   links from the publisher's node to a gateway that carries messages, its connection with a
+//!   gateway that carries messages in the other part, the links from there, and the subscriber's
+//!   connection. A unicast that a gateway sent to another one need not be answered if a connection
+//!   between nodes changed meanwhile, or a gateway began or stopped to carry messages: a subscriber
+//!   may have it, and it goes to no other.
+//! * [`HandedOnce`](Invariant::HandedOnce), if no connection between gateways changed either. In addition a publisher's node takes a unicast back if the nodes of the chain
+//!   together have not answered after 6 s, as it does with any node.
+//! * [`Convergence`](Invariant::Convergence): as above, and all nodes see which gateway carries messages
+//!   for their part of the network; this one has exactly the topics of the other parts that its
+//!   connections lead to. A silent cut between gateways is found only after 60 s
+//!   ([`IDLE`](amop_proto::gateway::IDLE)), which is added to [`BOUND`]. No gateway begins to carry
+//!   messages before another one has taken one of its connections.
+//! * [`NothingLeft`](Invariant::NothingLeft): no gateway waits for anything.
+//!
 //! # Hostile hosts
 //!
 //! With `--hostile` one node, sometimes two, and up to two SDKs lie for 20 s and then leave. A
@@ -101,6 +154,7 @@
 
 mod bulk;
 mod checks;
+mod checks_gateways;
 mod checks_v3;
 mod config;
 mod hostile;

@@ -36,6 +36,9 @@ struct Args {
     /// Let this share of the SDKs' connections speak 3.x, 0 to 1, whatever the seed says.
     #[arg(long, conflicts_with_all = ["scale", "hostile"])]
     v3: Option<f64>,
+    /// Let this share of the network's links be connections between gateways of 3.x, 0 to 1.
+    #[arg(long, conflicts_with_all = ["scale", "hostile"])]
+    gateways: Option<f64>,
     /// Include hostile nodes and SDKs.
     #[arg(long, conflicts_with_all = ["scale", "profile", "topology", "nodes"])]
     hostile: bool,
@@ -63,6 +66,7 @@ impl Args {
             topology: self.topology,
             profile: self.profile,
             share_of_v3: self.v3,
+            share_of_gateways: self.gateways,
             trace: self.trace,
             sabotage: None,
         }

@@ -26,6 +26,8 @@ pub(crate) enum Owner {
         life: u32,
         id: SessionId,
     },
+    /// The end of a node's gateway.
+    Gateway { host: usize, life: u32 },
     /// An SDK's end.
     Client { client: usize, endpoint: usize },
     /// The end of an SDK that lies.

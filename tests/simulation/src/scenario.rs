@@ -36,6 +36,9 @@ pub struct Plan {
     pub profile: Option<Profile>,
     /// The share of the SDKs' connections that speak 3.x, 0 to 1.
     pub share_of_v3: Option<f64>,
+    /// The share of the network's links that are connections between gateways of 3.x, 0 to 1; none if
+    /// it is not given.
+    pub share_of_gateways: Option<f64>,
     /// Whether to print every step.
     pub trace: bool,
     /// The fault that the harness causes on purpose.
@@ -51,6 +54,7 @@ impl Plan {
             topology: None,
             profile: None,
             share_of_v3: None,
+            share_of_gateways: None,
             trace: false,
             sabotage: None,
         }
@@ -86,6 +90,7 @@ impl Plan {
         config.profile = self.profile.unwrap_or(profile);
         let share = [0.0, 0.3, 0.3, 0.6, 1.0][rng.random_range(0..5)];
         config.share_of_v3 = self.share_of_v3.unwrap_or(share).clamp(0.0, 1.0);
+        config.share_of_gateways = self.share_of_gateways.unwrap_or(0.0).clamp(0.0, 1.0);
         config.trace = self.trace;
         config.sabotage = self.sabotage;
         if config.profile.slows() {
@@ -111,7 +116,8 @@ pub fn run(plan: &Plan) -> Summary {
     scenario.publish(busy, BUSY);
     let outcomes_known = scenario.world.now() + Duration::from_micros(BUSY) + PATIENCE;
     scenario.world.run_until(last_fault);
-    let converged = scenario.world.converge(BOUND);
+    let bound = scenario.world.bound();
+    let converged = scenario.world.converge(bound);
     scenario.world.run_for(Duration::from_secs(6));
     scenario.publish(20, 2_000_000);
     let last = scenario.world.now() + Duration::from_secs(2) + PATIENCE;

@@ -18,6 +18,8 @@ pub struct Summary {
     pub network: (usize, Topology, Profile),
     /// The share of the SDKs' connections that speak 3.x.
     pub share_of_v3: f64,
+    /// The share of the network's links that are connections between gateways of 3.x.
+    pub share_of_gateways: f64,
     /// The virtual time it took.
     pub time: Duration,
     /// The number of events.
@@ -28,6 +30,8 @@ pub struct Summary {
     pub unicasts: (u64, u64),
     /// The number of multicasts published, and the number of copies that programs got.
     pub multicasts: (u64, u64),
+    /// The number of unicasts and of multicasts that gateways sent each other.
+    pub crossed: (u64, u64),
     /// The time from the start until all nodes knew the truth.
     pub joined: Option<Duration>,
     /// The time from the last fault until all nodes knew the truth again.
@@ -61,6 +65,8 @@ impl Summary {
             seed: config.seed,
             network: (config.nodes, config.topology, config.profile),
             share_of_v3: config.share_of_v3,
+            share_of_gateways: config.share_of_gateways,
+            crossed: world.gateways.crossed_count(),
             time: world.now(),
             events: world.events(),
             lines: world.log.lines(),
@@ -77,8 +83,12 @@ impl Summary {
     /// Returns the command that repeats this run.
     pub fn replay(&self) -> String {
         let (nodes, topology, profile) = self.network;
+        let gateways = match self.share_of_gateways > 0.0 {
+            true => format!(" --gateways {}", self.share_of_gateways),
+            false => String::new(),
+        };
         format!(
-            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {} --v3 {}",
+            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {} --v3 {}{gateways}",
             self.seed,
             format!("{topology:?}").to_lowercase(),
             format!("{profile:?}").to_lowercase(),
@@ -111,6 +121,13 @@ impl fmt::Display for Summary {
             f,
             "  {unicasts} unicasts, {answered} answered; {multicasts} multicasts, {copies} copies"
         )?;
+        if self.share_of_gateways > 0.0 {
+            let (unicasts, multicasts) = self.crossed;
+            writeln!(
+                f,
+                "  {unicasts} unicasts and {multicasts} multicasts crossed a gateway connection"
+            )?;
+        }
         writeln!(
             f,
             "  all nodes agreed {} after the start, {} after the last fault",

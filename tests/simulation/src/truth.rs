@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use amop_proto::gateway::IDLE;
 use amop_testkit::topology::distances;
 use bytes::Bytes;
 
@@ -40,6 +41,9 @@ impl World {
         }
         let edges = self.live_edges();
         let topics = self.true_topics();
+        if let Some(wrong) = self.chain_untrue(&edges, &topics) {
+            return Some(wrong);
+        }
         for (at, host) in self.hosts.iter().enumerate() {
             let Some(node) = &host.node else {
                 continue;
@@ -102,6 +106,11 @@ impl World {
         }
         for (at, host) in self.hosts.iter().enumerate() {
             let ends = host.peers.values().chain(host.sessions.values());
+            let gateway = host
+                .gateway
+                .iter()
+                .flat_map(|gateway| gateway.ends.values());
+            let ends = ends.chain(gateway);
             for (id, _) in ends {
                 if !self.conns[id.0].is_live() {
                     return Some(format!("node {at} holds a connection that has ended"));
@@ -149,6 +158,10 @@ impl World {
         }
         // Records of unreachable nodes are kept for a minute.
         self.run_for(Duration::from_secs(65));
+        if self.has_gateways() {
+            // A connection that was cut silently is found after 60 s, and its node is forgotten then.
+            self.run_for(IDLE + Duration::from_secs(5));
+        }
         let mut found = Vec::new();
         for (at, host) in self.hosts.iter().enumerate() {
             let Some(node) = &host.node else {
@@ -165,6 +178,7 @@ impl World {
                 ));
             }
         }
+        found.extend(self.left_in_gateways());
         for text in found {
             self.violated(Invariant::NothingLeft, text);
         }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bulk;
+mod gateways;
 mod graph;
 mod hostile;
 mod sabotage;

@@ -178,6 +178,7 @@ impl GatewayBridge {
                 return self.answer_machine(seq, &unicast.frame.respond(result, body));
             }
             GatewayOutcome::Refused { status, .. } => refusal_of(status),
+            GatewayOutcome::Unsent => Refusal::Undelivered,
             GatewayOutcome::TimedOut | GatewayOutcome::Disconnected => {
                 Refusal::Final(result_code::TIMEOUT)
             }

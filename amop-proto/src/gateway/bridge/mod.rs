@@ -14,7 +14,7 @@
 //!
 //! | from | what happens |
 //! | --- | --- |
-//! | machine, unicast | It goes to one of the 3.x nodes with the topic, drawn at random. If the node cannot be reached or says that it has no subscriber, the next one is drawn, until [`GatewayBridgeConfig::answer`] has passed. If nobody can have the message, the machine gets result 104 and asks its next subscriber. In all other cases the unicast ends: with the subscriber's answer, with its status as the result, or with 102 if a subscriber may have the message and its answer did not come. |
+//! | machine, unicast | It goes to one of the 3.x nodes with the topic, drawn at random. If the node cannot be reached, says that it has no subscriber, or its connection ends before the unicast is written, the next one is drawn, until [`GatewayBridgeConfig::answer`] has passed. If nobody can have the message, the machine gets result 104 and asks its next subscriber. In all other cases the unicast ends: with the subscriber's answer, with its status as the result, or with 102 if a subscriber may have the message and its answer did not come. |
 //! | machine, multicast | It goes once to each 3.x node with the topic. |
 //! | 3.x, unicast | The machine gets it. Its answer goes back over the connection of the request, or over another one if that is gone. Result 104 becomes status 3002, 101 becomes -4006, 102 becomes -4008, other results of subscribers become their status. |
 //! | 3.x, multicast | The machine gets it once. |
@@ -83,9 +83,11 @@ use crate::p2p::PeerFrame;
 ///
 /// // A connection with node 2 has finished TLS.
 /// let connection = bridge.connect(now, GatewayAddress::of_key(&[2; 65])?)?;
+/// let handshake = bridge.poll_packet(now, connection).expect("a handshake");
+/// assert!(!bridge.is_connected());
+/// // Node 2 sends one, too.
+/// bridge.handle_packet(now, connection, handshake.joined());
 /// assert!(bridge.is_connected());
-/// let handshake = bridge.poll_packet(now, connection);
-/// assert!(handshake.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -138,10 +140,14 @@ impl GatewayBridge {
         }
     }
 
-    /// Returns whether there is a connection with a 3.x node.
+    /// Returns whether there is a connection with a 3.x node that has sent its handshake. A node that
+    /// still has an earlier connection closes the next ones without one, for up to 120 s: if each of
+    /// these counted, the machine would get and lose its peer again and again, and other overlay
+    /// nodes would stand by for this one.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        !self.connections.is_empty()
+        let mut peers = self.connections.values();
+        peers.any(|peer| peer.version().is_some())
     }
 
     /// Records that the machine has a peer from here on.

@@ -27,6 +27,7 @@ use super::{
     },
     handshake::VersionRange,
     id::{GatewayAddress, GatewayId},
+    message::{GatewayMessage, GatewayMessageKind},
     packet::{OutgoingPacket, PacketType},
     topics::AnnouncedTopics,
 };
@@ -232,7 +233,7 @@ impl<T> GatewayPeer<T> {
         });
     }
 
-    /// Closes the connection from this side. Queued packets may still be sent.
+    /// Closes the connection from this side. Queued packets other than unicasts may still be sent.
     pub fn close(&mut self) {
         self.finish(GatewayCloseReason::Local);
     }
@@ -242,12 +243,24 @@ impl<T> GatewayPeer<T> {
             return;
         }
         self.is_closed = true;
+        self.withdraw_unicasts();
         while let Some(token) = self.requests.take_any() {
             let outcome = GatewayOutcome::Disconnected;
             self.events
                 .push_back(GatewayEvent::Finished { token, outcome });
         }
         self.events.push_back(GatewayEvent::Closed(reason));
+    }
+
+    /// Ends the unicasts that were not written, and are not written any more.
+    fn withdraw_unicasts(&mut self) {
+        for seq in self.outbox.withdraw(is_unicast) {
+            if let Some(token) = self.requests.take(seq) {
+                let outcome = GatewayOutcome::Unsent;
+                self.events
+                    .push_back(GatewayEvent::Finished { token, outcome });
+            }
+        }
     }
 
     fn notice(&mut self, notice: GatewayNotice) {
@@ -305,4 +318,13 @@ impl<T> GatewayPeer<T> {
         self.due.topic_seq = now + TOPIC_SEQ_INTERVAL;
         self.due.topic_seq_earliest = now + TOPIC_SEQ_AT_ONCE;
     }
+}
+
+/// Returns whether a packet asks for one subscriber.
+fn is_unicast(packet: &OutgoingPacket) -> bool {
+    let packet = &packet.packet;
+    let message = GatewayMessage::parse(&packet.payload);
+    packet.kind == PacketType::AMOP
+        && !packet.is_response()
+        && message.is_ok_and(|message| message.kind == GatewayMessageKind::UNICAST)
 }

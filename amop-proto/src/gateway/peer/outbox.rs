@@ -83,6 +83,21 @@ impl Outbox {
         Some(packet)
     }
 
+    /// Takes out the packets that match, and returns their numbers.
+    pub(super) fn withdraw(&mut self, matches: impl Fn(&OutgoingPacket) -> bool) -> Vec<u32> {
+        let packets = std::mem::take(&mut self.packets);
+        let (taken, rest) = packets.into_iter().partition(|packet| matches(packet));
+        self.packets = rest;
+        let taken: VecDeque<OutgoingPacket> = taken;
+        for packet in &taken {
+            self.bytes -= cost(packet);
+            if !packet.packet.is_response() {
+                self.own -= cost(packet);
+            }
+        }
+        taken.iter().map(|packet| packet.packet.seq).collect()
+    }
+
     /// Records that a part of a packet that was taken has been written.
     pub(super) fn note_written(&mut self, now: Instant) {
         if let Some(blocked) = &mut self.blocked {

@@ -166,15 +166,22 @@ fn nothing_follows_the_end() {
     for end in ends {
         let mut tested = Tested::ready(1);
         tested.unicast(2, 1).unwrap();
+        assert_eq!(tested.sent().len(), 1);
+        tested.unicast(2, 2).unwrap();
+        tested.peer.multicast(tested.now, id(2), BODY).unwrap();
         end(&mut tested.peer);
         let events = tested.events();
+        // The second one was not written, and is not written any more.
+        let outcome = GatewayOutcome::Unsent;
+        assert_eq!(events[0], GatewayEvent::Finished { token: 2, outcome });
         let outcome = GatewayOutcome::Disconnected;
-        let finished = GatewayEvent::Finished { token: 1, outcome };
-        assert_eq!(events[0], finished);
-        assert!(matches!(events[1], GatewayEvent::Closed(_)));
-        assert_eq!(events.len(), 2);
-        // The unicast may still be written.
-        assert_eq!(tested.sent().len(), 1);
+        assert_eq!(events[1], GatewayEvent::Finished { token: 1, outcome });
+        assert!(matches!(events[2], GatewayEvent::Closed(_)));
+        assert_eq!(events.len(), 3);
+        // The multicast may still be written.
+        let (_, message) = tested.sent_messages().pop().unwrap();
+        assert_eq!(message.kind, GatewayMessageKind::MULTICAST);
+        assert_eq!(tested.peer.queued_bytes(), 0);
 
         end(&mut tested.peer);
         tested.announce(3, 1);

@@ -81,6 +81,8 @@ struct Wire {
     ends: [End; 2],
     buffers: [BytesMut; 2],
     is_cut: bool,
+    /// Whether it takes nothing.
+    is_held: bool,
 }
 
 pub(super) struct Chain {
@@ -148,6 +150,7 @@ impl Chain {
             ends,
             buffers: [BytesMut::new(), BytesMut::new()],
             is_cut: false,
+            is_held: false,
         });
         self.settle();
         self.wires.len() - 1
@@ -256,6 +259,11 @@ impl Chain {
             [Heard::Unicast(body, reply)] => (body.clone(), reply.clone()),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Lets a connection take nothing from here on.
+    pub(super) fn hold(&mut self, wire: usize) {
+        self.wires[wire].is_held = true;
     }
 
     /// Breaks a connection; both ends notice.
@@ -380,6 +388,9 @@ impl Chain {
     }
 
     fn pump_wire(&mut self, wire: usize) -> bool {
+        if self.wires[wire].is_held {
+            return false;
+        }
         let now = self.net.now();
         let ends = self.wires[wire].ends;
         let mut moved = false;

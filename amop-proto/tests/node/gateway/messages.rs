@@ -9,7 +9,7 @@ use amop_proto::{
 };
 use bytes::Bytes;
 
-use super::chain::{Chain, Heard, body, id, with_chain};
+use super::chain::{Chain, Heard, PLAYED, address, body, id, with_chain};
 use crate::support::{multicast, reply, unicast};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -220,6 +220,25 @@ fn a_unicast_whose_connection_ended_may_have_a_subscriber() {
 }
 
 #[test]
+fn a_unicast_that_was_not_written_goes_to_the_next_node() {
+    let mut chain = Chain::new(1);
+    let first = chain.play(&[b"t"]);
+    let wire = chain.join(first, 0);
+    let publisher = chain.net.sdk(0);
+    chain.learn();
+    chain.hold(wire);
+    let request = unicast(1, "t", "x");
+    chain.send(publisher, request.clone());
+    let second = chain.neighbour(0, &[b"t"]);
+    chain.learn();
+    chain.cut(wire);
+    assert_eq!(chain.heard(first), []);
+    let (_, to) = chain.asked(second);
+    chain.answer(second, &to, 0, "y");
+    assert_eq!(chain.net.only(publisher), reply(&request, "y"));
+}
+
+#[test]
 fn a_unicast_waits_for_its_answer_over_the_next_connection() {
     let mut chain = Chain::new(1);
     let node = chain.play(&[]);
@@ -239,6 +258,24 @@ fn a_unicast_waits_for_its_answer_over_the_next_connection() {
         chain.heard(node)[..],
         [Heard::Answer(GatewayOutcome::Answered(_))]
     ));
+}
+
+#[test]
+fn a_connection_without_a_handshake_gives_the_machine_no_peer() {
+    let mut chain = Chain::new(1);
+    let wire = chain.take(0, address(PLAYED)).unwrap();
+    chain.settle();
+    assert!(chain.bridges[0].is_open(wire));
+    // The other node closes it because it still has an earlier one.
+    assert!(!chain.bridges[0].is_connected());
+    assert_eq!(chain.net.nodes[0].machine.peers().count(), 0);
+    let now = chain.net.now();
+    chain.bridges[0].handle_eof(now, wire);
+    chain.settle();
+    assert!(!chain.bridges[0].is_connected());
+    chain.neighbour(0, &[]);
+    assert!(chain.bridges[0].is_connected());
+    assert_eq!(chain.net.nodes[0].machine.peers().count(), 1);
 }
 
 #[test]

@@ -5,7 +5,10 @@ use amop_proto::{
     node::NodeNotice,
     p2p::{
         self, PeerFrame,
-        mesh::{self, MulticastHeader, Record, RoutingKey, UnicastHeader, packet},
+        mesh::{
+            self, MulticastHeader, Record, RelayedMulticastHeader, RoutingKey, Seal, UnicastHeader,
+            packet,
+        },
         protocol,
     },
 };
@@ -81,6 +84,43 @@ fn what_a_neighbour_sends_in_the_name_of_others_is_not_taken() {
         }
         net.peer_send(liar, true_one.clone());
         net.peer_send(liar, spread.clone());
+        net.nothing(subscriber);
+    }
+}
+
+/// A relay sends what waits for a path, and what was on a link that was cut. It must not vouch for it
+/// because it names the relay.
+#[test]
+fn a_relay_does_not_take_what_waits_for_its_own() {
+    for cut_before in [true, false] {
+        let mut net = Net::new(2);
+        net.connect(0, 1);
+        let liar = net.overlay_peer(0, LIAR, &[]);
+        net.peer_send(liar, records(1, &[state(LIAR, 500, &[0], &[])]));
+        let subscriber = net.subscriber(1, &[TOPIC]);
+        net.wire_held = true;
+        if cut_before {
+            net.cut_between(0, 1);
+        }
+        let seal = Seal {
+            counter: 1 << 40,
+            mac: [7; 16],
+        };
+        let spread = RelayedMulticastHeader {
+            voucher: key(0),
+            source: key(0),
+            id: 7,
+            targets: vec![(key(1), seal)],
+        };
+        let body = spread.encode(&multicast(1, TOPIC, "forged"));
+        net.peer_send(liar, extension(packet::RELAYED_MULTICAST, 32, body));
+        if !cut_before {
+            net.lose_wire();
+            net.cut_between(0, 1);
+        }
+        net.wire_held = false;
+        net.connect(0, 1);
+        net.secs(2);
         net.nothing(subscriber);
     }
 }

@@ -65,6 +65,7 @@ impl World {
         let mut all: Vec<Edge> = self
             .edges
             .iter()
+            .filter(|edge| !edge.gateway)
             .map(|edge| (edge.ends[0], edge.ends[1]))
             .collect();
         for &a in &hostile {

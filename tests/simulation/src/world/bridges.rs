@@ -219,7 +219,7 @@ impl World {
                     self.client_read(client, endpoint, conn, frames);
                 }
             }
-            Owner::Peer { .. } | Owner::Rogue { .. } => {}
+            Owner::Peer { .. } | Owner::Gateway { .. } | Owner::Rogue { .. } => {}
         }
     }
 
@@ -232,7 +232,7 @@ impl World {
                 self.close_end(conn, side);
             }
             Owner::Client { client, endpoint } => self.client_lost(client, endpoint, conn),
-            Owner::Peer { .. } | Owner::Rogue { .. } => {}
+            Owner::Peer { .. } | Owner::Gateway { .. } | Owner::Rogue { .. } => {}
         }
     }
 

@@ -15,7 +15,12 @@ use amop_testkit::machines::{Gullible, config};
 use bytes::Bytes;
 use rand::{RngExt, rngs::StdRng};
 
-use super::{Event, World, bridges::TAKES};
+use super::{
+    Event, World,
+    bridges::TAKES,
+    chain_id,
+    gateways::{Gateway, is_late_answer},
+};
 use crate::{
     Sabotage,
     checks::MAX_CROSSINGS,
@@ -43,6 +48,8 @@ pub(crate) struct Host {
     pub(crate) sessions: BTreeMap<SessionId, (ConnId, usize)>,
     /// Its state as a hostile node, if it is one.
     pub(crate) attacker: Option<Attacker>,
+    /// Its gateway, if it is one of a chain's nodes and running.
+    pub(crate) gateway: Option<Gateway>,
     armed: Option<At>,
     index: usize,
 }
@@ -57,18 +64,29 @@ fn verifier(id: NodeId, gullible: bool) -> Arc<dyn StatementVerifier> {
 }
 
 impl Host {
-    pub(super) fn new(index: usize, topics: usize, gullible: bool, rng: &mut StdRng) -> Self {
+    pub(super) fn new(
+        index: usize,
+        topics: usize,
+        gullible: bool,
+        member: bool,
+        rng: &mut StdRng,
+    ) -> Self {
         let mut id = NodeId([0; 64]);
         rng.fill(&mut id.0[..]);
+        let mut checker = Checker::new(verifier(id, gullible), topics);
+        if member {
+            checker = checker.of_node(&id, [&chain_id()]);
+        }
         Self {
             key: RoutingKey::from(&id),
             id,
             node: None,
-            checker: Arc::new(Checker::new(verifier(id, gullible), topics)),
+            checker: Arc::new(checker),
             life: 0,
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             attacker: None,
+            gateway: None,
             armed: None,
             index,
         }
@@ -91,8 +109,12 @@ impl World {
         config.timeouts = self.config.timeouts;
         config.epoch = epoch;
         config.seed = seed;
+        if self.gateways.is_member(host) {
+            config.stubs.insert(chain_id());
+        }
         self.hosts[host].node = Some(NodeMachine::new(config));
         self.hosts[host].armed = None;
+        self.start_gateway(host);
         for edge in 0..self.edges.len() {
             for side in 0..2 {
                 if self.edges[edge].ends[side] == host {
@@ -146,6 +168,8 @@ impl World {
                 if let Some(&(conn, side)) = self.hosts[host].peers.get(&peer) {
                     let frame = message.joined();
                     self.write_peer(host, (peer, lane), (conn, side), &frame, made_up);
+                } else {
+                    self.write_chain(host, (peer, lane), message.joined());
                 }
             }
             Action::FragmentPeer { peer } => {
@@ -166,6 +190,8 @@ impl World {
                     self.log.step(self.now, what, &[]);
                     self.check_blame(host, (conn, side), &reason);
                     self.close_end(conn, side);
+                } else {
+                    self.chain_closed(host, peer, &reason);
                 }
             }
             Action::PauseSession { session } => self.pause(host, session, true),
@@ -207,6 +233,7 @@ impl World {
             | NodeNotice::SessionCaughtUp { .. }
             | NodeNotice::PeerBehind { .. }
             | NodeNotice::PeerCaughtUp { .. } => self.overloads.push(self.now),
+            NodeNotice::BadPeerMessage { node, what, .. } if is_late_answer(node, what) => {}
             // An honest node also relays messages that it cannot read.
             NodeNotice::BadPeerMessage { what, .. } if !self.has_hostile() => {
                 let text = format!("node {host} ignored {what}");

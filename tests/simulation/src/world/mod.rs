@@ -2,6 +2,7 @@
 
 mod bridges;
 mod clients;
+mod gateways;
 mod hosts;
 mod links;
 mod pipes;
@@ -18,6 +19,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 pub(crate) use self::{
     bridges::{Bridges, Handing},
     clients::{Behaviour, Client, PATIENCE},
+    gateways::{Gateways, chain_id},
     hosts::Host,
     links::EdgeState,
 };
@@ -53,6 +55,10 @@ pub(crate) enum Event {
     ClientTimer(usize),
     /// A translator at one end may have something to do.
     Bridge(ConnId, usize),
+    /// A timer that a node's gateway asked for.
+    Gateway(usize),
+    /// A node's gateway takes what the machine wrote, or looks around.
+    Carry(usize),
     /// A program answers.
     Answer { client: usize, message: MessageId },
     /// A step of the scenario.
@@ -142,6 +148,7 @@ pub struct World {
     /// What nodes without a defence have seen.
     pub(crate) missing: Missing,
     pub(crate) bridges: Bridges,
+    pub(crate) gateways: Gateways,
     /// Decides which connections speak 3.x. It is apart, so that runs without them stay the same.
     generations: StdRng,
 }
@@ -186,19 +193,25 @@ impl World {
             copies: BTreeMap::new(),
             missing: Missing::default(),
             bridges: Bridges::default(),
+            gateways: Gateways::default(),
             generations: StdRng::seed_from_u64(config.seed ^ 0x3),
             rng,
             config,
         };
+        let (links, gateways) = world.choose_gateways(shape);
         for host in 0..world.config.nodes {
             let topics = world.config.limits.peer_topics;
             let gullible = world.does(Sabotage::BelieveSignatures);
-            let host = Host::new(host, topics, gullible, &mut world.rng);
+            let member = world.gateways.is_member(host);
+            let host = Host::new(host, topics, gullible, member, &mut world.rng);
             world.traffic.know(host.key);
             world.hosts.push(host);
         }
-        for edge in shape {
-            world.add_edge(edge);
+        for edge in links {
+            world.add_edge(edge, false);
+        }
+        for edge in gateways {
+            world.add_edge(edge, true);
         }
         for host in 0..world.config.nodes {
             world.start(host);
@@ -276,6 +289,8 @@ impl World {
             Event::NodeTimer(host) => self.node_timer(host),
             Event::ClientTimer(client) => self.client_timer(client),
             Event::Bridge(conn, side) => self.run_bridge(conn, side),
+            Event::Gateway(host) => self.gateway_timer(host),
+            Event::Carry(host) => self.carry(host),
             Event::Answer { client, message } => self.answer(client, message),
             Event::Step(step) => self.step(step),
             Event::Attack(host) => self.attack(host),

@@ -30,6 +30,9 @@ impl World {
             return;
         }
         pipe.fill();
+        self.fill_packets(id, side);
+        let conn = &mut self.conns[id.0];
+        let pipe = &mut conn.pipes[side];
         if pipe.out.is_empty() {
             if pipe.fin && conn.severed.is_none() {
                 pipe.fin = false;
@@ -84,6 +87,7 @@ impl World {
                     }
                 }
                 Owner::Client { client, endpoint } => self.client_wrote(client, endpoint, id),
+                Owner::Gateway { host, .. } => self.gateway_wrote(host, (id, side)),
                 Owner::Rogue { .. } => {}
             }
         }
@@ -142,6 +146,9 @@ impl World {
             }
             return;
         }
+        if let Owner::Gateway { host, .. } = conn.owners[reader] {
+            return self.read_packets(host, (id, reader));
+        }
         let Pipe {
             read: buffer,
             assembler,
@@ -199,6 +206,7 @@ impl World {
                 }
                 self.client_read(client, endpoint, id, frames);
             }
+            Owner::Gateway { .. } => {}
             Owner::Rogue { rogue } => {
                 let decoder = FrameDecoder::default();
                 let mut frames = Vec::new();
@@ -266,6 +274,7 @@ impl World {
                 let opened = NodeEvent::SessionOpened { session, identity };
                 self.tell_host(host, life, opened);
             }
+            Owner::Gateway { host, life } => self.gateway_opened((host, life), (id, side)),
             Owner::Client { client, endpoint } => self.client_connected(client, endpoint, id),
             Owner::Rogue { rogue } => self.rogue_connected(rogue, id),
         }
@@ -308,6 +317,10 @@ impl World {
                     self.hosts[host].sessions.remove(&session);
                     self.tell_host(host, life, NodeEvent::SessionClosed(session));
                 }
+            }
+            Owner::Gateway { host, .. } => {
+                self.gateway_lost(host, (id, side));
+                self.connection_over(id, side);
             }
             Owner::Client { client, endpoint } => {
                 self.client_lost(client, endpoint, id);

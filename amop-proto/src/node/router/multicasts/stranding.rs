@@ -261,7 +261,9 @@ impl Multicasts {
             hops_left,
             ..
         } = copy;
-        if called.voucher == mesh.own() && mesh.ends_at(hop.key, target) {
+        // A message with a seal was sent here to be passed on, whomever it names: it is not known to
+        // be this node's own.
+        if seal.is_none() && mesh.ends_at(hop.key, target) {
             let targets = if hop.key == target {
                 Vec::new()
             } else {
@@ -300,12 +302,14 @@ impl Multicasts {
         else {
             return;
         };
+        let passed_on = is_passed_on(out, lane);
         for (target, seal) in targets {
             out.counters.multicasts_again += 1;
             let copy = StrandedCopy {
                 called,
-                // For its own messages this node makes new seals.
-                seal: seal.filter(|_| called.voucher != own),
+                // For its own messages this node makes new seals. A message that a neighbour sent here
+                // to be passed on may name this node as its source, too.
+                seal: seal.filter(|_| passed_on),
                 content: content.clone(),
                 lane,
                 hops_left,
@@ -318,4 +322,17 @@ impl Multicasts {
             }
         }
     }
+}
+
+/// Returns whether a message came from another overlay node. One of a FISCO node is this node's own.
+fn is_passed_on(out: &Outbound, lane: Lane) -> bool {
+    let Lane::Messages {
+        from: Sender::Peer(peer),
+        ..
+    } = lane
+    else {
+        return false;
+    };
+    let link = out.links.peers.get(&peer);
+    !link.is_some_and(|link| link.stub)
 }

@@ -50,21 +50,22 @@ impl Router {
         let MulticastHeader {
             source,
             id,
-            targets,
+            mut targets,
         } = spread;
-        let own = [self.mesh.own()];
-        let targets = if targets.is_empty() {
-            &own[..]
-        } else {
-            &targets
-        };
-        let here = targets.iter().all(|&target| self.is_here(target));
+        if targets.is_empty() {
+            targets.push(self.mesh.own());
+        }
+        // A FISCO node behind this one may have left while the message was on its way. The others
+        // still get it.
+        let named = targets.len();
+        targets.retain(|&target| self.is_here(target));
         let voucher = self.out.key_of(peer);
         let voucher = voucher.filter(|&voucher| self.mesh.vouches(voucher, source));
-        let Some(voucher) = voucher.filter(|_| here) else {
+        let Some(voucher) = voucher.filter(|_| !targets.is_empty()) else {
             self.out.unproven(peer);
             return Some(());
         };
+        self.out.counters.undeliverable += (named - targets.len()) as u64;
         let called = MulticastName {
             voucher,
             source,
@@ -74,7 +75,7 @@ impl Router {
             self.out.unproven(peer);
             return Some(());
         }
-        for &target in targets {
+        for target in targets {
             self.multicast_for(now, called, target, &bytes, digest)?;
         }
         Some(())
