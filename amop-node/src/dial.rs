@@ -1,6 +1,6 @@
 //! Keeps a connection to one configured peer: dials, runs the connection, dials again.
 
-mod target;
+mod peer_target;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::client::TlsStream;
 
-pub(crate) use self::target::{DialError, Dialled, PeerTarget};
+pub(crate) use self::peer_target::{DialError, Dialled, PeerTarget};
 use crate::{
     access::admit,
     config::PeerAddr,

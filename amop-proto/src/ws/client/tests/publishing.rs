@@ -106,7 +106,12 @@ fn outcomes_have_the_words_of_2_x() {
             RequestOutcome::SubscriberLeft,
         ),
         (failed(WsStatus::TIMED_OUT), RequestOutcome::NodeTimedOut),
-        (failed(WsStatus::FAILED), of_2(-1)),
+        (
+            failed(WsStatus::GATEWAY_TIMED_OUT),
+            RequestOutcome::NodeTimedOut,
+        ),
+        (failed(WsStatus::FAILED), RequestOutcome::OverLimit),
+        (rejected(-1), of_2(-1)),
         // What native clients of 3.x answer.
         (rejected(104), RequestOutcome::Unanswered),
         (rejected(105), RequestOutcome::Undecodable),
