@@ -39,7 +39,7 @@ pub(crate) enum Arrived {
 #[derive(Debug)]
 pub(crate) struct Socket {
     context: WebSocketContext,
-    /// What the context reads and writes: it gets whole frames, one at a time.
+    /// What the context reads and writes: it gets whole frames.
     pipe: Pipe,
     /// The frames of pongs that are not to be sent yet.
     pongs: BytesMut,
@@ -107,7 +107,7 @@ impl Socket {
                 }
                 Err(Error::ConnectionClosed | Error::AlreadyClosed) => Arrived::Close,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match self.take_frame() {
+                    match self.take_frames() {
                         true => continue,
                         false => return Ok(None),
                     }
@@ -142,27 +142,27 @@ impl Socket {
         self.pongs.len()
     }
 
-    /// Gives the next frame to the context. Returns whether there is a whole one.
-    fn take_frame(&mut self) -> bool {
-        let mut head = Cursor::new(&self.input);
-        let (len, more) = match FrameHeader::parse(&mut head) {
-            Ok(None) => return false,
-            Ok(Some((header, len))) if len <= self.max as u64 => {
-                let whole = head.position() as usize + len as usize;
-                if self.input.len() < whole {
-                    return false;
+    /// Gives the next frames to the context. Returns whether there is a whole one.
+    ///
+    /// Several short ones go together, because the context clears its buffer at each read. A part of a
+    /// message goes alone: it counts until the next message is whole.
+    fn take_frames(&mut self) -> bool {
+        let mut len = 0;
+        while len < READ {
+            match next_frame(&self.input[len..], self.max) {
+                NextFrame::Whole(frame) if len == 0 || len + frame <= READ => len += frame,
+                NextFrame::Part(frame) if len == 0 => {
+                    self.fragments += frame;
+                    len = frame;
+                    break;
                 }
-                let is_part = !header.is_final && matches!(header.opcode, OpCode::Data(_));
-                let is_last = header.opcode == OpCode::Data(Data::Continue);
-                let counts = is_part || is_last;
-                (whole, if counts { whole } else { 0 })
+                // The context refuses it.
+                NextFrame::Wrong if len == 0 => len = self.input.len(),
+                _ => break,
             }
-            // The context refuses it.
-            Ok(Some(_)) | Err(_) => (self.input.len(), 0),
-        };
-        self.fragments += more;
+        }
         self.pipe.input = self.input.split_to(len);
-        true
+        len > 0
     }
 
     /// Writes something to send into [`output`](Self::output). Nothing is sent after a Close message.
@@ -201,5 +201,36 @@ impl Socket {
         };
         self.close(code);
         violation
+    }
+}
+
+/// What a buffer begins with.
+enum NextFrame {
+    /// A frame of this length that is a message, or a control frame.
+    Whole(usize),
+    /// A frame of this length that is a part of a message.
+    Part(usize),
+    Incomplete,
+    /// Bytes that are no frame, or the head of one that is too long.
+    Wrong,
+}
+
+fn next_frame(bytes: &[u8], max: usize) -> NextFrame {
+    let mut head = Cursor::new(bytes);
+    let (header, len) = match FrameHeader::parse(&mut head) {
+        Ok(None) => return NextFrame::Incomplete,
+        Ok(Some((header, len))) if len <= max as u64 => (header, len as usize),
+        Ok(Some(_)) | Err(_) => return NextFrame::Wrong,
+    };
+    let whole = head.position() as usize + len;
+    let is_part = match header.opcode {
+        OpCode::Data(Data::Continue) => true,
+        OpCode::Data(_) => !header.is_final,
+        OpCode::Control(_) => false,
+    };
+    match (bytes.len() < whole, is_part) {
+        (true, _) => NextFrame::Incomplete,
+        (false, true) => NextFrame::Part(whole),
+        (false, false) => NextFrame::Whole(whole),
     }
 }

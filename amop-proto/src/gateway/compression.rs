@@ -1,7 +1,19 @@
 //! Payloads as zstd frames (gateway-v3 section 2.6).
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
-use zstd::{bulk, zstd_safe::get_frame_content_size};
+use zstd::{
+    bulk::{Compressor, Decompressor},
+    zstd_safe::get_frame_content_size,
+};
+
+thread_local! {
+    // Making one for each payload would take longer than its work on a payload of 1 KiB. Each payload is
+    // handled as if it were the first.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+}
 
 /// The level with which FISCO nodes compress.
 const LEVEL: i32 = 1;
@@ -15,7 +27,8 @@ const SMALLEST_BLOCK: usize = 4;
 /// Compresses a payload into one frame that has its content size. Returns `None` if it does not
 /// shrink: every node understands a payload that is not compressed.
 pub(super) fn compress(payload: &[u8]) -> Option<Bytes> {
-    let compressed = bulk::compress(payload, LEVEL).ok();
+    let compressed =
+        COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(payload).ok());
     let shrunk = compressed.filter(|compressed| compressed.len() < payload.len());
     shrunk.map(Bytes::from)
 }
@@ -34,7 +47,11 @@ pub(super) fn decompress(frame: &[u8], max: usize) -> Result<Bytes, CompressionE
     if len > (frame.len() / SMALLEST_BLOCK).saturating_mul(BLOCK) {
         return Err(CompressionError::Damaged);
     }
-    let content = bulk::decompress(frame, len).map_err(|_| CompressionError::Damaged)?;
+    let content = DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let decompressor = decompressor.as_mut()?;
+        decompressor.decompress(frame, len).ok()
+    });
+    let content = content.ok_or(CompressionError::Damaged)?;
     if content.len() != len {
         return Err(CompressionError::Damaged);
     }
