@@ -90,7 +90,7 @@
 //! [`gateway::bridge`](amop_proto::gateway::bridge) promises:
 //!
 //! * [`WellFormed`](Invariant::WellFormed): no gateway counts a packet of another one as malformed,
-//!   forged, for somebody else, or over a limit, and none refuses a list of topics. The node is
+//!   forged, for another node, or over a limit, and none refuses a list of topics. The node is
 //!   allowed to ignore one thing: an answer of the chain to a unicast that its publisher's node has
 //!   taken back.
 //! * [`BoundedMemory`](Invariant::BoundedMemory): no gateway knows more nodes than the chain has. What
