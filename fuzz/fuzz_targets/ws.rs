@@ -65,6 +65,14 @@ fn any_message(script: &mut Script<'_>, seqs: &[WsSeq]) -> WsMessage {
     }
 }
 
+/// Makes any unicast or multicast; its seq is one of those given, or any.
+fn any_publish(script: &mut Script<'_>, seqs: &[WsSeq]) -> WsMessage {
+    let kinds = [WsType::UNICAST, WsType::MULTICAST];
+    let kind = kinds[usize::from(script.byte() & 1)];
+    let seq = any_seq(script, seqs);
+    WsMessage::new(kind, seq, any_request(script))
+}
+
 fn any_seq(script: &mut Script<'_>, seqs: &[WsSeq]) -> WsSeq {
     let at = usize::from(script.byte());
     match seqs.iter().rev().nth(at) {

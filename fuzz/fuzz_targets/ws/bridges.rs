@@ -8,7 +8,7 @@ use std::{
 
 use amop_fuzz::{Script, assert_error_in_one_line, assert_one_line};
 use amop_proto::{
-    channel::{Frame, FrameDecoder, FrameType, PROTOCOL_MAX_FRAME, Seq},
+    channel::{Frame, FrameDecoder, FrameType, PROTOCOL_MAX_FRAME, Seq, result_code},
     node::Timeouts,
     ws::{
         GroupInfo, WsHandshakeRequest, WsHandshakeResponse, WsMessage, WsSeq, WsTransmit, WsType,
@@ -18,7 +18,7 @@ use amop_proto::{
 };
 use bytes::{Bytes, BytesMut};
 
-use super::{TOPICS, any_message, any_request, any_seq, read};
+use super::{TOPICS, any_message, any_publish, any_seq, read};
 
 /// A node's bridge: a unicast that the node pushes gets one response.
 pub(crate) fn sdk(script: Script<'_>) {
@@ -55,6 +55,8 @@ struct Run<B> {
     sent: Vec<WsSeq>,
     /// Unicasts of the side of 2.x that have no response.
     open: BTreeSet<Seq>,
+    /// Seqs that the side of 2.x has chosen without a rule, so that they may have any responses.
+    chosen: BTreeSet<Seq>,
     count: u32,
     closed: bool,
 }
@@ -67,6 +69,7 @@ impl<B: Bridge> Run<B> {
             now: Instant::now(),
             sent: Vec::new(),
             open: BTreeSet::new(),
+            chosen: BTreeSet::new(),
             count: 0,
             closed: false,
         }
@@ -91,10 +94,8 @@ impl<B: Bridge> Run<B> {
                 self.receive(message);
             }
             4..=6 => {
-                let kinds = [WsType::UNICAST, WsType::MULTICAST];
-                let kind = kinds[usize::from(script.byte() & 1)];
-                let seq = any_seq(script, &self.sent);
-                self.receive(WsMessage::new(kind, seq, any_request(script)));
+                let message = any_publish(script, &self.sent);
+                self.receive(message);
             }
             7 => {
                 let seq = any_seq(script, &[]);
@@ -139,13 +140,11 @@ impl<B: Bridge> Run<B> {
         const KINDS: [u16; 10] = [0x12, 0x13, 0x14, 0x30, 0x31, 0x32, 0x35, 0x37, 0x38, 0x1001];
         let kind = FrameType(KINDS[usize::from(script.byte()) % KINDS.len()]);
         let seq = any_seq(script, &self.sent).as_seq();
+        let seq = seq.unwrap_or(Seq([b'x'; 32]));
+        self.chosen.insert(seq);
         let frame = Frame {
             result: script.byte() as i8 as i32,
-            ..Frame::new(
-                kind,
-                seq.unwrap_or(Seq([b'x'; 32])),
-                script.bytes().to_vec(),
-            )
+            ..Frame::new(kind, seq, script.bytes().to_vec())
         };
         self.bridge.handle_frame(self.now, frame);
     }
@@ -162,11 +161,23 @@ impl<B: Bridge> Run<B> {
             frame.encode(&mut wire);
             let decoder = FrameDecoder::new(PROTOCOL_MAX_FRAME);
             assert_eq!(decoder.decode(&mut wire).as_ref(), Ok(&Some(frame.clone())));
-            // Any other response is for a frame with a seq that the script has chosen.
-            if frame.kind == FrameType::RESPONSE && frame.seq.0[0] == 0 {
-                assert!(self.open.remove(&frame.seq), "two responses");
-            }
+            self.check_response(&frame);
         }
+        self.check_end();
+    }
+
+    /// A unicast has one response at most.
+    fn check_response(&mut self, frame: &Frame) {
+        let of_no_message = frame.seq.0[0] != 0 || self.chosen.contains(&frame.seq);
+        if frame.kind != FrameType::RESPONSE || of_no_message || self.open.remove(&frame.seq) {
+            return;
+        }
+        // A client is told of an answer that nobody waits for, and counts it; it has no topic.
+        let late = frame.result == result_code::SUCCESS && frame.body.is_empty();
+        assert!(late, "two responses");
+    }
+
+    fn check_end(&mut self) {
         if self.closed {
             return;
         }

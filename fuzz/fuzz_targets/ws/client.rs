@@ -12,7 +12,7 @@ use amop_proto::ws::{
 };
 use bytes::Bytes;
 
-use super::{TOPICS, any_message, any_request, any_seq, read};
+use super::{TOPICS, any_message, any_publish, any_seq, read};
 
 const LIMIT: usize = 16;
 const QUEUED: usize = 4096;
@@ -75,10 +75,8 @@ impl Run {
                 self.receive(message);
             }
             4..=6 => {
-                let kinds = [WsType::UNICAST, WsType::MULTICAST];
-                let kind = kinds[usize::from(script.byte() & 1)];
-                let seq = any_seq(script, &self.sent);
-                self.receive(WsMessage::new(kind, seq, any_request(script)));
+                let message = any_publish(script, &self.sent);
+                self.receive(message);
             }
             7..=9 => self.publish(&topic, script),
             10 => {

@@ -13,7 +13,7 @@ use amop_proto::ws::{
 };
 use bytes::Bytes;
 
-use super::{any_message, any_request, any_seq, read};
+use super::{any_message, any_publish, any_seq, read};
 
 const LIMIT: usize = 16;
 const QUEUED: usize = 4096;
@@ -81,10 +81,8 @@ impl Run {
                 self.receive(message);
             }
             4..=6 => {
-                let kinds = [WsType::UNICAST, WsType::MULTICAST];
-                let kind = kinds[usize::from(script.byte() & 1)];
-                let seq = any_seq(script, &self.sent);
-                self.receive(WsMessage::new(kind, seq, any_request(script)));
+                let message = any_publish(script, &self.sent);
+                self.receive(message);
             }
             7 | 8 => {
                 let list = Bytes::copy_from_slice(script.bytes());
