@@ -282,7 +282,7 @@ impl Core {
                 state.armed = state.machine.next_timeout();
                 state.armed
             };
-            if is_due(next, &self.timer).await {
+            if wait_until_due(next, &self.timer).await {
                 self.handle([NodeEvent::Timeout]);
             }
         }
@@ -290,7 +290,7 @@ impl Core {
 }
 
 /// Waits until a time, or until `changed` is notified. Returns whether the time has come.
-pub(crate) async fn is_due(at: Option<Instant>, changed: &Notify) -> bool {
+pub(crate) async fn wait_until_due(at: Option<Instant>, changed: &Notify) -> bool {
     let Some(at) = at else {
         changed.notified().await;
         return false;

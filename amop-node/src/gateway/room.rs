@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     apart::aside,
-    core::{Core, is_due},
+    core::{Core, wait_until_due},
     journal::{Cause, LineKind},
 };
 
@@ -254,7 +254,7 @@ impl GatewayRoom {
                 state.armed = state.bridge.next_timeout();
                 state.armed
             };
-            if is_due(next, &self.timer).await {
+            if wait_until_due(next, &self.timer).await {
                 let ((), frames) = self.with(|bridge, now| bridge.handle_timeout(now));
                 self.hand_on(frames).await;
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::log::OneLine;
+use crate::{channel::result_code, log::OneLine};
 
 /// How many characters of a topic an error text shows.
 const MAX_TOPIC_SHOWN: usize = 256;
@@ -62,6 +62,22 @@ impl WsStatus {
             Self::GATEWAY_TIMED_OUT | Self::GATEWAY_TIMED_OUT_TOO => WsFailure::GatewayTimedOut,
             Self(other) => WsFailure::Other(other),
         })
+    }
+
+    /// Returns the result of 2.x that says the same as a node's own error; for one without such a result,
+    /// its number.
+    pub(crate) fn as_result(self) -> i32 {
+        match self {
+            Self::NO_SUBSCRIBER | Self::UNREACHABLE => result_code::NO_SUBSCRIBER,
+            Self::NO_SESSION => result_code::NO_SESSION,
+            Self::DISCONNECTED => result_code::DISCONNECTED,
+            Self::TIMED_OUT | Self::GATEWAY_TIMED_OUT | Self::GATEWAY_TIMED_OUT_TOO => {
+                result_code::TIMEOUT
+            }
+            // An overlay node over a limit says this, too.
+            Self::FAILED => result_code::OVER_LIMIT,
+            Self(other) => other.into(),
+        }
     }
 
     /// Returns the text that a node sends with its own error about a message of `topic`. Errors of

@@ -105,20 +105,7 @@ impl From<WsOutcome> for RequestOutcome {
             WsOutcome::Answered(payload) => Self::Answered(payload),
             WsOutcome::TimedOut => Self::TimedOut,
             WsOutcome::Disconnected => Self::Disconnected,
-            WsOutcome::Failed { status, text } => match status {
-                WsStatus::NO_SUBSCRIBER | WsStatus::UNREACHABLE => Self::NoSubscriber,
-                WsStatus::NO_SESSION => Self::Unanswered,
-                WsStatus::DISCONNECTED => Self::SubscriberLeft,
-                WsStatus::TIMED_OUT
-                | WsStatus::GATEWAY_TIMED_OUT
-                | WsStatus::GATEWAY_TIMED_OUT_TOO => Self::NodeTimedOut,
-                // An overlay node over a limit says this, too.
-                WsStatus::FAILED => Self::OverLimit,
-                WsStatus(code) => Self::Rejected {
-                    code: code.into(),
-                    payload: text,
-                },
-            },
+            WsOutcome::Failed { status, text } => Self::of_multicast(status.as_result(), text),
             WsOutcome::Rejected { status, payload } => {
                 let code = i32::from(status.0);
                 // Nodes of 2.x send the other codes, so here the application means something else.

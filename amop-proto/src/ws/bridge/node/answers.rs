@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::{
     channel::{Frame, FrameType, HandshakeResponse, ProtocolVersion, Seq, result_code},
     ws::{
-        WsHandshakeResponse, WsStatus,
+        WsHandshakeResponse,
         client::{WsOutcome, WsRefusal},
     },
 };
@@ -134,7 +134,7 @@ pub(super) fn probe_answer(question: Frame) -> Frame {
 pub(super) fn outcome_answer(seq: Seq, framed: &[u8], outcome: WsOutcome) -> Option<Frame> {
     let (result, payload) = match outcome {
         WsOutcome::Answered(payload) => (result_code::SUCCESS, payload),
-        WsOutcome::Failed { status, text } => (failure_result(status), text),
+        WsOutcome::Failed { status, text } => (status.as_result(), text),
         WsOutcome::Rejected { status, payload } => (status.0.into(), payload),
         WsOutcome::TimedOut => (result_code::TIMEOUT, Bytes::new()),
         WsOutcome::Disconnected => return None,
@@ -148,20 +148,6 @@ pub(super) fn outcome_answer(seq: Seq, framed: &[u8], outcome: WsOutcome) -> Opt
         result,
         body: body.freeze(),
     })
-}
-
-fn failure_result(status: WsStatus) -> i32 {
-    match status {
-        WsStatus::NO_SUBSCRIBER | WsStatus::UNREACHABLE => result_code::NO_SUBSCRIBER,
-        WsStatus::NO_SESSION => result_code::NO_SESSION,
-        WsStatus::DISCONNECTED => result_code::DISCONNECTED,
-        WsStatus::TIMED_OUT | WsStatus::GATEWAY_TIMED_OUT | WsStatus::GATEWAY_TIMED_OUT_TOO => {
-            result_code::TIMEOUT
-        }
-        // An overlay node over a limit says this, too.
-        WsStatus::FAILED => result_code::OVER_LIMIT,
-        WsStatus(code) => code.into(),
-    }
 }
 
 /// Returns the result of a message that was not sent; `None` if there is no answer.

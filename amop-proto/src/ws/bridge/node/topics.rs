@@ -45,6 +45,8 @@ impl BridgedTopics {
             if let Ok(topic) = WsTopic::new(gone) {
                 session.unsubscribe(&topic);
             }
+        }
+        if !self.held.is_subset(&names) {
             self.repeat = Some(now + REPEAT);
         }
         let mut shortage = Shortage {
