@@ -10,6 +10,7 @@
 //! cargo run -p amop-sim --release -- --seed 7                 one run, chosen by the seed
 //! cargo run -p amop-sim --release -- --seed 7 --trace         with every step
 //! cargo run -p amop-sim --release -- --seeds 0..10000         many, on all cores
+//! cargo run -p amop-sim --release -- --seeds 0..1000 --gateways 0.4  with gateways of 3.x
 //! cargo run -p amop-sim --release -- --gateways 0.4 --seeds 0..10000  with gateways of 3.x
 //! cargo run -p amop-sim --release -- --scale 1000             a large network
 //! cargo run -p amop-sim --release -- --hostile --seeds 0..5000  with hosts that lie
@@ -116,8 +117,9 @@
 //!   connection. A unicast that a gateway sent to another one need not be answered if a connection
 //!   between nodes changed meanwhile, or a gateway began or stopped to carry messages: a subscriber
 //!   may have it, and it goes to no other.
-//! * [`HandedOnce`](Invariant::HandedOnce), if no connection between gateways changed either. In addition a publisher's node takes a unicast back if the nodes of the chain
-//!   together have not answered after 6 s, as it does with any node.
+//! * [`HandedOnce`](Invariant::HandedOnce), if no connection between gateways changed either, and if the
+//!   nodes of the chain together answered within 6 s: after that a publisher's node takes a unicast
+//!   back, as from any node.
 //! * [`Convergence`](Invariant::Convergence): as above, and all nodes see which gateway carries messages
 //!   for their part of the network; this one has exactly the topics of the other parts that its
 //!   connections lead to. A silent cut between gateways is found only after 60 s
