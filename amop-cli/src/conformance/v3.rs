@@ -189,6 +189,15 @@ impl V3Bench {
         }
     }
 
+    /// Checks that a subscriber gets a multicast.
+    async fn multicast(&self, [from, to]: [&mut V3Link; 2], topic: &str) -> Checked<()> {
+        from.publish(WsType::MULTICAST, &self.seq(), topic.as_bytes(), b"x")
+            .await?;
+        to.delivery(WsType::MULTICAST, topic.as_bytes(), b"x")
+            .await?;
+        Ok(())
+    }
+
     /// Checks that nothing else has arrived: the node answers a message to nobody, and that first.
     async fn quiet(&self, link: &mut V3Link) -> Checked<()> {
         let seq = self.seq();

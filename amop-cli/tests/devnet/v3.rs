@@ -77,6 +77,14 @@ async fn answers(publisher: &Client, sdk: &mut V3Sdk) {
     assert_eq!(reply, "pong");
 }
 
+/// Sends a message from an SDK of 2.x at the first node to one of 3.x.
+async fn crosses(dir: &Path, base: u16) {
+    let mut sdk = connect_v3(base - 1, &dir.join("chain3/127.0.0.1/sdk")).await;
+    within("the subscription", sdk.subscribe(&["topic"])).await;
+    let publisher = connect(base, dir.join("127.0.0.1/sdk")).await;
+    answers(&publisher, &mut sdk).await;
+}
+
 /// An SDK of 3.x at one node, and one of 2.x at the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_of_both_generations_is_one() {
@@ -87,10 +95,7 @@ async fn a_network_of_both_generations_is_one() {
     let devnet = start(temp.path(), base, &["--chain", "2,3"]);
     let shown = format!("SDKs of 3.x 127.0.0.1:{v3}");
     assert!(devnet.lines[2].ends_with(&shown), "{:?}", devnet.lines);
-    let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
-    within("the subscription", sdk.subscribe(&["topic"])).await;
-    let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
-    answers(&publisher, &mut sdk).await;
+    crosses(temp.path(), base).await;
     devnet.stop("INT");
 }
 
@@ -110,10 +115,7 @@ async fn a_network_of_both_generations_grows() {
         assert!(last.ends_with(&shown), "{:?}", devnet.lines);
         let files = snapshot(&temp.path().join("chain3"));
         assert_eq!(*before.get_or_insert_with(|| files.clone()), files);
-        let mut sdk = connect_v3(v3, &temp.path().join("chain3/127.0.0.1/sdk")).await;
-        within("the subscription", sdk.subscribe(&["topic"])).await;
-        let publisher = connect(base, temp.path().join("127.0.0.1/sdk")).await;
-        answers(&publisher, &mut sdk).await;
+        crosses(temp.path(), base).await;
         devnet.stop("INT");
     }
 }

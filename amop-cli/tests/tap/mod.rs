@@ -61,6 +61,22 @@ async fn exchange(endpoint: &str, direct: &str, sdk: Identity) {
     ping(publisher, subscriber).await;
 }
 
+/// Checks the records of what [`ping`] sends. Returns the code of the unicast.
+async fn ping_and_pong(records: &mut TapRecords) -> u16 {
+    let (direction, message) = frame(records, "unicast").await;
+    assert_eq!(direction, Direction::ToNode);
+    assert_eq!(message.topic.as_deref(), Some(&b"hello"[..]));
+    assert_eq!(
+        (message.payload_len, &message.payload[..]),
+        (4, &b"ping"[..])
+    );
+    let (direction, reply) = frame(records, "response").await;
+    assert_eq!(direction, Direction::ToSdk);
+    assert_eq!((reply.seq, reply.result), (message.seq, 0));
+    assert_eq!(&reply.payload[..], b"pong");
+    message.code
+}
+
 /// Returns the next record of a frame of this type.
 async fn frame(records: &mut TapRecords, name: &str) -> (Direction, FrameRecord) {
     loop {
@@ -118,17 +134,7 @@ async fn a_client_works_through_it() {
         answer.payload,
         "{\"nodeVersion\":\"2.11.1\",\"protocol\":3,\"quietMulticasts\":true,\"answerWithin\":60000,\"maxFrame\":33554432}\n"
     );
-    let (direction, message) = frame(&mut records, "unicast").await;
-    assert_eq!(direction, Direction::ToNode);
-    assert_eq!(message.topic.as_deref(), Some(&b"hello"[..]));
-    assert_eq!(
-        (message.payload_len, &message.payload[..]),
-        (4, &b"ping"[..])
-    );
-    let (direction, reply) = frame(&mut records, "response").await;
-    assert_eq!(direction, Direction::ToSdk);
-    assert_eq!((reply.seq, reply.result), (message.seq, 0));
-    assert_eq!(&reply.payload[..], b"pong");
+    ping_and_pong(&mut records).await;
     assert_note(&other(&mut records).await, "ended: the SDK closed it");
 
     within("the end", tap.shutdown()).await;

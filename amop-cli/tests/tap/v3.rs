@@ -44,17 +44,7 @@ async fn a_client_of_3_x_works_through_it() {
     let (direction, answer) = frame(&mut records, "handshake").await;
     assert_eq!(direction, Direction::ToSdk);
     assert_eq!(answer.seq, handshake.seq);
-    let (direction, message) = frame(&mut records, "unicast").await;
-    assert_eq!((direction, message.code), (Direction::ToNode, 0x0111));
-    assert_eq!(message.topic.as_deref(), Some(&b"hello"[..]));
-    assert_eq!(
-        (message.payload_len, &message.payload[..]),
-        (4, &b"ping"[..])
-    );
-    let (direction, reply) = frame(&mut records, "response").await;
-    assert_eq!(direction, Direction::ToSdk);
-    assert_eq!((reply.seq, reply.result), (message.seq, 0));
-    assert_eq!(&reply.payload[..], b"pong");
+    assert_eq!(ping_and_pong(&mut records).await, 0x0111);
     within("the end", tap.shutdown()).await;
     network.shutdown().await;
 }

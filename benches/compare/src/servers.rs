@@ -110,14 +110,8 @@ async fn amop(dir: TempDir, binary: &Path) -> Result<Servers> {
     (spec.base_channel_port, spec.base_p2p_port) = (channel[0], p2p[0]);
     spec.base_rpc_port = rpc[0];
     let layout = write_devnet(&spec)?;
-    let mut running = Vec::new();
-    for (node, port) in layout.nodes.iter().zip(channel) {
-        let log = dir.path().join(format!("node{}.log", node.index));
-        running.push((
-            Server::start(&mut node_of(binary, &node.config), &log)?,
-            port,
-        ));
-    }
+    let configs = layout.nodes.iter().map(|node| &node.config);
+    let running = start_nodes(&dir, binary, configs.zip(channel))?;
     let sdk = layout.root.join("sdk");
     Servers::ready(dir, System::Amop, channel, sdk, running).await
 }
@@ -127,22 +121,25 @@ async fn amop3(dir: TempDir, binary: &Path) -> Result<Servers> {
     let mut spec = DevnetV3Spec::new(dir.path().join("nodes"), 2);
     (spec.base_sdk_port, spec.base_p2p_port) = (sdks[0], p2p[0]);
     let layout = write_devnet_v3(&spec)?;
-    let mut running = Vec::new();
-    for (node, port) in layout.nodes.iter().zip(sdks) {
-        let log = dir.path().join(format!("node{}.log", node.index));
-        running.push((
-            Server::start(&mut node_of(binary, &node.config), &log)?,
-            port,
-        ));
-    }
+    let configs = layout.nodes.iter().map(|node| &node.config);
+    let running = start_nodes(&dir, binary, configs.zip(sdks))?;
     let sdk = layout.root.join("sdk");
     Servers::ready(dir, System::Amop3, sdks, sdk, running).await
 }
 
-fn node_of(binary: &Path, config: &Path) -> Command {
-    let mut command = Command::new(binary);
-    command.arg("--config").arg(config);
-    command
+/// Starts nodes with these files, and returns them with these ports.
+fn start_nodes<'a>(
+    dir: &TempDir,
+    binary: &Path,
+    nodes: impl Iterator<Item = (&'a PathBuf, u16)>,
+) -> Result<Vec<(Server, u16)>> {
+    let start = |(index, (config, port)): (usize, (&PathBuf, u16))| {
+        let log = dir.path().join(format!("node{index}.log"));
+        let mut command = Command::new(binary);
+        let server = Server::start(command.arg("--config").arg(config), &log)?;
+        Ok((server, port))
+    };
+    nodes.enumerate().map(start).collect()
 }
 
 async fn nats(dir: TempDir) -> Result<Servers> {

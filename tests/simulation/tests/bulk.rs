@@ -1,5 +1,6 @@
 //! Thousands of seeds; those that failed in the past come first.
 
+use super::all_good;
 use amop_sim::{Plan, Summary, run, run_many};
 
 /// Seeds that found a bug once, each with a description.
@@ -13,25 +14,16 @@ const PAST: [u64; 6] = [
     1620,
 ];
 
-fn all_good(summaries: &[Summary]) {
-    let failed: Vec<String> = summaries
-        .iter()
-        .filter(|summary| !summary.is_good())
-        .map(|summary| format!("{summary}  replay: {}\n", summary.replay()))
-        .collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
-
 #[test]
 fn seeds_that_failed_before_hold() {
     let runs: Vec<Summary> = PAST.iter().map(|&seed| run(&Plan::of(seed))).collect();
-    all_good(&runs);
+    all_good(&runs, "");
 }
 
 #[test]
 fn thousands_of_seeds_hold() {
     let runs = run_many(0..2500, Plan::of);
-    all_good(&runs);
+    all_good(&runs, "");
     assert_eq!(runs.len(), 2500);
     // The runs are useful only if messages arrive in them.
     let (sent, answered) = runs.iter().fold((0, 0), |(sent, answered), run| {

@@ -1,6 +1,7 @@
 //! Networks in which gateways of 3.x join some nodes, and tests that the checks notice faults.
 
-use amop_sim::{Invariant, Plan, Profile, Sabotage, Summary, run, run_many};
+use super::{all_good, is_found_with};
+use amop_sim::{Invariant, Plan, Profile, Sabotage, run, run_many};
 
 /// Seeds and shares of gateways that found a bug once, each with a description.
 const PAST: [(u64, f64); 5] = [
@@ -22,15 +23,6 @@ fn plan(seed: u64, share: f64) -> Plan {
     }
 }
 
-fn all_good(summaries: &[Summary]) {
-    let failed: Vec<String> = summaries
-        .iter()
-        .filter(|summary| !summary.is_good())
-        .map(|summary| format!("{summary}  replay: {}\n", summary.replay()))
-        .collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
-
 #[test]
 fn seeds_that_failed_before_hold() {
     let profiles = [
@@ -47,14 +39,14 @@ fn seeds_that_failed_before_hold() {
             })
         })
     });
-    all_good(&runs.collect::<Vec<_>>());
+    all_good(&runs.collect::<Vec<_>>(), "");
 }
 
 #[test]
 fn hundreds_of_seeds_hold() {
     let shares = [0.2, 0.4, 0.7, 1.0];
     let runs = run_many(0..400, |seed| plan(seed, shares[seed as usize % 4]));
-    all_good(&runs);
+    all_good(&runs, "");
     // The runs are useful only if messages cross.
     let (unicasts, multicasts) = runs.iter().fold((0, 0), |(unicasts, multicasts), run| {
         (unicasts + run.crossed.0, multicasts + run.crossed.1)
@@ -73,25 +65,13 @@ fn a_seed_makes_the_same_run_byte_for_byte() {
     }
 }
 
-/// Checks that a fault is found with one of some seeds, which is good without it.
+/// Checks that a fault is found.
 fn finds(sabotage: Sabotage, profile: Profile, invariant: Invariant) {
-    let found = (0..60).any(|seed| {
-        let plan = Plan {
-            profile: Some(profile),
-            ..plan(seed, 0.5)
-        };
-        let summary = run(&Plan {
-            sabotage: Some(sabotage),
-            ..plan
-        });
-        let mut violations = summary.violations.iter();
-        let found = violations.any(|violation| violation.invariant == invariant);
-        assert!(
-            !found || run(&plan).is_good(),
-            "without sabotage nothing is found"
-        );
-        found
-    });
+    let plan = |seed| Plan {
+        profile: Some(profile),
+        ..plan(seed, 0.5)
+    };
+    let found = is_found_with(sabotage, invariant, plan);
     assert!(found, "{sabotage:?} is not found");
 }
 

@@ -1,5 +1,6 @@
 //! Hostile nodes and SDKs, and tests that the checks notice each removed defence.
 
+use super::all_good;
 use amop_sim::{HostilePlan, Invariant, Sabotage, Summary, Wile, run_each, run_hostile, run_late};
 
 /// Seeds and wiles that found a bug once, each with a description.
@@ -14,15 +15,6 @@ const PAST_SEEDS: [u64; 3] = [
     216, 237, 240,
 ];
 
-fn all_good(summaries: &[Summary]) {
-    let failed: Vec<String> = summaries
-        .iter()
-        .filter(|summary| !summary.is_good())
-        .map(|summary| format!("{summary}  replay: {} --hostile\n", summary.replay()))
-        .collect();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
-
 #[test]
 fn seeds_that_failed_before_hold() {
     let runs: Vec<Summary> = PAST
@@ -34,15 +26,18 @@ fn seeds_that_failed_before_hold() {
             })
         })
         .collect();
-    all_good(&runs);
-    all_good(&PAST_SEEDS.map(|seed| run_hostile(&HostilePlan::of(seed))));
+    all_good(&runs, " --hostile");
+    all_good(
+        &PAST_SEEDS.map(|seed| run_hostile(&HostilePlan::of(seed))),
+        " --hostile",
+    );
 }
 
 /// `cargo run -p amop-sim --release -- --hostile --seeds 0..5000` runs thousands.
 #[test]
 fn dozens_of_seeds_hold() {
     let runs = run_each(0..40, |seed| run_hostile(&HostilePlan::of(seed)));
-    all_good(&runs);
+    all_good(&runs, " --hostile");
     // The runs are useful only if messages arrive in them.
     let (sent, answered) = runs.iter().fold((0, 0), |(sent, answered), run| {
         (sent + run.unicasts.0, answered + run.unicasts.1)
@@ -175,7 +170,7 @@ fn counters_and_lists_at_their_bounds_hold() {
                 ..HostilePlan::of(seed)
             })
         });
-        all_good(&runs);
+        all_good(&runs, " --hostile");
     }
 }
 
@@ -184,7 +179,7 @@ fn counters_and_lists_at_their_bounds_hold() {
 #[test]
 fn what_was_kept_until_its_source_was_forgotten_is_not_taken_again() {
     let runs: Vec<Summary> = (0..8).map(|seed| run_late(seed, None)).collect();
-    all_good(&runs);
+    all_good(&runs, " --hostile");
     let found = (0..8).any(|seed| {
         let summary = run_late(seed, Some(Sabotage::TakeAgain));
         let mut violations = summary.violations.iter();

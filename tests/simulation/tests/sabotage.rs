@@ -1,6 +1,7 @@
 //! Tests of the checks themselves: for each fault that the harness causes on purpose, the matching
 //! check finds it.
 
+use super::is_found_with;
 use amop_sim::{Invariant, Plan, Profile, Sabotage, Topology, run};
 
 fn found(sabotage: Sabotage, profile: Profile) -> Vec<Invariant> {
@@ -142,26 +143,12 @@ fn an_sdk_that_stays() {
     finds(Sabotage::Stays, Profile::Calm, Invariant::NothingLeft);
 }
 
-/// Returns whether a fault with SDKs of 3.x is found with one of some seeds, all of which are good
-/// without it.
+/// Returns whether a fault with SDKs of 3.x is found.
 fn finds_with_v3(sabotage: Sabotage, profile: Profile, invariant: Invariant) -> bool {
-    (0..60).any(|seed| {
-        let plan = Plan {
-            share_of_v3: Some(0.7),
-            profile: Some(profile),
-            ..Plan::of(seed)
-        };
-        let summary = run(&Plan {
-            sabotage: Some(sabotage),
-            ..plan
-        });
-        let mut violations = summary.violations.iter();
-        let found = violations.any(|violation| violation.invariant == invariant);
-        assert!(
-            !found || run(&plan).is_good(),
-            "without sabotage nothing is found"
-        );
-        found
+    is_found_with(sabotage, invariant, |seed| Plan {
+        share_of_v3: Some(0.7),
+        profile: Some(profile),
+        ..Plan::of(seed)
     })
 }
 

@@ -44,11 +44,8 @@ async fn malformed(bench: &V3Bench) -> Checked {
         .await?;
     bench.quiet(&mut subscriber).await?;
     let mut publisher = bench.session().await?;
-    publisher
-        .publish(WsType::MULTICAST, &bench.seq(), topic.as_bytes(), b"x")
-        .await?;
-    subscriber
-        .delivery(WsType::MULTICAST, topic.as_bytes(), b"x")
+    bench
+        .multicast([&mut publisher, &mut subscriber], &topic)
         .await?;
     passed()
 }
@@ -59,11 +56,8 @@ async fn longer(bench: &V3Bench) -> Checked {
     bench.subscribe(&mut subscriber, &[&first, &second]).await?;
     let mut publisher = bench.session().await?;
     for topic in [&first, &second] {
-        publisher
-            .publish(WsType::MULTICAST, &bench.seq(), topic.as_bytes(), b"x")
-            .await?;
-        subscriber
-            .delivery(WsType::MULTICAST, topic.as_bytes(), b"x")
+        bench
+            .multicast([&mut publisher, &mut subscriber], topic)
             .await?;
     }
     passed()
