@@ -45,6 +45,9 @@ pub(crate) struct Socket {
     pongs: BytesMut,
     /// What arrived and is not a whole frame yet.
     input: BytesMut,
+    /// The length of `input` when neither it nor the context had a whole frame. They are looked at again
+    /// when more has arrived.
+    no_frame_in: Option<usize>,
     /// The length of the frames, with their headers, of a message whose last frame has not arrived.
     fragments: usize,
     max: usize,
@@ -68,6 +71,7 @@ impl Socket {
             pipe: Pipe::default(),
             pongs: BytesMut::new(),
             input: BytesMut::from(rest),
+            no_frame_in: None,
             fragments: 0,
             max,
         }
@@ -88,8 +92,17 @@ impl Socket {
         self.input.len() + self.fragments
     }
 
+    /// Returns how many bytes have arrived and are not taken by [`next`](Self::next), roughly.
+    pub(crate) fn unread(&self) -> usize {
+        self.input.len() + self.pipe.input.len()
+    }
+
     /// Returns what arrived next; `None` until more bytes arrive.
     pub(crate) fn next(&mut self) -> Result<Option<Arrived>, WsViolation> {
+        if self.no_frame_in == Some(self.input.len()) {
+            return Ok(None);
+        }
+        self.no_frame_in = None;
         loop {
             let arrived = match self.context.read(&mut self.pipe) {
                 Ok(Message::Binary(bytes)) => Arrived::Message(bytes),
@@ -109,7 +122,10 @@ impl Socket {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     match self.take_frames() {
                         true => continue,
-                        false => return Ok(None),
+                        false => {
+                            self.no_frame_in = Some(self.input.len());
+                            return Ok(None);
+                        }
                     }
                 }
                 Err(error) => return Err(self.violation(error)),

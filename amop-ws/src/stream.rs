@@ -36,8 +36,9 @@ const FRAMES: usize = 128 * 1024;
 const PONGS: usize = 16 * 1024;
 /// If this side's reader stays away for longer than this, the other side is not to blame for silence.
 const AWAY: Duration = Duration::from_secs(1);
-/// Buffers that grew larger than this are freed when they are empty.
-const KEEP: usize = 16 * 1024;
+/// Buffers that grew larger than this are freed when they are empty, others when the timer fires: the
+/// buffers of a connection that is used all the time do not grow again and again.
+const KEEP: usize = 64 * 1024;
 
 /// A connection that speaks 3.x, seen as one that speaks 2.x: bytes read from it and written to it are
 /// those of frames ([`Frame`](amop_proto::channel::Frame)). `bridge` translates.
@@ -73,6 +74,8 @@ pub struct BridgeStream<S, B, H = Unlimited> {
     pongs: usize,
     /// The number of bytes that the stream has accepted.
     sent: u64,
+    /// Whether the stream has accepted bytes since it was last flushed.
+    unflushed: bool,
     timer: Pin<Box<Sleep>>,
     /// The time that `timer` is set to.
     armed: Option<Instant>,
@@ -124,6 +127,7 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
             served: None,
             pongs: 0,
             sent: 0,
+            unflushed: false,
             timer: Box::pin(sleep_until(Instant::now())),
             armed: None,
             end: End::Open,
@@ -260,6 +264,11 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
     fn take_frames(&mut self) {
         let empty = self.frames.is_empty();
         while let Some(frame) = self.bridge.poll_frame() {
+            if self.frames.is_empty() {
+                // The messages that have arrived already become frames of about the same length.
+                let unread = self.socket.unread().min(FRAMES);
+                self.frames.reserve(frame.wire_len() + unread);
+            }
             frame.encode(&mut self.frames);
         }
         let ended = self.is_open() && self.bridge.is_closed();
@@ -328,8 +337,16 @@ impl<S, B: Bridge, H: WsBudget> BridgeStream<S, B, H> {
             self.bridge.note_activity(now.into_std());
         }
         self.bridge.handle_timeout(now.into_std());
+        self.free_buffers();
         self.take_frames();
         true
+    }
+
+    fn free_buffers(&mut self) {
+        for buffer in [&mut self.frames, &mut self.written] {
+            free(buffer, 0);
+        }
+        free(self.socket.output(), 0);
     }
 }
 
@@ -346,15 +363,14 @@ where
             self.take_transmits();
             let output = self.socket.output();
             if output.is_empty() {
-                if output.capacity() > KEEP {
-                    *output = BytesMut::new();
-                }
+                free(output, KEEP);
                 return Poll::Ready(Ok(()));
             }
             let len = match ready!(Pin::new(&mut self.stream).poll_write(cx, output))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 len => len,
             };
+            self.unflushed = true;
             output.advance(len);
             self.pongs = self.pongs.saturating_sub(len);
             self.sent += len as u64;
@@ -364,7 +380,7 @@ where
     /// Sends and flushes what waits, as far as that is possible now. An error ends the connection.
     fn send_some(&mut self, cx: &mut Context<'_>) {
         let sent = match self.poll_send(cx) {
-            Poll::Ready(Ok(())) => Pin::new(&mut self.stream).poll_flush(cx),
+            Poll::Ready(Ok(())) => self.poll_flush_stream(cx),
             other => other,
         };
         if let Poll::Ready(Err(error)) = sent {
@@ -384,9 +400,7 @@ where
         let input = self.socket.input();
         input.reserve(READ);
         let Poll::Ready(read) = pin!(self.stream.read_buf(input)).poll(cx) else {
-            if input.is_empty() && input.capacity() > 0 {
-                *input = BytesMut::new();
-            }
+            free(input, 0);
             return false;
         };
         let now = Instant::now().into_std();
@@ -427,20 +441,21 @@ where
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.note_return(Instant::now().into_std());
+        // The reader is here: waking it would only make its task run once more.
+        this.reader = None;
+        let now = Instant::now();
+        this.note_return(now.into_std());
         loop {
             if !this.frames.is_empty() {
                 let len = buf.remaining().min(this.frames.len());
                 buf.put_slice(&this.frames[..len]);
                 this.frames.advance(len);
-                if this.frames.is_empty() && this.frames.capacity() > KEEP {
-                    this.frames = BytesMut::new();
-                }
-                this.served = Some(Instant::now());
+                free(&mut this.frames, KEEP);
+                this.served = Some(now);
                 return Poll::Ready(Ok(()));
             }
             // What is left from the last read comes first.
-            this.take_messages(cx, Instant::now().into_std());
+            this.take_messages(cx, now.into_std());
             let waiting = this.socket.output().len();
             this.send_some(cx);
             // Waking it each time would make both halves of one task wake each other for ever.
@@ -463,6 +478,13 @@ where
             this.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
+    }
+}
+
+/// Frees a buffer that is empty and larger than `keep`.
+fn free(buffer: &mut BytesMut, keep: usize) {
+    if buffer.is_empty() && buffer.capacity() > keep {
+        *buffer = BytesMut::new();
     }
 }
 

@@ -46,7 +46,8 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         match Request::try_parse(&buffer) {
             Ok(Some((len, request))) => {
-                let rest = buffer.split_off(len).freeze();
+                // Copied: the session may keep it, and a part of the buffer would keep all of it.
+                let rest = Bytes::copy_from_slice(&buffer[len..]);
                 return match check(&request) {
                     Ok(response) => respond(stream, &response).await.map(|()| rest),
                     Err(error) => Err(refuse(stream, error).await),
@@ -119,7 +120,7 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         if let Some((len, answer)) = Answer::try_parse(&buffer).map_err(not_upgrade)? {
             verify(&answer, &key)?;
-            return Ok(buffer.split_off(len).freeze());
+            return Ok(Bytes::copy_from_slice(&buffer[len..]));
         }
         read_more(stream, &mut buffer).await?;
     }

@@ -454,6 +454,28 @@ async fn a_blocked_writer_and_a_reader_do_not_wake_each_other() {
     assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
 }
 
+/// A task that is woken while it runs has another turn, which wakes another thread to look for it.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_reads_is_not_woken() {
+    let (mut stream, mut raw) = node(WsLimits::default());
+    let wakes = Arc::new(Wakes::default());
+    let waker = wakes.clone().into();
+    let mut cx = Context::from_waker(&waker);
+    let mut room = [0; 256];
+    for round in 1..4 {
+        let mut room = ReadBuf::new(&mut room);
+        let read = Pin::new(&mut stream).poll_read(&mut cx, &mut room);
+        assert!(read.is_pending());
+        raw.write_all(&masked(0x82, &message(b"hello")))
+            .await
+            .unwrap();
+        let read = Pin::new(&mut stream).poll_read(&mut cx, &mut room);
+        assert!(matches!(read, Poll::Ready(Ok(()))) && !room.filled().is_empty());
+        // The stream below has told of the bytes.
+        assert_eq!(wakes.0.load(Ordering::Relaxed), round);
+    }
+}
+
 #[tokio::test]
 async fn bytes_behind_the_upgrade_are_read() {
     let (ours, _raw) = duplex(64);

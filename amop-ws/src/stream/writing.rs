@@ -1,4 +1,4 @@
-//! Bytes of 2.x frames that are written to the connection.
+//! Writing: bytes of 2.x frames that are written to the connection, and flushing.
 
 use std::{
     io,
@@ -7,15 +7,28 @@ use std::{
 };
 
 use amop_proto::ws::bridge::Bridge;
-use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use super::{BridgeStream, End, KEEP, OUTPUT};
+use super::{BridgeStream, End, KEEP, OUTPUT, free};
 use crate::WsBudget;
+
+impl<S, B, H> BridgeStream<S, B, H>
+where
+    S: AsyncWrite + Unpin,
+{
+    /// Flushes the stream, if something was written to it.
+    pub(super) fn poll_flush_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
 
 impl<S, B, H> AsyncWrite for BridgeStream<S, B, H>
 where
@@ -53,10 +66,10 @@ where
                 }
             }
         }
-        if this.written.is_empty() && this.written.capacity() > KEEP {
-            this.written = BytesMut::new();
-        }
+        free(&mut this.written, KEEP);
         this.take_frames();
+        // The messages are about as long as their frames.
+        this.socket.output().reserve(bytes.len().min(OUTPUT));
         this.take_transmits();
         // The reader keeps the time.
         let due = this.due();
@@ -78,7 +91,7 @@ where
         }
         ready!(this.poll_send(cx))?;
         this.writer = None;
-        Pin::new(&mut this.stream).poll_flush(cx)
+        this.poll_flush_stream(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
