@@ -82,15 +82,16 @@ pub enum HandshakeFailure {
          does not implement because it lacks forward secrecy. Either set rsa_crypto_channel=false in \
          the node's config.ini, restart the node and use the secp256k1 sdk folder, or build with the \
          cargo feature `legacy-rsa` of the crate amop and connect by \
-         Client::builder().tls(amop::Tls::legacy_rsa()), which uses OpenSSL; if the node is in EC \
-         mode already, only the folder is wrong"
+         Client::builder().tls(amop::Tls::legacy_rsa()), which uses OpenSSL; if the node is of FISCO \
+         BCOS 2.x in EC mode, only the folder is wrong: it is in RSA mode, as those of 3.x chains are"
     )]
     StaticRsaOnly,
     /// The peer supports nothing that this side offers, or refused this side without a reason.
     #[error(
         "the node refused the handshake (alert handshake_failure): either it is not in EC mode \
-         (rsa_crypto_channel=true needs the RSA sdk folder, guomi is not supported), or it \
-         refuses our certificate: check that the sdk folder is of this node's chain and agency"
+         (a node of FISCO BCOS 3.x, or of 2.x with rsa_crypto_channel=true, needs the RSA sdk folder \
+         of its own chain, guomi is not supported), or it refuses our certificate: check that the sdk \
+         folder is of this node's chain and agency"
     )]
     Refused,
     /// The node refused the offer of `Tls::legacy_rsa()`.
@@ -114,12 +115,14 @@ pub enum HandshakeFailure {
         mode: Mode,
     },
     /// The peer does not speak TLS 1.2.
-    #[error("the peer does not speak TLS 1.2, the only version FISCO BCOS 2.x nodes use")]
+    #[error("the peer does not speak TLS 1.2, the only version that FISCO BCOS nodes use")]
     Version,
     /// The bytes from the peer are not TLS.
     #[error(
-        "the peer does not speak TLS (or speaks guomi TLS): check that the port is a channel or \
-         P2P port, not JSON-RPC, and that the chain does not use sm_crypto_channel"
+        "the peer does not speak TLS (or speaks guomi TLS): check that the port is a channel or P2P port, \
+         or on 3.x the listen_port of [rpc] or [p2p], not JSON-RPC of 2.x; that a 3.x node does not have \
+         disable_ssl=true, which the SDK's configuration must have then, too; and that the chain does \
+         not use sm_crypto_channel or sm_ssl"
     )]
     NotTls,
     /// The connection ended during the handshake.

@@ -150,7 +150,7 @@ fn static_rsa_only_says_how_to_connect_all_the_same() {
          does not implement because it lacks forward secrecy. Either set rsa_crypto_channel=false \
          in the node's config.ini, restart the node and use the secp256k1 sdk folder, or build \
          with the cargo feature `legacy-rsa` of the crate amop and connect by \
-         Client::builder().tls(amop::Tls::legacy_rsa()), which uses OpenSSL; if the node is in EC \
-         mode already, only the folder is wrong"
+         Client::builder().tls(amop::Tls::legacy_rsa()), which uses OpenSSL; if the node is of FISCO \
+         BCOS 2.x in EC mode, only the folder is wrong: it is in RSA mode, as those of 3.x chains are"
     );
 }
