@@ -21,12 +21,17 @@ pub struct AmopBody {
 /// If `topic` is longer than [`MAX_TOPIC_LEN`]: the length byte would wrap to a value that makes
 /// the process of a FISCO node exit (channel-v2 section 3.5), so a caller must never do this.
 pub fn frame_topic(topic: &[u8], payload: &[u8]) -> Bytes {
-    assert!(topic.len() <= MAX_TOPIC_LEN, "topic over the limit");
     let mut body = BytesMut::with_capacity(1 + topic.len() + payload.len());
-    body.put_u8(topic.len() as u8 + 1);
-    body.put_slice(topic);
-    body.put_slice(payload);
+    put_framed(topic, payload, &mut body);
     body.freeze()
+}
+
+/// Appends the framed topic and the payload to `out`. Panics as [`frame_topic`] does.
+pub(super) fn put_framed(topic: &[u8], payload: &[u8], out: &mut BytesMut) {
+    assert!(topic.len() <= MAX_TOPIC_LEN, "topic over the limit");
+    out.put_u8(topic.len() as u8 + 1);
+    out.put_slice(topic);
+    out.put_slice(payload);
 }
 
 /// Splits an AMOP body into topic and payload.

@@ -93,6 +93,20 @@ impl Frame {
         Self::new(kind, seq, frame_topic(topic, payload))
     }
 
+    /// Returns the bytes of an AMOP frame, written at once: the payload is copied only once.
+    ///
+    /// # Panics
+    ///
+    /// As [`amop`](Self::amop).
+    #[cfg(feature = "gateway")]
+    pub(crate) fn amop_bytes(kind: FrameType, seq: Seq, topic: &[u8], payload: &[u8]) -> Bytes {
+        let body = 1 + topic.len() + payload.len();
+        let mut out = BytesMut::with_capacity(HEADER_LEN + body);
+        out.put_slice(&Self::new(kind, seq, Bytes::new()).header_before(body));
+        super::amop::put_framed(topic, payload, &mut out);
+        out.freeze()
+    }
+
     /// Returns the response to this frame: same seq, type 0x31.
     pub fn respond(&self, result: i32, body: Bytes) -> Self {
         Self {
@@ -113,8 +127,13 @@ impl Frame {
     /// A body that is too long for the length field cannot occur: readers and encoders enforce
     /// [`PROTOCOL_MAX_FRAME`].
     pub fn header(&self) -> [u8; HEADER_LEN] {
+        self.header_before(self.body.len())
+    }
+
+    /// Returns the bytes of a header before a body of this length.
+    fn header_before(&self, body: usize) -> [u8; HEADER_LEN] {
         let mut header = [0; HEADER_LEN];
-        let len = u32::try_from(self.wire_len()).unwrap_or(u32::MAX);
+        let len = u32::try_from(HEADER_LEN + body).unwrap_or(u32::MAX);
         header[..4].copy_from_slice(&len.to_be_bytes());
         header[4..6].copy_from_slice(&self.kind.0.to_be_bytes());
         header[6..RESULT_OFFSET].copy_from_slice(&self.seq.0);

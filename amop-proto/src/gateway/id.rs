@@ -64,6 +64,8 @@ impl fmt::Debug for GatewayId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayAddress {
     id: GatewayId,
+    /// The bytes of the id, to be written without being copied.
+    short: Bytes,
     raw: Option<Bytes>,
 }
 
@@ -87,7 +89,10 @@ impl GatewayAddress {
     pub fn of_raw(raw: Bytes) -> Result<Self, RawIdError> {
         RawIdError::check(raw.len())?;
         let id = GatewayId::of_raw(&raw);
-        Ok(Self { id, raw: Some(raw) })
+        Ok(Self {
+            raw: Some(raw),
+            ..Self::of_id(id)
+        })
     }
 
     /// Returns the address of a node whose raw id is not known. Packets of versions 1 and 2 name it
@@ -95,7 +100,9 @@ impl GatewayAddress {
     /// section 5.2).
     #[must_use]
     pub fn of_id(id: GatewayId) -> Self {
-        Self { id, raw: None }
+        let short = Bytes::copy_from_slice(&id.0);
+        let raw = None;
+        Self { id, short, raw }
     }
 
     /// Reads an id of a packet: raw or short, which its length tells. Returns `None` for an id that
@@ -103,7 +110,11 @@ impl GatewayAddress {
     #[must_use]
     pub fn read(id: &Bytes) -> Option<Self> {
         match <[u8; GatewayId::LEN]>::try_from(&id[..]) {
-            Ok(short) => Some(Self::of_id(GatewayId(short))),
+            Ok(short) => Some(Self {
+                id: GatewayId(short),
+                short: id.clone(),
+                raw: None,
+            }),
             Err(_) => Self::of_raw(id.clone()).ok(),
         }
     }
@@ -127,7 +138,7 @@ impl GatewayAddress {
         match (version, &self.raw) {
             (0, _) => Bytes::new(),
             (1..=2, Some(raw)) => raw.clone(),
-            _ => Bytes::copy_from_slice(&self.id.0),
+            _ => self.short.clone(),
         }
     }
 
@@ -135,8 +146,8 @@ impl GatewayAddress {
     /// from which it was read.
     pub(super) fn detached(&self) -> Self {
         Self {
-            id: self.id,
             raw: self.raw.as_deref().map(Bytes::copy_from_slice),
+            ..Self::of_id(self.id)
         }
     }
 }

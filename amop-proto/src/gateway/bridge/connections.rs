@@ -252,7 +252,7 @@ impl GatewayBridge {
     /// to it: each announcement is a packet that neighbours pass on.
     fn choose_way(&mut self, id: GatewayId) {
         let ways = self.reached.ways(id);
-        for (at, way) in ways.into_iter().enumerate() {
+        for (at, &way) in ways.iter().enumerate() {
             if let Some(peer) = self.connections.get_mut(&way) {
                 peer.set_reached_elsewhere(id, at > 0);
             }

@@ -11,7 +11,7 @@ use super::{
     translate::{FAILED, GatewayReply, LATE, LOST, NOBODY, OVER_LIMIT_TEXT, crosses, reply_of},
 };
 use crate::{
-    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq, frame_topic},
+    channel::{Frame, FrameType, PROTOCOL_MAX_FRAME, Seq},
     gateway::{event::ReplyAddress, id::GatewayId, peer::GatewayPeer},
     p2p::{PeerFrame, packet, protocol},
     ws::AmopRequest,
@@ -78,14 +78,14 @@ impl GatewayBridge {
     }
 
     fn pass_on(&mut self, packet: u16, seq: u32, kind: FrameType, request: &AmopRequest) {
-        let body = frame_topic(&request.topic, &request.data);
         // 3.x nodes give messages between nodes no key of their own.
-        let frame = Frame::new(kind, Seq::random(&mut self.rng), body);
+        let seq_in_frame = Seq::random(&mut self.rng);
+        let body = Frame::amop_bytes(kind, seq_in_frame, &request.topic, &request.data);
         self.frame_for_machine(PeerFrame {
             protocol: protocol::AMOP,
             packet,
             seq,
-            body: frame.to_bytes(),
+            body,
         });
     }
 
@@ -131,7 +131,7 @@ impl GatewayBridge {
             }
         };
         let ways = self.reached.ways(to.to.id());
-        let ways = std::iter::once(connection).chain(ways);
+        let ways = std::iter::once(connection).chain(ways.iter().copied());
         for way in ways {
             if matches!(self.with_connection(now, way, send), Some(Ok(()))) {
                 return;

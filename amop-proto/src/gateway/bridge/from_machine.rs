@@ -129,8 +129,8 @@ impl GatewayBridge {
         mut send: impl FnMut(&mut Self, GatewayConnectionId) -> Option<Result<(), GatewaySendError>>,
     ) -> bool {
         let ways = self.reached.ways(node);
-        ways.into_iter()
-            .any(|way| matches!(send(self, way), Some(Ok(()))))
+        ways.iter()
+            .any(|&way| matches!(send(self, way), Some(Ok(()))))
     }
 
     /// Sends a unicast to the next node, or ends it if no node is left.

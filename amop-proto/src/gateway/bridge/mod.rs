@@ -179,6 +179,11 @@ impl GatewayBridge {
         self.frames.pop_front()
     }
 
+    /// Returns all frames for the machine.
+    pub fn take_frames(&mut self) -> Vec<PeerFrame> {
+        self.frames.drain(..).collect()
+    }
+
     /// Returns the next event for the owner.
     pub fn poll_event(&mut self) -> Option<GatewayBridgeEvent> {
         if let Some(event) = self.events.pop_front() {

@@ -17,8 +17,19 @@ const NEIGHBOUR: u32 = 1;
 struct ReachedNode {
     /// The number of hops over each connection.
     ways: BTreeMap<GatewayConnectionId, u32>,
+    /// The connections, the shortest way first.
+    sorted: Arc<[GatewayConnectionId]>,
     /// The topics that cross the bridge.
     topics: Arc<[Bytes]>,
+}
+
+impl ReachedNode {
+    fn sort_ways(&mut self) {
+        let ways = self.ways.iter();
+        let mut sorted: Vec<_> = ways.map(|(&way, &distance)| (distance, way)).collect();
+        sorted.sort_unstable();
+        self.sorted = sorted.into_iter().map(|(_, way)| way).collect();
+    }
 }
 
 /// What became of a topic list.
@@ -52,6 +63,7 @@ impl ReachedNodes {
     pub(super) fn seen(&mut self, over: GatewayConnectionId, id: GatewayId, distance: Option<u32>) {
         let node = self.by_id.entry(id).or_default();
         node.ways.insert(over, distance.unwrap_or(UNREACHABLE));
+        node.sort_ways();
     }
 
     /// Records that a node cannot be reached over a connection any more. Returns whether the set of
@@ -61,6 +73,7 @@ impl ReachedNodes {
             return false;
         };
         node.ways.remove(&over);
+        node.sort_ways();
         if !node.ways.is_empty() {
             return false;
         }
@@ -86,12 +99,9 @@ impl ReachedNodes {
     }
 
     /// Returns the connections over which a node is reached, the shortest way first.
-    pub(super) fn ways(&self, id: GatewayId) -> Vec<GatewayConnectionId> {
-        let ways = self.by_id.get(&id).map(|node| &node.ways);
-        let ways = ways.into_iter().flatten();
-        let mut sorted: Vec<_> = ways.map(|(&way, &distance)| (distance, way)).collect();
-        sorted.sort_unstable();
-        sorted.into_iter().map(|(_, way)| way).collect()
+    pub(super) fn ways(&self, id: GatewayId) -> Arc<[GatewayConnectionId]> {
+        let node = self.by_id.get(&id);
+        node.map_or_else(|| [].into(), |node| node.sorted.clone())
     }
 
     /// Replaces the topics of a node. There may be `max` different topics of all nodes.

@@ -72,10 +72,9 @@ impl<T> GatewayPeer<T> {
             return None;
         }
         // A node that writes short ids may be known by its raw id.
-        let known = self.nodes.address(source.id());
-        match known.filter(|known| known.raw().is_some()) {
-            Some(known) => Some(known.clone()),
-            None => Some(source.detached()),
+        match self.nodes.address(source.id()) {
+            Some(known) if known.raw().is_some() || source.raw().is_none() => Some(known.clone()),
+            _ => Some(source.detached()),
         }
     }
 
