@@ -296,5 +296,6 @@ pub(crate) fn identify(
         agency: info.agency.unwrap_or_default(),
         authority: standing.agency_digest(),
         address: address.to_string(),
+        new_seqs: false,
     })
 }

@@ -273,6 +273,7 @@ impl Net {
             agency: "agency".into(),
             authority: SharedSecret::agency_of(&node_id(other)),
             address: "127.0.0.1:30300".into(),
+            new_seqs: false,
         };
         let peer = link.id;
         let opened = NodeEvent::PeerOpened {

@@ -74,6 +74,7 @@ fn no_list_falls_between_a_handshake_and_the_entry() {
             agency: "a".into(),
             authority: [0; 32],
             address: String::new(),
+            new_seqs: false,
         };
         core.handle([NodeEvent::PeerOpened {
             peer,

@@ -264,5 +264,6 @@ pub(super) fn identity(
         agency,
         authority,
         address,
+        new_seqs: true,
     }
 }

@@ -22,6 +22,9 @@ pub struct PeerIdentity {
     pub authority: [u8; 32],
     /// The address that the connection was made to or came from.
     pub address: String,
+    /// Whether this node itself gives each message of the peer a new seq, as a gateway's bridge does.
+    /// Then no other message is a copy of it, and none is looked for.
+    pub new_seqs: bool,
 }
 
 /// What happens to a node.

@@ -246,6 +246,24 @@ fn with_two_ways_in_nothing_goes_in_a_circle_or_comes_twice() {
 
 /// A FISCO node sends its multicast to both its border nodes. Another FISCO node gets one copy from
 /// its own border node, whichever of the two comes first.
+/// A gateway gives each message a seq of its own, so two equal messages are two.
+#[test]
+fn copies_are_looked_for_unless_the_node_has_made_the_seqs() {
+    for (new_seqs, count) in [(false, 1), (true, 2)] {
+        let mut net = row(&[1]);
+        let link = match new_seqs {
+            true => net.raw_peer_with_new_seqs(1, node_id(REAL)),
+            false => net.raw_peer(1, node_id(REAL), true),
+        };
+        has(&mut net, link, "1", "real");
+        let subscriber = net.subscriber(1, &["ours"]);
+        for _ in 0..2 {
+            net.peer_send(link, from_fisco(&multicast(4, "ours", "equal")));
+        }
+        assert_eq!(net.inbox(subscriber).len(), count, "new seqs: {new_seqs}");
+    }
+}
+
 #[test]
 fn a_fisco_node_gets_the_multicast_of_another_once() {
     const OTHER: usize = 8;

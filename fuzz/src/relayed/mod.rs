@@ -160,6 +160,7 @@ impl Run {
             agency: "agency".into(),
             authority: SharedSecret::agency_of(&id(number)),
             address: "127.0.0.1:30301".into(),
+            new_seqs: false,
         };
         let dialled = true;
         self.event(NodeEvent::PeerOpened {

@@ -95,6 +95,7 @@ impl State {
             agency: "agency".into(),
             authority: SharedSecret::agency_of(&id_of(other)),
             address: format!("node{other}"),
+            new_seqs: false,
         };
         let dialled = end == 0;
         let event = NodeEvent::PeerOpened {

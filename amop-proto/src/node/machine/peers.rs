@@ -70,9 +70,9 @@ impl NodeMachine {
             return;
         }
         let moves = replaced.and_then(|(_, version)| version);
+        self.router.peer_up(now, peer, &identity, dialled);
         let link = Peer::new(now, identity, dialled, &self.config.timeouts);
         self.peers.insert(peer, link);
-        self.router.peer_up(now, peer, (node, authority), dialled);
         for frame in Peer::greeting(self.topic_seq) {
             self.router.send_peer(peer, frame);
         }

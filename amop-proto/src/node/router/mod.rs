@@ -29,8 +29,8 @@ use self::{
     topics::{Topics, rate_of_session},
 };
 use super::{
-    HashedFrame, Lane, Limits, MachineConfig, PeerId, PeerInput, SessionId, SessionIdentity,
-    Timeouts, TopicSet,
+    HashedFrame, Lane, Limits, MachineConfig, PeerId, PeerIdentity, PeerInput, SessionId,
+    SessionIdentity, Timeouts, TopicSet,
     checker::CheckedRecords,
     dice::Dice,
     mesh::{Mesh, Restated, SeenMessages},
@@ -174,11 +174,11 @@ impl Router {
         &mut self,
         now: Instant,
         peer: PeerId,
-        (node, authority): (NodeId, [u8; 32]),
+        identity: &PeerIdentity,
         dialled: bool,
     ) {
         self.tick(now);
-        let link = PeerLink::new(node, authority, self.limits.peer_queue);
+        let link = PeerLink::new(identity, self.limits.peer_queue);
         self.out.links.peer_up(peer, link, dialled);
         self.settle(now);
     }

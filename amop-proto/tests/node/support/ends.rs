@@ -142,6 +142,7 @@ impl Net {
                 agency: "agency".into(),
                 authority: SharedSecret::agency_of(&remote),
                 address: "127.0.0.1:1".into(),
+                new_seqs: false,
             },
             dialled,
             other: None,
@@ -197,6 +198,14 @@ impl Net {
     /// Returns a peer that the test plays. The node's greeting is left in its inbox.
     pub(crate) fn raw_peer(&mut self, node: usize, remote: NodeId, dialled: bool) -> Link {
         let link = self.end_of_link(node, remote, dialled);
+        self.open(link);
+        link
+    }
+
+    /// Does the same for a peer whose messages have seqs that its node made.
+    pub(crate) fn raw_peer_with_new_seqs(&mut self, node: usize, remote: NodeId) -> Link {
+        let link = self.end_of_link(node, remote, true);
+        self.link(link).identity.new_seqs = true;
         self.open(link);
         link
     }

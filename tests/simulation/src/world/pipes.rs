@@ -252,6 +252,7 @@ impl World {
                     agency: "agency".into(),
                     authority: SharedSecret::agency_of(&self.hosts[remote].id),
                     address: format!("node{remote}"),
+                    new_seqs: false,
                 };
                 self.hosts[host].peers.insert(peer, (id, side));
                 self.tell_host(

@@ -15,6 +15,7 @@ use crate::{
     hash::HashMap,
     node::{
         Group, Lane, Limits, PeerId, Sender, SessionId,
+        router::ends::Origin,
         shares::{Resource, Shares},
     },
     p2p::mesh::RoutingKey,
@@ -199,6 +200,14 @@ impl Links {
             .filter(|(_, link)| !link.closing && holder.is_none_or(|holder| link.holder == holder))
             .max_by_key(|&(&id, link)| (link.queue.queued(), Reverse(id)))
             .map(|(&id, _)| id)
+    }
+
+    /// Returns whether no other message is a copy of one that came from there.
+    pub(in crate::node::router) fn has_new_seqs(&self, origin: Origin) -> bool {
+        let Origin::Fisco(peer, _) = origin else {
+            return false;
+        };
+        self.peers.get(&peer).is_some_and(|link| link.new_seqs)
     }
 
     /// Returns whether a message of this length may be queued for a peer. `group` returns the group

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     node::{
-        Group, Lane, Sender, SessionId, SessionIdentity, router::ends::UnicastId, shares::HolderId,
+        Group, Lane, PeerIdentity, Sender, SessionId, SessionIdentity, router::ends::UnicastId,
+        shares::HolderId,
     },
     p2p::{NodeId, mesh::RoutingKey},
 };
@@ -46,6 +47,8 @@ pub(in crate::node::router) struct PeerLink {
     pub(in crate::node::router) to_confirm: ToConfirm,
     /// The node's key and agency.
     pub(in crate::node::router) identity: SessionIdentity,
+    /// Whether its messages have seqs that this node made: no other message is a copy of one.
+    pub(in crate::node::router) new_seqs: bool,
     /// The holder that the connection counts for, if it was accepted.
     pub(in crate::node::router) place: Option<HolderId>,
     /// The bytes of `queue` by sender, without packets about the network.
@@ -63,11 +66,11 @@ pub(in crate::node::router) struct WaitingSenders {
 }
 
 impl PeerLink {
-    pub(in crate::node::router) fn new(node: NodeId, authority: [u8; 32], queue: usize) -> Self {
-        let key = RoutingKey::from(&node);
+    pub(in crate::node::router) fn new(identity: &PeerIdentity, queue: usize) -> Self {
+        let key = RoutingKey::from(&identity.node);
         Self {
             queue: QueuedBytes::new(queue),
-            node: Some(node),
+            node: Some(identity.node),
             key: Some(key),
             misbehaviour: BTreeMap::new(),
             topics: BTreeSet::new(),
@@ -77,7 +80,8 @@ impl PeerLink {
             stub: false,
             unconfirmed: None,
             to_confirm: ToConfirm::default(),
-            identity: SessionIdentity::of_node(key, authority),
+            identity: SessionIdentity::of_node(key, identity.authority),
+            new_seqs: identity.new_seqs,
             place: None,
             waiting: WaitingBytes::default(),
         }

@@ -82,6 +82,9 @@ impl Router {
         let Origin::Fisco(peer, _) = origin else {
             return true;
         };
+        if self.out.links.has_new_seqs(origin) {
+            return true;
+        }
         let node = self.out.links.peers.get(&peer).and_then(|link| link.node);
         if !node.is_some_and(|node| self.mesh.is_announced(RoutingKey::from(&node))) {
             return true;

@@ -105,7 +105,7 @@ impl Router {
     fn may_repeat(&self, origin: Origin) -> bool {
         let links = &self.out.links;
         if !links.peers.is_empty() {
-            return true;
+            return !links.has_new_seqs(origin);
         }
         let Origin::Session(publisher) = origin else {
             return false;

@@ -230,6 +230,7 @@ impl World {
             agency: "chain".into(),
             authority: [0xc3; 32],
             address: "gateway".into(),
+            new_seqs: true,
         };
         let opened = NodeEvent::PeerOpened {
             peer,
