@@ -263,7 +263,8 @@ async fn write_frames<W: Wire>(
     out.clear();
     if coalesce {
         let len: usize = frames.iter().map(|frame| W::len(frame).1).sum();
-        out.reserve(len.min(WRITE_BATCH));
+        // The last frame of a write goes over the limit.
+        out.reserve(len.min(WRITE_BATCH + LONG_BODY));
     }
     for frame in frames.drain(..) {
         let mut body = wire.encode(&frame, out);

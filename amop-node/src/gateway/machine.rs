@@ -1,33 +1,26 @@
-//! Carries frames between the bridge and the node machine, to which the chain is one peer.
+//! The peer of the node machine that stands for the chain.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use amop_proto::{
     NodeId,
     log::with_causes,
-    node::{NodeEvent, PeerId, PeerIdentity, Piece},
+    node::{NodeEvent, PeerId, PeerIdentity},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::sleep;
 
 use super::room::GatewayRoom;
 use crate::{
     context::NodeContext,
     journal::{Cause, LineKind},
-    outbox::{Outbox, Signals, WriteBatch},
+    outbox::{Outbox, Signals},
 };
 
 /// The pause before the machine gets a new peer after it closed the last one.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the machine's frames wait while a connection has much to write. Then the connection
-/// loses messages.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How often it is checked which overlay node carries the chain's messages.
+/// How often it is checked which overlay node carries the chain's messages, and whether frames wait.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-
-/// How often the connections are looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// The machine's side of a gateway.
 #[derive(Debug, Clone)]
@@ -146,12 +139,12 @@ impl MachineSide {
             }]
         });
         let entered = Entered { side: self, peer };
-        let frames = self.room.open_machine(peer);
+        let frames = self.room.open_machine(peer, signals.clone());
         self.room.hand_on(frames).await;
-        let end = self.carry(peer, &signals).await;
+        let end = self.watch(&signals).await;
         if matches!(end, PeerEnd::Stopping) {
             // What the machine sent before the end still leaves.
-            self.take(peer, VecDeque::new()).await;
+            self.room.carry_rest().await;
         }
         let reason = core
             .lock()
@@ -172,82 +165,25 @@ impl MachineSide {
         end
     }
 
-    async fn carry(&self, peer: PeerId, signals: &Signals) -> PeerEnd {
-        let mut spare = VecDeque::new();
-        let mut looked = Instant::now();
+    /// Watches over the peer until it ends. The tasks of the connections carry its frames.
+    async fn watch(&self, signals: &Signals) -> PeerEnd {
+        let stop = &self.context.stop;
         loop {
-            match self.take(peer, std::mem::take(&mut spare)).await {
-                Some(emptied) => spare = emptied,
-                None => {
-                    tokio::select! {
-                        () = signals.write.notified() => {}
-                        () = self.room.connected.notified() => {}
-                        () = sleep(LOOK_AROUND) => {}
-                        () = signals.close.cancelled() => return PeerEnd::ByMachine,
-                        () = self.context.stop.cancelled() => return PeerEnd::Stopping,
-                    }
-                }
-            }
-            if signals.close.is_cancelled() {
-                return PeerEnd::ByMachine;
+            tokio::select! {
+                () = self.room.connected.notified() => {}
+                () = sleep(LOOK_AROUND) => {}
+                () = signals.close.cancelled() => return PeerEnd::ByMachine,
+                () = stop.cancelled() => return PeerEnd::Stopping,
             }
             if !self.room.look(|bridge| bridge.is_connected()) {
                 return PeerEnd::Disconnected;
             }
-            if looked.elapsed() < LOOK_AROUND {
-                continue;
-            }
-            looked = Instant::now();
             if self.carrier().is_some() {
                 return PeerEnd::StandingBy;
             }
-        }
-    }
-
-    /// Gives the bridge the frames that wait. Returns their queue, empty; `None` if none waited.
-    async fn take(&self, peer: PeerId, spare: VecDeque<Piece>) -> Option<VecDeque<Piece>> {
-        let core = &self.context.core;
-        let taken = core.lock().peers.get_mut(&peer).and_then(|o| o.take(spare));
-        let WriteBatch { mut frames, .. } = taken?;
-        let mut written = Vec::with_capacity(frames.len());
-        let messages: Vec<_> = frames
-            .drain(..)
-            .map(|piece| {
-                written.push(NodeEvent::PeerWritten(peer, piece.lane, piece.counts));
-                piece.message.joined()
-            })
-            .collect();
-        let ((), answers) = self.room.with(|bridge, now| {
-            for message in messages {
-                bridge.handle_frame(now, message);
-            }
-        });
-        self.room.hand_on(answers).await;
-        self.wait_for_room().await;
-        self.room.give(written).await;
-        Some(frames)
-    }
-
-    /// Waits a short time while a connection has much to write, so that publishers are slowed down
-    /// before messages are lost. A connection that stays behind delays the others at most once in a
-    /// minute.
-    async fn wait_for_room(&self) {
-        let congested = || self.room.look(|bridge| bridge.is_congested());
-        if !congested() {
-            return;
-        }
-        let cleared = async {
-            while congested() {
-                sleep(LOOK).await;
-            }
-        };
-        let waited = tokio::select! {
-            waited = timeout(PATIENCE, cleared) => waited,
-            () = self.context.stop.cancelled() => return,
-        };
-        if waited.is_err() {
-            let ((), frames) = self.room.with(|bridge, now| bridge.note_behind(now));
-            self.room.hand_on(frames).await;
+            self.room.give_up_waiting().await;
+            // All connections may be busy with writing.
+            self.room.carry().await;
         }
     }
 }

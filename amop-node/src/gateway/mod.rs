@@ -2,9 +2,11 @@
 //!
 //! [`GatewayBridge`](amop_proto::gateway::bridge::GatewayBridge) decides everything; one of them,
 //! behind a lock, serves all connections ([`GatewayRoom`]). Each connection has a task that reads
-//! and writes packets (`connection.rs`). One task carries frames between the bridge and the node
-//! machine, to which the chain is one peer (`machine.rs`), and one task has the timers.
+//! and writes packets (`connection.rs`), and takes the frames of the node machine that they are made
+//! of (`carrying.rs`). To the machine the chain is one peer, which one task watches over
+//! (`machine.rs`); another task has the timers.
 
+mod carrying;
 mod connection;
 mod counts;
 mod dial;

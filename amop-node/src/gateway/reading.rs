@@ -152,8 +152,10 @@ async fn take_packets(
     buffer: &mut BytesMut,
 ) -> Result<usize, GatewayPacketError> {
     let mut count = 0;
+    // Few are shorter than this.
+    let expected = buffer.len() / 128 + 1;
+    let mut packets: Vec<GatewayPacket> = Vec::with_capacity(expected.min(AT_ONCE));
     loop {
-        let mut packets: Vec<GatewayPacket> = Vec::new();
         // Packets before bytes that are none still count.
         let mut failed = None;
         let (mut read, before) = (0, buffer.len());
@@ -176,7 +178,7 @@ async fn take_packets(
         count += taken;
         let ((), frames) = gateway.room.with(|bridge, now| {
             bridge.note_activity(now, id);
-            for packet in packets {
+            for packet in packets.drain(..) {
                 bridge.handle_packet(now, id, packet);
             }
         });

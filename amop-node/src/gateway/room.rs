@@ -1,7 +1,7 @@
 //! What the tasks of a gateway share: the bridge behind its lock.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -12,7 +12,7 @@ use amop_proto::{
         bridge::{GatewayBridge, GatewayBridgeEvent, GatewayConnectionId, GatewayRefusal},
     },
     log::with_causes,
-    node::{Checker, NodeEvent, PeerId},
+    node::{Checker, NodeEvent, PeerId, Piece},
     p2p::PeerFrame,
 };
 use tokio::sync::Notify;
@@ -22,6 +22,7 @@ use crate::{
     apart::aside,
     core::{Core, wait_until_due},
     journal::{Cause, LineKind},
+    outbox::Signals,
 };
 
 /// Up to this many bytes are read and hashed in place.
@@ -55,7 +56,7 @@ impl ConnectionSignals {
 #[derive(Debug)]
 pub(crate) struct GatewayRoom {
     state: Mutex<RoomState>,
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     checker: Arc<Checker>,
     /// Notified when the first connection has a handshake or the last one ends.
     pub(super) connected: Notify,
@@ -63,18 +64,34 @@ pub(crate) struct GatewayRoom {
     timer: Notify,
     /// Notified when a connection has ended, so that diallers look again.
     pub(super) neighbours: tokio::sync::watch::Sender<u64>,
+    /// Locked by the task that carries the machine's frames.
+    pub(super) carrying: tokio::sync::Mutex<Carrying>,
     /// Cancelled when the task that carries frames has handed over everything at the end.
     pub(super) drained: CancellationToken,
 }
 
 #[derive(Debug)]
-struct RoomState {
+pub(super) struct RoomState {
     bridge: GatewayBridge,
-    /// The machine's peer that stands for the chain.
-    peer: Option<PeerId>,
+    /// The machine's peer that stands for the chain, and the signals of its frames.
+    peer: Option<(PeerId, Arc<Signals>)>,
     connections: HashMap<GatewayConnectionId, Arc<ConnectionSignals>>,
     /// When the timer task will wake by itself.
     armed: Option<Instant>,
+    /// Since when the machine's frames wait for connections with much to write.
+    pub(super) waits: Option<Instant>,
+}
+
+/// What the task that carries frames has in its hands. If the task is dropped with its connection, the
+/// next one goes on.
+#[derive(Debug, Default)]
+pub(super) struct Carrying {
+    /// An empty queue, to be filled again.
+    pub(super) spare: VecDeque<Piece>,
+    /// Frames of the bridge for the machine.
+    pub(super) answers: Option<(PeerId, Vec<PeerFrame>)>,
+    /// What the machine is told next.
+    pub(super) events: VecDeque<NodeEvent>,
 }
 
 /// Frames of the bridge for the node machine.
@@ -94,17 +111,19 @@ impl GatewayRoom {
                 peer: None,
                 connections: HashMap::new(),
                 armed: None,
+                waits: None,
             }),
             core,
             checker,
             connected: Notify::new(),
             timer: Notify::new(),
             neighbours: tokio::sync::watch::Sender::new(0),
+            carrying: tokio::sync::Mutex::default(),
             drained: CancellationToken::new(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, RoomState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, RoomState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -113,9 +132,36 @@ impl GatewayRoom {
         look(&self.lock().bridge)
     }
 
-    /// Takes packets out of the bridge, which concerns nobody else.
+    /// Takes packets out of the bridge, which concerns only the machine's frames that wait for room.
     pub(super) fn take_packets(&self, take: impl FnOnce(&mut GatewayBridge)) {
-        take(&mut self.lock().bridge);
+        let mut state = self.lock();
+        take(&mut state.bridge);
+        let machine = state.machine_with_room();
+        drop(state);
+        wake(machine);
+    }
+
+    /// Returns whether no connection has much to write. If one has, the signals of the machine's
+    /// frames are notified when this is over.
+    pub(super) fn has_room(&self) -> bool {
+        let mut state = self.lock();
+        match state.bridge.is_congested() {
+            true => {
+                state.waits.get_or_insert_with(Instant::now);
+            }
+            false => state.waits = None,
+        }
+        state.waits.is_none()
+    }
+
+    pub(super) fn machine_peer(&self) -> Option<PeerId> {
+        self.lock().peer.as_ref().map(|&(peer, _)| peer)
+    }
+
+    /// Returns the signals of the machine's frames, while it has a peer.
+    pub(super) fn machine_signals(&self) -> Option<Arc<Signals>> {
+        let state = self.lock();
+        state.peer.as_ref().map(|(_, signals)| signals.clone())
     }
 
     /// Records that the transport of a connection accepted some bytes.
@@ -153,11 +199,13 @@ impl GatewayRoom {
                 event => notices.push(event),
             }
         }
-        let peer = state.peer;
-        let frames: Vec<PeerFrame> = std::iter::from_fn(|| state.bridge.poll_frame()).collect();
+        let peer = state.peer.as_ref().map(|&(peer, _)| peer);
+        let frames = state.bridge.take_frames();
         let is_connected = state.bridge.is_connected();
         let rearm = state.must_rearm();
+        let machine = state.machine_with_room();
         drop(state);
+        wake(machine);
         if rearm {
             self.timer.notify_one();
         }
@@ -176,22 +224,32 @@ impl GatewayRoom {
     }
 
     /// Gives frames to the node machine. Long ones are read on another thread first.
-    pub(super) async fn hand_on(&self, mut frames: ForMachine) {
-        if let Some((peer, frames)) = frames.frames.take() {
-            self.check_and_give(peer, frames).await;
+    pub(super) async fn hand_on(&self, frames: ForMachine) {
+        let ForMachine { frames, changed } = frames;
+        if let Some((peer, frames)) = frames {
+            let events = self.checked(peer, frames).await;
+            self.give(events).await;
         }
         // Only now: the end of the machine's peer must not overtake its last frames.
-        self.lose(frames);
+        let frames = None;
+        self.lose(ForMachine { frames, changed });
     }
 
     /// Drops frames for the node machine, where nobody can wait until they are handed on.
     pub(super) fn lose(&self, frames: ForMachine) {
+        let _ = self.tell_change(frames);
+    }
+
+    /// Wakes the task that watches over the machine's peer if it is concerned. Returns the frames.
+    pub(super) fn tell_change(&self, frames: ForMachine) -> Option<(PeerId, Vec<PeerFrame>)> {
         if frames.changed {
             self.connected.notify_one();
         }
+        frames.frames
     }
 
-    async fn check_and_give(&self, peer: PeerId, frames: Vec<PeerFrame>) {
+    /// Checks frames for the node machine.
+    pub(super) async fn checked(&self, peer: PeerId, frames: Vec<PeerFrame>) -> Vec<NodeEvent> {
         let events = frames
             .into_iter()
             .map(|frame| NodeEvent::PeerFrame(peer, frame.into()));
@@ -202,15 +260,14 @@ impl GatewayRoom {
             let checked = events.into_iter().map(|event| checker.checked(event));
             checked.collect::<Vec<NodeEvent>>()
         };
-        let events = match length <= HASHED_HERE {
+        match length <= HASHED_HERE {
             true => check(),
             false => aside(check).await,
-        };
-        self.give(events).await;
+        }
     }
 
     /// Gives events to the node machine in parts, so that others get their turn in between.
-    pub(super) async fn give(&self, events: Vec<NodeEvent>) {
+    async fn give(&self, events: Vec<NodeEvent>) {
         let mut events = events.into_iter();
         // Only sessions cause questions.
         while self.core.handle_some(&mut events).more {
@@ -233,9 +290,15 @@ impl GatewayRoom {
         Ok((id, signals, frames))
     }
 
-    /// Sets the machine's peer that stands for the chain.
-    pub(super) fn open_machine(&self, peer: PeerId) -> ForMachine {
-        self.lock().peer = Some(peer);
+    /// Sets the machine's peer that stands for the chain, and the signals of its frames.
+    pub(super) fn open_machine(&self, peer: PeerId, signals: Arc<Signals>) -> ForMachine {
+        let mut state = self.lock();
+        state.peer = Some((peer, signals));
+        for connection in state.connections.values() {
+            // From now on it waits for the machine's frames, too.
+            connection.write.notify_one();
+        }
+        drop(state);
         self.with(|bridge, now| bridge.open_machine(now)).1
     }
 
@@ -276,7 +339,23 @@ impl GatewayRoom {
     }
 }
 
+/// Lets a task that writes to a connection take the machine's frames.
+fn wake(machine: Option<Arc<Signals>>) {
+    if let Some(machine) = machine {
+        machine.write.notify_one();
+    }
+}
+
 impl RoomState {
+    /// Returns, once, the signals of the machine's frames if they wait and there is room now.
+    fn machine_with_room(&mut self) -> Option<Arc<Signals>> {
+        if self.waits.is_none() || self.bridge.is_congested() {
+            return None;
+        }
+        self.waits = None;
+        self.peer.as_ref().map(|(_, signals)| signals.clone())
+    }
+
     fn must_rearm(&mut self) -> bool {
         let Some(next) = self.bridge.next_timeout() else {
             return false;

@@ -25,15 +25,14 @@ pub(super) async fn write(
     signals: &ConnectionSignals,
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Error {
-    let mut out = BytesMut::new();
+    let mut buffers = Buffers::default();
     loop {
-        match write_some(gateway, id, &mut out, writer).await {
+        gateway.room.carry().await;
+        match write_some(gateway, id, &mut buffers, writer).await {
             Ok(true) => {}
             Ok(false) => {
-                if out.capacity() > KEEP {
-                    out = BytesMut::new();
-                }
-                signals.write.notified().await;
+                buffers.rest();
+                gateway.room.wait_to_write(signals).await;
             }
             Err(error) => return error,
         }
@@ -46,18 +45,33 @@ pub(super) async fn write_rest(
     id: GatewayConnectionId,
     writer: &mut (impl AsyncWrite + Unpin),
 ) {
-    let mut out = BytesMut::new();
-    while let Ok(true) = write_some(gateway, id, &mut out, writer).await {}
+    let mut buffers = Buffers::default();
+    while let Ok(true) = write_some(gateway, id, &mut buffers, writer).await {}
+}
+
+/// What a writer uses again, so that it does not grow for each write.
+#[derive(Default)]
+struct Buffers {
+    packets: Vec<OutgoingPacket>,
+    out: BytesMut,
+}
+
+impl Buffers {
+    /// Gives memory back while there is nothing to write.
+    fn rest(&mut self) {
+        if self.out.capacity() > KEEP {
+            *self = Self::default();
+        }
+    }
 }
 
 /// Writes some packets. Returns whether there were any.
 async fn write_some(
     gateway: &Gateway,
     id: GatewayConnectionId,
-    out: &mut BytesMut,
+    Buffers { packets, out }: &mut Buffers,
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<bool> {
-    let mut packets: Vec<OutgoingPacket> = Vec::new();
     let mut len = 0;
     gateway.room.take_packets(|bridge| {
         let now = Instant::now();
@@ -72,9 +86,10 @@ async fn write_some(
         return Ok(false);
     }
     out.clear();
-    for packet in &packets {
+    out.reserve(len.min(BATCH + LONG));
+    for packet in packets.drain(..) {
         // The bridge accepts no packet that cannot be written.
-        let Ok(rest) = gateway.codec.encode_header(packet, out) else {
+        let Ok(rest) = gateway.codec.encode_header(&packet, out) else {
             continue;
         };
         if rest.len() < LONG {

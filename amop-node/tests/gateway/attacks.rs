@@ -257,6 +257,48 @@ async fn a_flood_of_topics_is_counted_and_bounded() {
     victim.shutdown().await;
 }
 
+/// Its queue fills, then the others wait for it a short time, once. It loses what has no room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbour_that_reads_nothing_holds_up_the_others_only_briefly() {
+    const MESSAGES: usize = 100;
+    let victim = Victim::start().await;
+    let topics = [Bytes::from_static(b"long")];
+    let mut attacker = Attacker::connect(&victim, &certificate(), &topics).await;
+    let before = victim.counters().multicasts_sent;
+    let topic = "long".parse().unwrap();
+    // It cannot be compressed.
+    let random: Bytes = (0..1024 * 1024).map(|_| rand::random::<u8>()).collect();
+    let publish = async |len| {
+        let payload = random.slice(..len);
+        let sent = victim.client.publish_multicast_raw(&topic, payload).await;
+        sent.unwrap();
+    };
+    let probing = async {
+        loop {
+            publish(1).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let sent = || victim.counters().multicasts_sent > before;
+    tokio::select! {
+        () = attacker.behave_until("the first multicast", sent) => {}
+        () = probing => unreachable!(),
+    }
+    // From now on it reads nothing.
+    within("the multicasts", async {
+        for _ in 0..MESSAGES {
+            publish(random.len()).await;
+        }
+    })
+    .await;
+    until("messages without room", || victim.counters().unsent > 0).await;
+    victim.is_well().await;
+    drop(attacker);
+    joined(&victim.node, 1).await;
+    victim.is_well().await;
+    victim.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_an_unreadable_body_is_not_given_and_the_node_lives() {
     let victim = Victim::start().await;
