@@ -92,10 +92,13 @@ impl Service for Generations {
             beginning,
         } = arrived;
         let id = context.core.next_session();
+        // Boxed, so that a session takes the memory of its own generation only; the streams too, because
+        // each call that hands one on has room for it.
         match beginning {
             SdkBeginning::V2(first) => {
-                let (stream, visitor) = (Prefixed::new(first, stream), Visitor::v2(id, admitted));
-                run_session(&context, stream, visitor, address).await;
+                let stream = Box::new(Prefixed::new(first, stream));
+                let visitor = Visitor::v2(id, admitted);
+                Box::pin(run_session(&context, stream, visitor, address)).await;
             }
             SdkBeginning::V3(rest) => {
                 let link = match self {
@@ -103,7 +106,8 @@ impl Service for Generations {
                     Self::V2 | Self::Both => ConnectionId::Session(id),
                 };
                 let visitor = Visitor::v3(id, link, admitted);
-                run_upgraded(&context, stream, visitor, address, &rest).await;
+                let stream = Box::new(stream);
+                Box::pin(run_upgraded(&context, stream, visitor, address, &rest)).await;
             }
         }
     }

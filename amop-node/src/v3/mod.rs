@@ -94,5 +94,5 @@ pub(crate) async fn run_upgraded<S: AsyncRead + AsyncWrite + Unpin>(
         limits.rate = context.limits.frame_rate;
     });
     let stream = BridgeStream::with_budget(stream, WsSide::Server, bridge, rest, (limits, budget));
-    run_session(context, stream, visitor, address).await;
+    run_session(context, Box::new(stream), visitor, address).await;
 }
