@@ -200,12 +200,7 @@ async fn write<W: Wire>(
                 last,
                 coalesce,
             })) => {
-                let written = Written::<W> {
-                    core,
-                    id,
-                    len: 0,
-                    lanes: Vec::new(),
-                };
+                let written = Written::<W>::new(core, id);
                 let sent = write_frames(wire, written, &mut frames, coalesce, &mut out, writer);
                 if let Err(error) = sent.await {
                     return LinkEnd::of(error);
@@ -226,15 +221,24 @@ async fn write<W: Wire>(
 }
 
 /// Bytes that have been written but not reported to the machine.
-struct Written<'a, W: Wire> {
+pub(crate) struct Written<'a, W: Wire> {
     core: &'a Core,
     id: W::Id,
     len: usize,
     lanes: Vec<(W::Lane, usize)>,
 }
 
-impl<W: Wire> Written<'_, W> {
-    fn count(&mut self, (lane, len): (W::Lane, usize)) {
+impl<'a, W: Wire> Written<'a, W> {
+    pub(crate) fn new(core: &'a Core, id: W::Id) -> Self {
+        Self {
+            core,
+            id,
+            len: 0,
+            lanes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn count(&mut self, (lane, len): (W::Lane, usize)) {
         self.len += len;
         let mut latest = self.lanes.iter_mut().rev().take(LANES);
         match latest.find(|(counted, _)| *counted == lane) {
@@ -243,7 +247,7 @@ impl<W: Wire> Written<'_, W> {
         }
     }
 
-    fn report(&mut self) {
+    pub(crate) fn report(&mut self) {
         self.len = 0;
         let id = self.id;
         let events = self.lanes.drain(..);

@@ -3,10 +3,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use amop_proto::node::{Lane, NodeEvent, PeerId, Piece};
+use amop_proto::node::{PeerId, Piece};
 
 use super::room::{Carrying, ConnectionSignals, GatewayRoom};
-use crate::outbox::WriteBatch;
+use crate::{
+    link::{P2p, Wire, Written},
+    outbox::WriteBatch,
+};
 
 /// How long the machine's frames wait while a connection has much to write. Then the connection
 /// loses messages.
@@ -48,7 +51,7 @@ impl GatewayRoom {
     /// Lets the machine's frames wait no longer for connections that have had much to write for long.
     /// A connection that stays behind delays the others at most once in a minute.
     pub(super) async fn give_up_waiting(&self) {
-        let since = self.lock().waits;
+        let since = self.waits_since();
         if since.is_some_and(|since| since.elapsed() >= PATIENCE) {
             let ((), frames) = self.with(|bridge, now| bridge.note_behind(now));
             self.hand_on(frames).await;
@@ -60,14 +63,11 @@ impl GatewayRoom {
         let Some((peer, mut frames)) = self.take_frames(std::mem::take(&mut carrying.spare)) else {
             return false;
         };
-        let mut written: Vec<(Lane, usize)> = Vec::new();
+        let mut written = Written::<P2p>::new(&self.core, peer);
         let messages: Vec<_> = frames
             .drain(..)
             .map(|piece| {
-                match written.last_mut() {
-                    Some((lane, counts)) if *lane == piece.lane => *counts += piece.counts,
-                    _ => written.push((piece.lane, piece.counts)),
-                }
+                written.count(P2p::len(&piece));
                 piece.message.joined()
             })
             .collect();
@@ -77,10 +77,8 @@ impl GatewayRoom {
                 bridge.handle_frame(now, message);
             }
         });
-        carrying.answers = self.tell_change(answers);
-        let written = written.into_iter();
-        let written = written.map(|(lane, len)| NodeEvent::PeerWritten(peer, lane, len));
-        carrying.events.extend(written);
+        carrying.answers = Some(answers);
+        written.report();
         true
     }
 
@@ -91,18 +89,25 @@ impl GatewayRoom {
         Some((peer, frames))
     }
 
+    /// Gives the machine what the bridge has answered. Nothing leaves `carrying` before it has arrived,
+    /// because this task may be dropped at any wait.
     async fn tell_machine(&self, carrying: &mut Carrying) {
-        if let Some((peer, frames)) = &carrying.answers {
+        let Carrying {
+            answers, events, ..
+        } = carrying;
+        if let Some((peer, frames)) = answers.as_ref().and_then(|answers| answers.frames.as_ref()) {
             let checked = self.checked(*peer, frames.clone()).await;
-            carrying.events.extend(checked);
-            carrying.answers = None;
+            events.extend(checked);
         }
-        while !carrying.events.is_empty() {
-            let mut events = std::iter::from_fn(|| carrying.events.pop_front());
-            // Only sessions cause questions.
-            if self.core.handle_some(&mut events).more {
-                tokio::task::yield_now().await;
-            }
+        if let Some(answers) = answers {
+            answers.frames = None;
+        }
+        if !events.is_empty() {
+            self.give(std::iter::from_fn(|| events.pop_front())).await;
+        }
+        // Only now: the end of the machine's peer must not overtake its last frames.
+        if let Some(answers) = answers.take() {
+            self.lose(answers);
         }
     }
 }

@@ -152,7 +152,7 @@ async fn take_packets(
     buffer: &mut BytesMut,
 ) -> Result<usize, GatewayPacketError> {
     let mut count = 0;
-    // Few are shorter than this.
+    // Few packets are shorter than 128 bytes.
     let expected = buffer.len() / 128 + 1;
     let mut packets: Vec<GatewayPacket> = Vec::with_capacity(expected.min(AT_ONCE));
     loop {

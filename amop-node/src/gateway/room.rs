@@ -71,7 +71,7 @@ pub(crate) struct GatewayRoom {
 }
 
 #[derive(Debug)]
-pub(super) struct RoomState {
+struct RoomState {
     bridge: GatewayBridge,
     /// The machine's peer that stands for the chain, and the signals of its frames.
     peer: Option<(PeerId, Arc<Signals>)>,
@@ -79,7 +79,7 @@ pub(super) struct RoomState {
     /// When the timer task will wake by itself.
     armed: Option<Instant>,
     /// Since when the machine's frames wait for connections with much to write.
-    pub(super) waits: Option<Instant>,
+    waits: Option<Instant>,
 }
 
 /// What the task that carries frames has in its hands. If the task is dropped with its connection, the
@@ -88,9 +88,9 @@ pub(super) struct RoomState {
 pub(super) struct Carrying {
     /// An empty queue, to be filled again.
     pub(super) spare: VecDeque<Piece>,
-    /// Frames of the bridge for the machine.
-    pub(super) answers: Option<(PeerId, Vec<PeerFrame>)>,
-    /// What the machine is told next.
+    /// What the bridge has answered.
+    pub(super) answers: Option<ForMachine>,
+    /// What the machine is told of it next.
     pub(super) events: VecDeque<NodeEvent>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct Carrying {
 #[must_use]
 #[derive(Debug)]
 pub(super) struct ForMachine {
-    frames: Option<(PeerId, Vec<PeerFrame>)>,
+    pub(super) frames: Option<(PeerId, Vec<PeerFrame>)>,
     /// Whether the first connection has a handshake or the last one ended.
     changed: bool,
 }
@@ -123,7 +123,7 @@ impl GatewayRoom {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, RoomState> {
+    fn lock(&self) -> MutexGuard<'_, RoomState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -152,6 +152,11 @@ impl GatewayRoom {
             false => state.waits = None,
         }
         state.waits.is_none()
+    }
+
+    /// Returns since when the machine's frames wait for connections with much to write.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        self.lock().waits
     }
 
     pub(super) fn machine_peer(&self) -> Option<PeerId> {
@@ -224,31 +229,23 @@ impl GatewayRoom {
     }
 
     /// Gives frames to the node machine. Long ones are read on another thread first.
-    pub(super) async fn hand_on(&self, frames: ForMachine) {
-        let ForMachine { frames, changed } = frames;
-        if let Some((peer, frames)) = frames {
+    pub(super) async fn hand_on(&self, mut frames: ForMachine) {
+        if let Some((peer, frames)) = frames.frames.take() {
             let events = self.checked(peer, frames).await;
             self.give(events).await;
         }
         // Only now: the end of the machine's peer must not overtake its last frames.
-        let frames = None;
-        self.lose(ForMachine { frames, changed });
+        self.lose(frames);
     }
 
     /// Drops frames for the node machine, where nobody can wait until they are handed on.
     pub(super) fn lose(&self, frames: ForMachine) {
-        let _ = self.tell_change(frames);
-    }
-
-    /// Wakes the task that watches over the machine's peer if it is concerned. Returns the frames.
-    pub(super) fn tell_change(&self, frames: ForMachine) -> Option<(PeerId, Vec<PeerFrame>)> {
         if frames.changed {
             self.connected.notify_one();
         }
-        frames.frames
     }
 
-    /// Checks frames for the node machine.
+    /// Makes events of frames for the node machine. Long ones are read on another thread.
     pub(super) async fn checked(&self, peer: PeerId, frames: Vec<PeerFrame>) -> Vec<NodeEvent> {
         let events = frames
             .into_iter()
@@ -267,7 +264,7 @@ impl GatewayRoom {
     }
 
     /// Gives events to the node machine in parts, so that others get their turn in between.
-    async fn give(&self, events: Vec<NodeEvent>) {
+    pub(super) async fn give(&self, events: impl IntoIterator<Item = NodeEvent>) {
         let mut events = events.into_iter();
         // Only sessions cause questions.
         while self.core.handle_some(&mut events).more {
