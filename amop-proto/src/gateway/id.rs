@@ -105,8 +105,8 @@ impl GatewayAddress {
         Self { id, short, raw }
     }
 
-    /// Reads an id of a packet: raw or short, which its length tells. Returns `None` for an id that
-    /// is empty or too long.
+    /// Reads an id of a packet: raw or short, which its length tells. The address shares the packet's
+    /// memory. Returns `None` for an id that is empty or too long.
     #[must_use]
     pub fn read(id: &Bytes) -> Option<Self> {
         match <[u8; GatewayId::LEN]>::try_from(&id[..]) {

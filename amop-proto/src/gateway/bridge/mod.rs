@@ -179,7 +179,7 @@ impl GatewayBridge {
         self.frames.pop_front()
     }
 
-    /// Returns all frames for the machine.
+    /// Does the same as [`poll_frame`](Self::poll_frame) for all frames at once.
     pub fn take_frames(&mut self) -> Vec<PeerFrame> {
         self.frames.drain(..).collect()
     }
