@@ -101,7 +101,8 @@ impl Router {
     }
 
     /// Returns whether a multicast may come to this node more than once: its SDK may have sent it to
-    /// other nodes, or be connected to this one twice, under two of its names.
+    /// other nodes, or be connected to this one twice, under two of its names. One that this node gave
+    /// its seq comes once.
     fn may_repeat(&self, origin: Origin) -> bool {
         let links = &self.out.links;
         if !links.peers.is_empty() {
