@@ -10,7 +10,6 @@
 //! cargo run -p amop-sim --release -- --seed 7                 one run, chosen by the seed
 //! cargo run -p amop-sim --release -- --seed 7 --trace         with every step
 //! cargo run -p amop-sim --release -- --seeds 0..10000         many, on all cores
-//! cargo run -p amop-sim --release -- --seeds 0..1000 --gateways 0.4  with gateways of 3.x
 //! cargo run -p amop-sim --release -- --gateways 0.4 --seeds 0..10000  with gateways of 3.x
 //! cargo run -p amop-sim --release -- --scale 1000             a large network
 //! cargo run -p amop-sim --release -- --hostile --seeds 0..5000  with hosts that lie

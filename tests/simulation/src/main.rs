@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use amop_sim::{HostilePlan, Plan, Profile, Summary, Topology, run, run_each, run_hostile, scale};
+use amop_sim::{
+    HostilePlan, Plan, Profile, Summary, Topology, WILES, Wile, run, run_each, run_hostile,
+    run_late, scale,
+};
 use anyhow::{Context, bail};
 use clap::Parser;
 
@@ -42,9 +45,21 @@ struct Args {
     /// Include hostile nodes and SDKs.
     #[arg(long, conflicts_with_all = ["scale", "profile", "topology", "nodes"])]
     hostile: bool,
+    /// Let hostile nodes do this, whatever the seed says. May be given several times.
+    #[arg(long = "wile", requires = "hostile", value_parser = wile)]
+    wiles: Vec<Wile>,
+    /// Include one hostile relay that keeps messages until their source is forgotten.
+    #[arg(long, conflicts_with_all = ["scale", "profile", "topology", "nodes", "v3", "gateways", "hostile", "trace"])]
+    late: bool,
     /// Print every step.
     #[arg(long)]
     trace: bool,
+}
+
+fn wile(text: &str) -> anyhow::Result<Wile> {
+    let named = |wile: &&Wile| format!("{wile:?}").eq_ignore_ascii_case(text);
+    let wile = WILES.iter().find(named).copied();
+    wile.with_context(|| format!("one of {WILES:?}"))
 }
 
 fn seeds(text: &str) -> anyhow::Result<Range<u64>> {
@@ -79,8 +94,12 @@ impl Args {
     }
 
     fn summary(&self, seed: u64) -> Summary {
+        if self.late {
+            return run_late(seed, None);
+        }
         if self.hostile {
             return run_hostile(&HostilePlan {
+                wiles: (!self.wiles.is_empty()).then(|| self.wiles.clone()),
                 trace: self.trace,
                 ..HostilePlan::of(seed)
             });
@@ -94,8 +113,7 @@ impl Args {
         let events: u64 = summaries.iter().map(|summary| summary.events).sum();
         let failed: Vec<_> = summaries.iter().filter(|run| !run.is_good()).collect();
         for summary in &failed {
-            let hostile = if self.hostile { " --hostile" } else { "" };
-            print!("{summary}  replay: {}{hostile}\n\n", summary.replay());
+            print!("{summary}  replay: {}\n\n", summary.replay());
         }
         println!(
             "{} runs, {events} events in {:.1} s; {} failed",

@@ -6,7 +6,11 @@ use amop_proto::client::MessageKind;
 use amop_testkit::topology::Topology;
 
 use crate::{
-    config::Profile, ledger::Verdict, traffic::Volume, violation::Violation, world::World,
+    config::{Config, Profile},
+    ledger::Verdict,
+    traffic::Volume,
+    violation::Violation,
+    world::World,
 };
 
 /// The result of a run.
@@ -14,6 +18,8 @@ use crate::{
 pub struct Summary {
     /// The seed.
     pub seed: u64,
+    /// The other options that repeat this run.
+    pub options: String,
     /// The number of nodes, their links and the faults.
     pub network: (usize, Topology, Profile),
     /// The share of the SDKs' connections that speak 3.x.
@@ -63,6 +69,7 @@ impl Summary {
         let config = &world.config;
         Self {
             seed: config.seed,
+            options: options_of(config),
             network: (config.nodes, config.topology, config.profile),
             share_of_v3: config.share_of_v3,
             share_of_gateways: config.share_of_gateways,
@@ -82,24 +89,29 @@ impl Summary {
 
     /// Returns the command that repeats this run.
     pub fn replay(&self) -> String {
-        let (nodes, topology, profile) = self.network;
-        let gateways = match self.share_of_gateways > 0.0 {
-            true => format!(" --gateways {}", self.share_of_gateways),
-            false => String::new(),
-        };
-        format!(
-            "cargo run -p amop-sim --release -- --seed {} --nodes {nodes} --topology {} --profile {} --v3 {}{gateways}",
-            self.seed,
-            format!("{topology:?}").to_lowercase(),
-            format!("{profile:?}").to_lowercase(),
-            self.share_of_v3
-        )
+        let Self { seed, options, .. } = self;
+        format!("cargo run -p amop-sim --release -- --seed {seed} {options}")
     }
 
     /// Returns whether all invariants held.
     pub fn is_good(&self) -> bool {
         self.violations.is_empty()
     }
+}
+
+/// Returns the options of the command for a run without hostile hosts.
+fn options_of(config: &Config) -> String {
+    let gateways = match config.share_of_gateways > 0.0 {
+        true => format!(" --gateways {}", config.share_of_gateways),
+        false => String::new(),
+    };
+    format!(
+        "--nodes {} --topology {} --profile {} --v3 {}{gateways}",
+        config.nodes,
+        format!("{:?}", config.topology).to_lowercase(),
+        format!("{:?}", config.profile).to_lowercase(),
+        config.share_of_v3
+    )
 }
 
 impl fmt::Display for Summary {

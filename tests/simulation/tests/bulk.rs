@@ -17,13 +17,13 @@ const PAST: [u64; 6] = [
 #[test]
 fn seeds_that_failed_before_hold() {
     let runs: Vec<Summary> = PAST.iter().map(|&seed| run(&Plan::of(seed))).collect();
-    all_good(&runs, "");
+    all_good(&runs);
 }
 
 #[test]
 fn thousands_of_seeds_hold() {
     let runs = run_many(0..2500, Plan::of);
-    all_good(&runs, "");
+    all_good(&runs);
     assert_eq!(runs.len(), 2500);
     // The runs are useful only if messages arrive in them.
     let (sent, answered) = runs.iter().fold((0, 0), |(sent, answered), run| {

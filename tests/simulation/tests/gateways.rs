@@ -39,14 +39,14 @@ fn seeds_that_failed_before_hold() {
             })
         })
     });
-    all_good(&runs.collect::<Vec<_>>(), "");
+    all_good(&runs.collect::<Vec<_>>());
 }
 
 #[test]
 fn hundreds_of_seeds_hold() {
     let shares = [0.2, 0.4, 0.7, 1.0];
     let runs = run_many(0..400, |seed| plan(seed, shares[seed as usize % 4]));
-    all_good(&runs, "");
+    all_good(&runs);
     // The runs are useful only if messages cross.
     let (unicasts, multicasts) = runs.iter().fold((0, 0), |(unicasts, multicasts), run| {
         (unicasts + run.crossed.0, multicasts + run.crossed.1)

@@ -5,18 +5,19 @@ mod bulk;
 mod gateways;
 mod graph;
 mod hostile;
+mod replay;
 mod sabotage;
 mod scale;
 mod topologies;
 
 use amop_sim::{Invariant, Plan, Sabotage, Summary, run};
 
-/// Checks that runs broke no invariant; `option` is one that replays them.
-fn all_good(summaries: &[Summary], option: &str) {
+/// Checks that runs broke no invariant.
+fn all_good(summaries: &[Summary]) {
     let failed: Vec<String> = summaries
         .iter()
         .filter(|summary| !summary.is_good())
-        .map(|summary| format!("{summary}  replay: {}{option}\n", summary.replay()))
+        .map(|summary| format!("{summary}  replay: {}\n", summary.replay()))
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

@@ -55,7 +55,10 @@ pub fn run_late(seed: u64, sabotage: Option<Sabotage>) -> Summary {
     world.run_for(Duration::from_secs(6));
     scenario.world.check_messages();
     scenario.world.leave_all();
-    Summary::of(&scenario.world, joined, converged)
+    Summary {
+        options: "--late".to_owned(),
+        ..Summary::of(&scenario.world, joined, converged)
+    }
 }
 
 impl World {

@@ -94,10 +94,16 @@ impl World {
 
     /// Handles a frame that a hostile node reads.
     pub(crate) fn overhear(&mut self, host: usize, frame: &PeerFrame) {
+        let own = self.hosts[host].key;
         let Some(attacker) = &mut self.hosts[host].attacker else {
             return;
         };
-        attacker.capture(frame);
+        // Another hostile node may forge its name. If it then sent this message itself, that would
+        // be no forgery, because it may send anything in its own name.
+        let in_own_name = forge::is_message(frame) && forge::source_of(frame) == Some(own);
+        if !in_own_name {
+            attacker.capture(frame);
+        }
         if attacker.does(Wile::ForgeAnswers)
             && frame.packet == packet::RELAYED_UNICAST
             && let Some(answer) = forge::answer(&mut attacker.rng, frame)

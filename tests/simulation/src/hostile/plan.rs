@@ -54,6 +54,13 @@ impl HostilePlan {
         }
     }
 
+    /// Returns the options of the command for this run, beside its seed.
+    fn options(&self) -> String {
+        let wiles = self.wiles.iter().flatten();
+        let wiles: Vec<String> = wiles.map(|wile| format!(" --wile {wile:?}")).collect();
+        format!("--hostile{}", wiles.concat())
+    }
+
     fn config(&self, rng: &mut StdRng) -> Config {
         let shapes = [
             Topology::Line,
@@ -146,7 +153,10 @@ pub fn run_hostile(plan: &HostilePlan) -> Summary {
     scenario.world.run_until(known);
     scenario.world.check_messages();
     scenario.world.leave_all();
-    Summary::of(&scenario.world, joined, converged)
+    Summary {
+        options: plan.options(),
+        ..Summary::of(&scenario.world, joined, converged)
+    }
 }
 
 impl World {
