@@ -349,6 +349,7 @@ impl Mesh {
         }
         if self.work.ask_again.is_some_and(|at| at <= now) {
             self.work.ask_again = None;
+            self.work.told = Some(now);
             self.work.disbelieved.retain(|_, held| held.until > now);
             for peer in std::mem::take(&mut self.work.ask_whom) {
                 if self.links.contains_key(&peer) {

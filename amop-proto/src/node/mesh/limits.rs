@@ -21,6 +21,10 @@ pub(super) const ASK_LATER: Duration = Duration::from_secs(5);
 /// its own news.
 pub(super) const REPEATS: TokenBucket = TokenBucket::new(1024, Duration::from_millis(50));
 
+/// When memory is short, a node that has been out of reach for this long is forgotten first. The
+/// links of a new node have this long to become known.
+pub(super) const UNNEEDED: Duration = Duration::from_secs(2);
+
 /// A neighbour tells what it knows when a connection comes up, and sometimes after it had no room.
 pub(super) const TELLS: TokenBucket = TokenBucket::new(4, Duration::from_secs(4));
 

@@ -258,6 +258,9 @@ impl Mesh {
                 self.show_all(whose, topics);
             }
         }
+        if !lost.is_empty() {
+            self.work.room_comes(now);
+        }
         for &key in &lost {
             if let Some(state) = self.database.set_away(key, Some(now)) {
                 let topics = state.topics.keys().map(|topic| (topic.clone(), 0));

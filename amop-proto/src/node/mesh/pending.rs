@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{inbox::Inbox, limits::ASK_LATER};
+use super::{
+    inbox::Inbox,
+    limits::{ASK_LATER, UNNEEDED},
+};
 use crate::{
     hash::HashMap,
     node::{PeerId, sooner},
@@ -48,6 +51,8 @@ pub(super) struct PendingRecords {
     pub(super) ask_whom: BTreeSet<PeerId>,
     /// When they were asked last, and how many times in a row.
     pub(super) asked: Option<(Instant, u32)>,
+    /// When they were told last what is known here, which is how they are asked.
+    pub(super) told: Option<Instant>,
     pub(super) disbelieved: HashMap<RoutingKey, Disbelief>,
 }
 
@@ -86,6 +91,16 @@ impl PendingRecords {
         if let Some(torn) = self.parts.get_mut(&peer) {
             *torn = true;
         }
+    }
+
+    /// Has neighbours asked as soon as nodes that went out of reach now may be forgotten for what is
+    /// missing, and not only after the long pause that follows several questions in vain.
+    pub(super) fn room_comes(&mut self, now: Instant) {
+        let Some(at) = &mut self.ask_again else {
+            return;
+        };
+        let not_before = self.told.map_or(now, |told| told + ASK_LATER);
+        *at = (now + UNNEEDED).max(not_before).min(*at);
     }
 
     pub(super) fn peer_gone(&mut self, peer: PeerId) {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use amop_proto::{channel::result_code, node::NodeEvent, p2p::PeerFrame};
+use amop_proto::{
+    channel::result_code,
+    node::NodeEvent,
+    p2p::{PeerFrame, mesh::packet},
+};
 
 use super::{LIAR, TOPIC, counters, distance, once, topics_at, topics_of_bytes, with_limits};
 use crate::support::{
@@ -131,6 +135,61 @@ fn what_comes_over_the_same_relay_finds_room_too() {
         assert_eq!((distance(&net, n), topics_at(&net, n)), (Some(2), 40));
     }
     assert!(net.nodes[0].machine.router().records_bytes() <= MAX);
+}
+
+/// Neighbours are asked ever less often for records for which there was no room. When those that
+/// took the room leave, the node does not wait for the next time.
+#[test]
+fn room_that_liars_leave_is_used_within_seconds() {
+    let mut net = with_limits(|config| config.limits.nodes = 10);
+    let liars = [20, 30].map(|liar| {
+        let link = net.overlay_peer(0, liar, &[]);
+        let behind = [liar + 1, liar + 2];
+        let mut all = behind.map(|n| state(n, 500, &[liar], &[])).to_vec();
+        all.push(state(liar, 500, &[0, liar + 1, liar + 2], &[]));
+        net.peer_send(link, records(9, &all));
+        link
+    });
+    let honest = net.overlay_peer(0, 7, &[]);
+    let behind: Vec<usize> = (8..12).collect();
+    let mut all: Vec<_> = behind.iter().map(|&n| state(n, 500, &[7], &[])).collect();
+    all.push(state(7, 1 << 40, &[0, 8, 9, 10, 11], &[]));
+    let missing = |net: &Net| {
+        let reached = behind.iter().filter(|&&n| distance(net, n).is_some());
+        behind.len() - reached.count()
+    };
+    let asked = |net: &mut Net| {
+        let sent = net.peer_inbox(honest);
+        sent.iter().any(|frame| frame.packet == packet::KNOWN)
+    };
+    // The neighbour sends again what is missing whenever it is asked.
+    net.peer_send(honest, records(9, &all));
+    net.peer_inbox(honest);
+    let mut times = 0;
+    for _ in 0..90 {
+        net.secs(1);
+        for &liar in &liars {
+            net.peer_send(liar, hello());
+        }
+        net.peer_send(honest, hello());
+        if asked(&mut net) {
+            times += 1;
+            net.peer_send(honest, records(9, &all));
+        }
+    }
+    assert!((3..6).contains(&times), "{times}");
+    assert_eq!(missing(&net), 1);
+    for liar in liars {
+        net.cut(liar);
+    }
+    for _ in 0..8 {
+        net.secs(1);
+        net.peer_send(honest, hello());
+        if asked(&mut net) {
+            net.peer_send(honest, records(9, &all));
+        }
+    }
+    assert_eq!(missing(&net), 0);
 }
 
 /// Sends a frame in parts, as a node does that checks one record at a time.

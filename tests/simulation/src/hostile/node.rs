@@ -29,6 +29,10 @@ const DAY: u64 = 24 * 3600 * 1_000_000;
 /// The maximum number of bytes that wait for a neighbour that does not keep up.
 const BACKLOG: usize = 1 << 20;
 
+/// The number of made-up frames after which it sends no message back any more. What it sends back
+/// comes to it again, and it sends that to all neighbours, so without a limit a run takes minutes.
+const MAX_LOOPED: u64 = 20_000;
+
 /// The number of frames that it sends at a time when it floods.
 const FLOOD: usize = 40;
 
@@ -83,7 +87,7 @@ impl World {
         {
             *frame = altered;
         }
-        if attacker.does(Wile::Loop) {
+        if attacker.does(Wile::Loop) && attacker.injected < MAX_LOOPED {
             let copy = forge::again(frame.clone());
             for way in self.ways_of(host) {
                 self.inject(host, way, &copy);

@@ -23,9 +23,10 @@ const SPAN: Duration = Duration::from_secs(20);
 const FRAMES_A_SECOND: u64 = 20;
 
 /// The frames per link that they write for each frame that a hostile node makes up: a record
-/// crosses every link, perhaps in both directions, and each is acknowledged; a message crosses at
-/// most 32 links.
-const FRAMES_FOR_ONE: u64 = 4;
+/// crosses every link, perhaps in both directions, and each is acknowledged. If it is about the
+/// hostile node itself, that node's machine states a newer one, which does the same. A message
+/// crosses at most 32 links.
+const FRAMES_FOR_ONE: u64 = 8;
 
 /// The plan of a run with hostile hosts.
 #[derive(Debug, Clone)]

@@ -1,16 +1,12 @@
 //! The cost of nodes: which neighbour pays for them, and which node is removed when there is no
 //! room for another.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::{Database, LINK_COST, NODE_COST, NodeState};
-use crate::p2p::mesh::RoutingKey;
-
-/// When memory is short, a node that has been out of reach for this long is forgotten first. The
-/// links of a new node have this long to become known.
-pub(super) const UNNEEDED: Duration = Duration::from_secs(2);
+use crate::{node::mesh::limits::UNNEEDED, p2p::mesh::RoutingKey};
 
 impl Database {
     /// Updates the cost of a node after all of its record is applied.

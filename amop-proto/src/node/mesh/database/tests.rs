@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use super::{
     graves::{STALE, UNREACHABLE_FOR},
-    room::UNNEEDED,
     taking::{STATEMENT, STATEMENTS},
     *,
 };
 use crate::{
-    node::{checker::CheckedRecord, mesh::speaker::REFRESH},
+    node::{
+        checker::CheckedRecord,
+        mesh::{limits::UNNEEDED, speaker::REFRESH},
+    },
     p2p::{
         NodeId,
         mesh::{Record, SharedSecret, StatementSigner, Subject, Whole},
