@@ -15,7 +15,7 @@ const END: [u8; 2] = [0, 0];
 /// Returns the value in DER, as far as lengths and octet strings are concerned; DER is not changed.
 /// Returns `None` if it is malformed, or if anything follows it.
 pub(super) fn to_der(mut ber: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut der = Zeroizing::new(Vec::with_capacity(ber.len()));
+    let mut der = room_for(ber.len());
     put_value(&mut ber, &mut der, 0)?;
     ber.is_empty().then_some(der)
 }
@@ -44,26 +44,51 @@ fn put_value(ber: &mut &[u8], der: &mut Vec<u8>, depth: usize) -> Option<()> {
         put(der, tag, content);
         return Some(());
     }
-    let mut content = Zeroizing::new(Vec::new());
-    match len {
-        Some(len) => {
-            let mut inside = take(ber, len)?;
-            while !inside.is_empty() {
-                put_value(&mut inside, &mut content, depth + 1)?;
-            }
-        }
-        None => {
-            while !ber.starts_with(&END) {
-                put_value(ber, &mut content, depth + 1)?;
-            }
-            take(ber, END.len())?;
-        }
+    let mut inside = match len {
+        Some(len) => take(ber, len)?,
+        None => take_until_end(ber, depth)?,
+    };
+    let mut content = room_for(inside.len());
+    while !inside.is_empty() {
+        put_value(&mut inside, &mut content, depth + 1)?;
     }
     if tag == OCTET_STRING | CONSTRUCTED {
         put(der, OCTET_STRING, &joined(&content)?);
     } else {
         put(der, tag, &content);
     }
+    Some(())
+}
+
+/// Returns a buffer for the DER form of `len` bytes of BER. It never grows, since the memory that a
+/// growing buffer leaves is not wiped. DER takes more bytes only for lengths that BER leaves out, and
+/// at most 5 more for a value of 64 KiB, at any depth.
+fn room_for(len: usize) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(len + len / 256))
+}
+
+/// Takes the values before the end of a value without a length, and the mark of this end.
+fn take_until_end<'a>(ber: &mut &'a [u8], depth: usize) -> Option<&'a [u8]> {
+    let all = *ber;
+    let mut rest = all;
+    while !rest.starts_with(&END) {
+        skip_value(&mut rest, depth + 1)?;
+    }
+    let inside = take(ber, all.len() - rest.len())?;
+    take(ber, END.len())?;
+    Some(inside)
+}
+
+/// Skips the first value of `ber`.
+fn skip_value(ber: &mut &[u8], depth: usize) -> Option<()> {
+    if depth == MAX_DEPTH {
+        return None;
+    }
+    match head(ber)? {
+        (_, Some(len)) => take(ber, len)?,
+        (tag, None) if tag & CONSTRUCTED != 0 => take_until_end(ber, depth)?,
+        (_, None) => return None,
+    };
     Some(())
 }
 
@@ -95,6 +120,7 @@ fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Option<&'a [u8]> {
 
 /// Appends a value with its length.
 fn put(der: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    let room = der.capacity();
     der.push(tag);
     let len = content.len();
     if len < usize::from(INDEFINITE) {
@@ -106,4 +132,5 @@ fn put(der: &mut Vec<u8>, tag: u8, content: &[u8]) {
         der.extend_from_slice(&octets[zeros..]);
     }
     der.extend_from_slice(content);
+    debug_assert_eq!(der.capacity(), room, "what it outgrew is not wiped");
 }

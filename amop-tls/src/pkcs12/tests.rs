@@ -132,8 +132,55 @@ fn what_is_written_as_ber_is_the_same_as_der() {
     assert!(ber::to_der(&deep).is_none());
 }
 
+/// Long values have longer lengths in DER. The buffers have room for them: they assert that they do
+/// not grow.
+#[test]
+fn long_values_without_lengths_are_read() {
+    for len in [
+        0,
+        127,
+        128,
+        255,
+        256,
+        65_530,
+        65_536,
+        1 << 20,
+        (1 << 24) + 1,
+    ] {
+        let mut value = vec![0x04, 0x84];
+        value.extend((len as u32).to_be_bytes());
+        value.extend(vec![7; len]);
+        let mut nested = value.clone();
+        for _ in 0..31 {
+            nested = [&[0x30, 0x80][..], &nested, &[0, 0]].concat();
+        }
+        assert!(ber::to_der(&nested).unwrap().ends_with(&value[6..]));
+        let pieces = [&[0x24, 0x80][..], &value, &value, &[4, 1, 7, 0, 0]].concat();
+        let whole = ber::to_der(&pieces).unwrap();
+        assert!(whole.ends_with(&vec![7; 2 * len + 1]));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Nothing makes the buffers grow.
+    #[test]
+    fn random_values_are_rewritten_or_refused(
+        values in proptest::collection::vec(
+            (proptest::sample::select(vec![0x04, 0x24, 0x30, 0xa0]), 0..200u8, any::<bool>()),
+            0..400,
+        ),
+    ) {
+        let mut ber = Vec::new();
+        for (tag, len, ends) in values {
+            ber.extend([tag, if len > 150 { 0x80 } else { len }]);
+            ber.extend(if ends { &[0, 0][..] } else { &[4, 1, 7] });
+        }
+        for start in 0..ber.len().min(100) {
+            ber::to_der(&ber[start..]);
+        }
+    }
 
     /// No damage in a file makes it panic or read another key.
     #[test]
