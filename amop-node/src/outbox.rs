@@ -9,6 +9,9 @@ use amop_proto::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+/// The most frames for which room is made in advance.
+const MOST_EXPECTED: usize = 64;
+
 /// The signals by which the holder of the lock reaches a connection's task.
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -30,6 +33,8 @@ pub(crate) trait OutboxQueue: Default {
     fn take(&mut self, spare: VecDeque<Self::Item>) -> VecDeque<Self::Item>;
     /// Gives memory back: the queue is empty, and may stay empty for long.
     fn rest(&mut self);
+    /// Makes room for about this many frames, so that they are not moved as more are added.
+    fn expect(&mut self, frames: usize);
 }
 
 /// A queue that keeps frames in order.
@@ -47,6 +52,10 @@ impl OutboxQueue for VecDeque<Frame> {
     fn rest(&mut self) {
         *self = Self::new();
     }
+
+    fn expect(&mut self, frames: usize) {
+        self.reserve(frames);
+    }
 }
 
 impl OutboxQueue for LinkQueue {
@@ -63,6 +72,10 @@ impl OutboxQueue for LinkQueue {
     fn rest(&mut self) {
         Self::rest(self);
     }
+
+    fn expect(&mut self, frames: usize) {
+        Self::expect(self, frames);
+    }
 }
 
 /// The frames that wait to be written to one connection. The machine checks their length against a
@@ -77,6 +90,8 @@ pub(crate) struct Outbox<Q, R> {
     pub(crate) coalesce: bool,
     /// Whether the writer has been woken and has not come yet.
     woken: bool,
+    /// The number of frames that the writer took last.
+    taken: usize,
     pub(crate) signals: Arc<Signals>,
 }
 
@@ -97,6 +112,7 @@ impl<Q: OutboxQueue, R> Outbox<Q, R> {
             last: false,
             coalesce,
             woken: false,
+            taken: 0,
             signals: Arc::new(Signals {
                 write: Notify::new(),
                 close: CancellationToken::new(),
@@ -136,6 +152,7 @@ impl<Q: OutboxQueue, R> Outbox<Q, R> {
     fn wake(&mut self, wake: &mut Vec<Arc<Signals>>) {
         if !self.woken {
             self.woken = true;
+            self.queue.expect(self.taken.min(MOST_EXPECTED));
             wake.push(self.signals.clone());
         }
     }
@@ -149,6 +166,7 @@ impl<Q: OutboxQueue, R> Outbox<Q, R> {
             return None;
         }
         let frames = self.queue.take(spare);
+        self.taken = frames.len();
         Some(WriteBatch {
             frames,
             last: self.last && self.queue.is_empty(),

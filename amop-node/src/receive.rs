@@ -51,7 +51,7 @@ pub(crate) async fn read<R: Reading, C: std::error::Error + 'static>(
     let mut paused = signals.paused.subscribe();
     let mut buffer = Buffer::default();
     let mut room = READ_MIN;
-    // A busy connection brings about as many events as at the last read.
+    // A busy connection brings about as many events as at the last few reads.
     let mut expected = 0;
     let mut head: Option<IncompleteFrame> = None;
     let mut pace = reading.pace();
@@ -115,7 +115,7 @@ pub(crate) async fn read<R: Reading, C: std::error::Error + 'static>(
             &mut taken,
         );
         reading.look_through();
-        expected = taken.events.len();
+        expected = taken.events.len().max(expected / 2);
         if taken.events.is_empty() {
             taken.events.push(R::active(id));
         }

@@ -102,10 +102,11 @@ async fn read_some(
     let before = buffer.bytes.len();
     poll_fn(|cx| {
         loop {
-            buffer.reserve(
-                room.saturating_sub(buffer.bytes.len() - before)
-                    .max(READ_MIN),
-            );
+            // A busy connection gets room for `READ_MIN` more than is asked for, because otherwise the
+            // last bytes would need a larger buffer, into which all of them would be copied.
+            let spare = if room > READ_MIN { READ_MIN } else { 0 };
+            let missing = room.saturating_sub(buffer.bytes.len() - before);
+            buffer.reserve((missing + spare).max(READ_MIN));
             let polled = poll_read_buf(Pin::new(&mut *reader), cx, &mut buffer.bytes);
             let len = buffer.bytes.len() - before;
             match polled {

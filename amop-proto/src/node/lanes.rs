@@ -210,6 +210,11 @@ impl LinkQueue {
         self.ready.shrink_to(0);
     }
 
+    /// Makes room for about this many frames that can be written at once.
+    pub fn expect(&mut self, frames: usize) {
+        self.ready.reserve(frames);
+    }
+
     /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.control.is_empty() && self.ready.is_empty() && self.waiting.is_empty()
