@@ -218,18 +218,18 @@ impl AcceptingPort {
         match unfinished {
             Unfinished::Failed(failure) => {
                 core.refusals.handshake_failed(&failure);
-                let text = format_args!("{who} at {address} refused: {}", with_causes(&failure));
+                let text = format!("{who} at {address} refused: {}", with_causes(&failure));
                 core.journal.warn(LineKind::Refused(who), cause, text);
             }
             Unfinished::NotUpgraded(error) => refused(context, address, &error),
             Unfinished::Slow(how) => {
                 core.refusals.handshake_timed_out();
-                let text = format_args!("{who} at {address} {how}");
+                let text = format!("{who} at {address} {how}");
                 core.journal.warn(LineKind::TimedOut(who), cause, text);
             }
             Unfinished::Displaced => place.log_loss(address),
             Unfinished::Silent => {
-                let text = format_args!(
+                let text = format!(
                     "a connection from {address} to the port for {who}s was closed before it sent \
                      anything, as health checks do"
                 );

@@ -124,7 +124,7 @@ impl Dialler {
             LinkEnd::ByMachine(PeerCloseReason::Duplicate) => false,
             end => {
                 let (peer, cause) = (&self.target.peer, self.target.cause());
-                let text = format_args!(
+                let text = format!(
                     "connection to the node at {peer} ended: {}",
                     with_causes(end)
                 );

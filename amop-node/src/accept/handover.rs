@@ -78,7 +78,7 @@ impl Handover {
         let (who, core) = (self.who, &context.core);
         let turned_away = (self.turned_away)(&core.refusals);
         let count = turned_away.fetch_add(1, Ordering::Relaxed) + 1;
-        let text = format_args!(
+        let text = format!(
             "turned away a {who} from {address}: all connections are in use \
              (turned away so far: {count})"
         );

@@ -157,7 +157,7 @@ impl PeerTarget {
             return;
         }
         let (what, peer, cause) = (self.what, &self.peer, self.cause());
-        let line = format_args!("{what} {peer}: {text}; will keep trying");
+        let line = format!("{what} {peer}: {text}; will keep trying");
         // When a network starts, peers are usually not there yet.
         match error {
             DialError::Connect(_) => core.journal.info(LineKind::DialFailed, cause, line),

@@ -113,7 +113,7 @@ impl Gateway {
         };
         let running = self.run_unlogged(stream, node, standing, opened);
         let end = caught(running).await.unwrap_or_else(GatewayEnd::Fault);
-        let text = format_args!(
+        let text = format!(
             "gateway connection with 3.x node {} at {address} ({name}) ended: {}",
             id.short(),
             with_causes(&end)

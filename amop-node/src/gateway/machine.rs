@@ -115,7 +115,7 @@ impl MachineSide {
     }
 
     fn log_carrier(&self, carrier: NodeId) {
-        let text = format_args!(
+        let text = format!(
             "the gateway stands by: overlay node {} carries the messages of the 3.x chain",
             carrier.short()
         );

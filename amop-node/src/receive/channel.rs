@@ -73,7 +73,7 @@ impl ChannelReading<'_> {
     fn no_reply(&self, id: SessionId, head: Frame, len: usize) -> NodeEvent {
         self.core.refusals.long_reply();
         let max = self.decoder.max();
-        let text = format_args!(
+        let text = format!(
             "session {}: its reply of {len} bytes is over the limit of {max} and was dropped: its \
              publisher gets result {}; send less, or raise amop_limits.frame",
             id.0,

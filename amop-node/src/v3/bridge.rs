@@ -53,7 +53,7 @@ impl JournalledBridge {
             let cause = Cause::Session(self.id.0);
             let (id, address) = (self.id.0, self.address);
             let shown = with_causes(&notice);
-            let text = format_args!("3.x session {id} from {address}: {shown}");
+            let text = format!("3.x session {id} from {address}: {shown}");
             let journal = &self.core.journal;
             match notice {
                 SdkNotice::NoCounterpart(_) => journal.debug(kind, cause, text),

@@ -66,7 +66,7 @@ pub(crate) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
 pub(crate) fn refused(context: &NodeContext, address: SocketAddr, error: &UpgradeError) {
     let core = &context.core;
     let cause = Cause::Address(ports::source(address.ip()));
-    let text = format_args!("3.x SDK at {address} refused: {}", with_causes(error));
+    let text = format!("3.x SDK at {address} refused: {}", with_causes(error));
     if matches!(error, UpgradeError::Closed) {
         return core.journal.debug(LineKind::UpgradeRefused, cause, text);
     }

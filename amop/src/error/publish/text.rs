@@ -108,7 +108,7 @@ fn write_by_subscriber(
     topic: &str,
     endpoint: &str,
 ) -> fmt::Result {
-    let subscriber = format_args!("the subscriber of {topic:?} (by way of {endpoint})");
+    let subscriber = format!("the subscriber of {topic:?} (by way of {endpoint})");
     match kind {
         Kind::Undecodable => write!(
             f,
