@@ -15,22 +15,21 @@ impl Mesh {
         usable: impl Fn(PeerId) -> bool,
     ) -> Option<Hop> {
         let steps = self.paths.first_steps(node);
-        let turn = match steps.len() {
-            0 => return None,
-            1 => 0,
-            _ => {
-                let turn = self.turns.entry(node).or_default();
-                *turn = turn.wrapping_add(1);
-                *turn
-            }
+        let hop = |key| {
+            let &peer = self.by_key.get(&key)?;
+            usable(peer).then_some(Hop { peer, key })
         };
-        (0..steps.len())
-            .filter_map(|n| {
-                let key = steps[(turn + n) % steps.len()];
-                let &peer = self.by_key.get(&key)?;
-                Some(Hop { peer, key })
-            })
-            .find(|hop| usable(hop.peer))
+        // Usually there is only one, mostly the node itself.
+        if let &[key] = steps {
+            return hop(key);
+        }
+        if steps.is_empty() {
+            return None;
+        }
+        let turn = self.turns.entry(node).or_default();
+        *turn = turn.wrapping_add(1);
+        let turn = *turn;
+        (0..steps.len()).find_map(|n| hop(steps[(turn + n) % steps.len()]))
     }
 
     /// Returns whether a shortest path to a node begins with this neighbour.

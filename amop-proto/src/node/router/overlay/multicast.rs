@@ -52,20 +52,23 @@ impl Router {
             id,
             mut targets,
         } = spread;
-        if targets.is_empty() {
-            targets.push(self.mesh.own());
-        }
+        let own = [self.mesh.own()];
         // A FISCO node behind this one may have left while the message was on its way. The others
         // still get it.
         let named = targets.len();
         targets.retain(|&target| self.is_here(target));
+        let gone = named - targets.len();
+        let targets = match named {
+            0 => &own[..],
+            _ => &targets[..],
+        };
         let voucher = self.out.key_of(peer);
         let voucher = voucher.filter(|&voucher| self.mesh.vouches(voucher, source));
         let Some(voucher) = voucher.filter(|_| !targets.is_empty()) else {
             self.out.unproven(peer);
             return Some(());
         };
-        self.out.counters.undeliverable += (named - targets.len()) as u64;
+        self.out.counters.undeliverable += gone as u64;
         let called = MulticastName {
             voucher,
             source,
@@ -75,7 +78,7 @@ impl Router {
             self.out.unproven(peer);
             return Some(());
         }
-        for target in targets {
+        for &target in targets {
             self.multicast_for(now, called, target, &bytes, digest)?;
         }
         Some(())

@@ -123,10 +123,15 @@ impl Router {
         };
         sessions.extend_from_slice(&entry.sessions);
         let reach = self.reach(origin, topic);
+        if matches!(reach, Reach::Sessions) {
+            return;
+        }
         let reached = |&peer: &PeerId| reach.allows(UnicastTarget::Fisco(peer), &self.out.links);
         peers.extend(entry.peers.iter().copied().filter(reached));
         let reached = |&node: &RoutingKey| reach.allows(UnicastTarget::Node(node), &self.out.links);
-        nodes.extend(entry.nodes.iter().map(|(node, _)| node).filter(reached));
+        let reached = entry.nodes.iter().map(|(node, _)| node).filter(reached);
+        // Faster than `extend` for the iterator of a single node, which is usual.
+        reached.for_each(|node| nodes.push(node));
         if !nodes.is_empty() && !peers.is_empty() && self.mesh.has_announced() {
             let node_of = |peer: &PeerId| self.out.links.peers.get(peer)?.node;
             let served: BTreeSet<_> = peers.iter().filter_map(node_of).collect();
