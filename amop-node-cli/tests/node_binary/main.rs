@@ -19,7 +19,7 @@ use amop_node::{
     config::NodeConfig,
     layout::{DevnetLayout, write_devnet},
 };
-use amop_testkit::{Finished, PATIENCE, Program, devnet, within};
+use amop_testkit::{Finished, PATIENCE, Program, devnet, until, within};
 use tempfile::TempDir;
 
 fn layout(dir: &TempDir, nodes: u16) -> DevnetLayout {
@@ -256,7 +256,9 @@ async fn sighup_reloads_the_lists() {
     let dir = TempDir::new().unwrap();
     let layout = layout(&dir, 1);
     let config = &layout.nodes[0].config;
-    let program = Program::start(&mut command(config));
+    let log = dir.path().join("log");
+    let output = fs::File::create(&log).unwrap();
+    let program = Program::start_with(&mut command(config), output.into());
     let client = connect(&layout, 0).await;
     let text = fs::read_to_string(config).unwrap();
     let with = |lines: &str| fs::write(config, format!("{text}\n{lines}")).unwrap();
@@ -264,6 +266,10 @@ async fn sighup_reloads_the_lists() {
     // This ends neither the program nor the session.
     with("[certificate_blacklist]\ncrl.0=none\n");
     program.signal("HUP");
+    // Otherwise the node may read only the next file.
+    let refusal = "cannot reload the lists, so the previous ones stay in force";
+    let is_refused = || fs::read_to_string(&log).unwrap().contains(refusal);
+    until("the lists are refused", is_refused).await;
     with("[sdk_allowlist]\npublic_key.0=what\n");
     program.signal("HUP");
     connect(&layout, 0).await.close().await;
@@ -299,16 +305,9 @@ async fn sighup_reloads_the_lists() {
         }
     };
     within("a welcome", welcome).await.close().await;
-    let finished = stopped(program, "TERM");
-    for part in [
-        "cannot reload the lists, so the previous ones stay in force",
-        "reloaded the lists of",
-        "do not let it in any longer",
-    ] {
-        assert!(
-            finished.errors.contains(part),
-            "no {part:?} in {}",
-            finished.errors
-        );
+    stopped(program, "TERM");
+    let text = fs::read_to_string(&log).unwrap();
+    for part in ["reloaded the lists of", "do not let it in any longer"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
     }
 }
