@@ -94,7 +94,7 @@ impl PendingRecords {
     }
 
     /// Has neighbours asked as soon as nodes that went out of reach now may be forgotten for what is
-    /// missing, and not only after the long pause that follows several questions in vain.
+    /// missing, and not only after the long pause that follows several refusals.
     pub(super) fn room_comes(&mut self, now: Instant) {
         let Some(at) = &mut self.ask_again else {
             return;
