@@ -254,8 +254,7 @@ async fn a_session_that_does_not_read_its_answers_is_closed() {
 /// Answers that come through the node: it stops to read, and ends the session in the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_does_not_read_the_answers_to_its_unicasts_is_closed() {
-    const QUEUE: usize = MIB;
-    let limits = Limits::default().with(|limits| limits.session_queue = QUEUE);
+    let limits = Limits::default().with(|limits| limits.session_queue = MIB);
     let timeouts = patient().with(|timeouts| timeouts.session_idle = Duration::from_secs(10));
     let network = bridged(|builder| builder.limits(limits).timeouts(timeouts)).await;
     let bystanders = bystanders(&network).await;
@@ -266,7 +265,9 @@ async fn a_session_that_does_not_read_the_answers_to_its_unicasts_is_closed() {
     });
     let count = count.await;
     println!("{count} times 500 unicasts");
-    assert!(node.session_bytes() <= QUEUE + MIB);
+    // The node forgets what waited for it a moment after the connection has ended.
+    let forgotten = || node.session_bytes() <= MIB / 2;
+    until("the answers are forgotten", forgotten).await;
     stop(network, bystanders).await;
 }
 
