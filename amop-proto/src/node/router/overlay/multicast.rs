@@ -52,6 +52,7 @@ impl Router {
             id,
             mut targets,
         } = spread;
+        // Without targets, it is for this node.
         let own = [self.mesh.own()];
         // A FISCO node behind this one may have left while the message was on its way. The others
         // still get it.
